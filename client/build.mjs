@@ -1,0 +1,70 @@
+// Builds everything that runs: every TypeScript file to dist/<same path>.js, and the page to dist/client/web/public.
+// Types are checked apart from this (npm test): a build takes about a second, so every start can afford one.
+import { build } from 'esbuild';
+import { cp, mkdir, readdir, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+const dist = path.join(root, 'dist');
+const rooms = ['model', 'projector', 'server', 'client', 'test'];
+const webEntries = ['app', 'decoder-worker'];
+
+/** All .ts files below `folder`, relative to the repository root. */
+async function sources(folder) {
+  if (!existsSync(path.join(root, folder))) return [];
+  const entries = await readdir(path.join(root, folder), { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.name.endsWith('.d.ts'))
+    .map((entry) => path.relative(root, path.join(entry.parentPath ?? entry.path, entry.name)));
+}
+
+/** The page: bundled, with ONNX Runtime's wasm beside it, so that nothing is ever fetched from another host. */
+async function buildPage() {
+  const web = path.join(root, 'client/web');
+  const out = path.join(dist, 'client/web/public');
+  await mkdir(out, { recursive: true });
+  const entryPoints = webEntries.map((name) => path.join(web, `${name}.ts`)).filter((file) => existsSync(file));
+  if (entryPoints.length === 0) return;
+  await build({
+    entryPoints,
+    outdir: out,
+    bundle: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    minify: true,
+    sourcemap: true,
+    conditions: ['onnxruntime-web-use-extern-wasm'],
+    logLevel: 'warning',
+  });
+  for (const name of await readdir(web)) {
+    if (/\.(html|css|svg|png|ico|webmanifest)$/.test(name)) await cp(path.join(web, name), path.join(out, name));
+  }
+  const ort = path.dirname(createRequire(import.meta.url).resolve('onnxruntime-web'));
+  for (const name of await readdir(ort)) {
+    if (/^ort-wasm-simd-threaded(\.asyncify)?\.(wasm|mjs)$/.test(name)) await cp(path.join(ort, name), path.join(out, name));
+  }
+}
+
+export async function buildAll() {
+  const entryPoints = (await Promise.all(rooms.map(sources))).flat().map((file) => path.join(root, file));
+  await build({
+    entryPoints,
+    outdir: dist,
+    outbase: root,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    sourcemap: true,
+    logLevel: 'warning',
+  });
+  await buildPage();
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  if (process.argv.includes('--clean')) await rm(dist, { recursive: true, force: true });
+  await buildAll();
+}
