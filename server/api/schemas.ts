@@ -1,0 +1,153 @@
+import Type, { type Static, type TSchema } from 'typebox';
+
+/** `T | null` in JSON schema. */
+const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+
+export const ErrorSchema = Type.Object({
+  error: Type.Object({
+    code: Type.String({ description: 'A stable code, such as video_not_found.' }),
+    message: Type.String({ description: 'One sentence: what is wrong and what to do.' }),
+    type: Type.String(),
+    param: nullable(Type.String({ description: 'The field that is wrong.' })),
+  }),
+});
+
+export const VideoErrorSchema = Type.Object({ code: Type.String(), message: Type.String() });
+
+export const VideoProgressSchema = Type.Object({
+  stage: Type.Enum(['waiting', 'frames', 'features', 'training', 'writing'], {
+    description: 'What the encoder is doing; waiting: other videos are before it.',
+  }),
+  done: Type.Number(),
+  total: Type.Number({ description: '0 where it is not known yet.' }),
+  unit: Type.Enum(['frames', 'seconds']),
+  psnr_db: nullable(Type.Number()),
+  frames_per_s: nullable(Type.Number()),
+  eta_s: nullable(Type.Number({ description: 'Seconds left, as far as known.' })),
+});
+export type VideoProgress = Static<typeof VideoProgressSchema>;
+
+export const VideoContainerSchema = Type.Object({
+  version: Type.Integer({ description: 'Grows by one whenever the container was replaced by a sharper one.' }),
+  stage: Type.Enum(['latents', 'checkpoint', 'final'], {
+    description: 'latents: can be asked about, no pictures yet; checkpoint: decodes, still in training; final: done.',
+  }),
+  bytes: Type.Integer(),
+  width: Type.Integer({ description: 'Encoded size in pixels.' }),
+  height: Type.Integer(),
+  frames: Type.Integer(),
+  psnr_db: nullable(Type.Number({ description: 'Measured on what was read back from the file.' })),
+  pack: Type.Object({ id: Type.String(), feature_space: Type.String() }),
+});
+export type VideoContainer = Static<typeof VideoContainerSchema>;
+
+export const VideoSchema = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('video'),
+  name: Type.String({ description: 'The file name it was uploaded under.' }),
+  status: Type.Enum(['checking', 'queued', 'encoding', 'ready', 'failed'], {
+    description:
+      'checking: the file is being looked at; queued: waits for the encoder; encoding; ready: the final container is there; failed: see error.',
+  }),
+  askable: Type.Boolean({ description: 'True as soon as questions about it can be answered.' }),
+  demo: Type.Boolean({ description: 'True for the video that came with the server.' }),
+  created_s: Type.Number({ description: 'Seconds since 1970.' }),
+  bytes: nullable(Type.Integer({ description: 'Size of the original file.' })),
+  kind: nullable(Type.Enum(['video', 'photo'])),
+  width: nullable(Type.Integer({ description: 'Size of the original in pixels.' })),
+  height: nullable(Type.Integer()),
+  frames: nullable(Type.Integer()),
+  duration_s: nullable(Type.Number()),
+  container: nullable(VideoContainerSchema),
+  progress: nullable(VideoProgressSchema),
+  error: nullable(VideoErrorSchema),
+});
+/** One video as `GET /v1/videos/{id}` and the event `video.progress` give it. */
+export type Video = Static<typeof VideoSchema>;
+
+export const VideoListSchema = Type.Object({ object: Type.Literal('list'), data: Type.Array(VideoSchema) });
+
+export const DeletedSchema = Type.Object({ id: Type.String(), object: Type.Literal('video'), deleted: Type.Literal(true) });
+
+export const HealthSchema = Type.Object({
+  status: Type.Literal('ok'),
+  version: Type.String(),
+  uptime_s: Type.Number(),
+  model: Type.Object({
+    id: nullable(Type.String()),
+    status: Type.Enum(['loading', 'ready', 'failed']),
+  }),
+  encoding: Type.Object({ running: Type.Integer(), waiting: Type.Integer() }),
+});
+
+export const ModelListSchema = Type.Object({
+  object: Type.Literal('list'),
+  data: Type.Array(
+    Type.Object({ id: Type.String(), object: Type.Literal('model'), created: Type.Integer(), owned_by: Type.String() }),
+  ),
+});
+
+export const UsageSchema = Type.Object({
+  prompt_tokens: Type.Integer(),
+  completion_tokens: Type.Integer(),
+  total_tokens: Type.Integer(),
+  prompt_tokens_details: Type.Object({ cached_tokens: Type.Integer() }),
+});
+export type Usage = Static<typeof UsageSchema>;
+
+const strict = { additionalProperties: false };
+
+const TextPart = Type.Object({ type: Type.Literal('text'), text: Type.String() }, strict);
+const VideoUrlPart = Type.Object(
+  { type: Type.Literal('video_url'), video_url: Type.Object({ url: Type.String({ maxLength: 4096 }) }, strict) },
+  strict,
+);
+
+const ChatMessageSchema = Type.Object(
+  {
+    role: Type.Enum(['system', 'developer', 'user', 'assistant']),
+    content: Type.Union([Type.String(), Type.Array(Type.Union([TextPart, VideoUrlPart]), { maxItems: 64 })]),
+  },
+  strict,
+);
+
+/** Sampling fields that HTTP and the socket share, with their ranges. */
+export const samplingFields = {
+  temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 2, description: '0 (the default) always takes the likeliest token.' })),
+  top_p: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+  seed: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 })),
+};
+
+export const ChatRequestSchema = Type.Object(
+  {
+    model: Type.Optional(Type.String({ maxLength: 200 })),
+    messages: Type.Array(ChatMessageSchema, { minItems: 1 }),
+    stream: Type.Optional(Type.Boolean()),
+    stream_options: Type.Optional(Type.Object({ include_usage: Type.Optional(Type.Boolean()) }, strict)),
+    ...samplingFields,
+    max_tokens: Type.Optional(Type.Integer({ minimum: 1 })),
+    max_completion_tokens: Type.Optional(Type.Integer({ minimum: 1 })),
+    stop: Type.Optional(
+      Type.Union([Type.String({ minLength: 1, maxLength: 100 }), Type.Array(Type.String({ minLength: 1, maxLength: 100 }), { maxItems: 4 })]),
+    ),
+    n: Type.Optional(Type.Literal(1)),
+  },
+  strict,
+);
+export type ChatRequest = Static<typeof ChatRequestSchema>;
+
+export const ChatCompletionSchema = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('chat.completion'),
+  created: Type.Integer(),
+  model: Type.String(),
+  choices: Type.Array(
+    Type.Object({
+      index: Type.Integer(),
+      message: Type.Object({ role: Type.Literal('assistant'), content: Type.String(), refusal: Type.Null() }),
+      finish_reason: Type.Enum(['stop', 'length']),
+      logprobs: Type.Null(),
+    }),
+  ),
+  usage: UsageSchema,
+});
