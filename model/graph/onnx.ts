@@ -1,0 +1,118 @@
+/** Writes a graph as an ONNX model (onnx.proto3 of ONNX 1.16; field numbers are that schema's). */
+import { PbfWriter } from 'pbf';
+import type { DType, HostTensor } from '../runtime/tensor.js';
+import type { Attribute, Dim, Graph, GraphNode, Value } from './graph.js';
+
+/** Opset 18 is the newest in which every operator used here has a CPU and a WebAssembly kernel. */
+const OPSET = 18;
+const IR_VERSION = 9;
+
+const ELEMENT_TYPE: Readonly<Record<DType, number>> = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, float16: 10 };
+const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7 } as const;
+
+/** Serialises the nodes that the graph's outputs need, in the order they were built. */
+export function writeOnnx(graph: Graph): Uint8Array {
+  const { nodes, used } = reachable(graph);
+  const pbf = new PbfWriter();
+  pbf.writeVarintField(1, IR_VERSION);
+  pbf.writeStringField(2, 'latentchat');
+  pbf.writeMessage(7, () => {
+    for (const node of nodes) pbf.writeMessage(1, () => writeNode(pbf, node), null);
+    pbf.writeStringField(2, graph.name);
+    for (const [name, tensor] of graph.initializers) {
+      if (used.has(name)) pbf.writeMessage(5, () => writeTensor(pbf, name, tensor), null);
+    }
+    for (const input of graph.inputs) pbf.writeMessage(11, () => writeValueInfo(pbf, input.name, input), null);
+    for (const { name, value } of graph.outputs) pbf.writeMessage(12, () => writeValueInfo(pbf, name, value), null);
+  }, null);
+  const domains = new Set(['', ...nodes.map((node) => node.domain)]);
+  for (const domain of domains) {
+    pbf.writeMessage(8, () => {
+      pbf.writeStringField(1, domain);
+      pbf.writeVarintField(2, domain === '' ? OPSET : 1);
+    }, null);
+  }
+  return pbf.finish();
+}
+
+/**
+ * The nodes the outputs depend on, and the names of all tensors they read. An output is given its public name by an
+ * Identity node, so that a tensor may be an output twice or be an input too.
+ */
+function reachable(graph: Graph): { nodes: GraphNode[]; used: Set<string> } {
+  const needed = new Set<GraphNode>();
+  const used = new Set<string>();
+  const stack: Value[] = graph.outputs.map(({ value }) => value);
+  for (let value = stack.pop(); value !== undefined; value = stack.pop()) {
+    used.add(value.name);
+    const node = value.node;
+    if (node === null || needed.has(node)) continue;
+    needed.add(node);
+    for (const input of node.inputs) if (input !== null) stack.push(input);
+  }
+  const nodes = graph.nodes.filter((node) => needed.has(node));
+  for (const { name, value } of graph.outputs) {
+    nodes.push({ op: 'Identity', domain: '', inputs: [value], attributes: {}, outputs: [{ ...value, name } as Value] });
+  }
+  return { nodes, used };
+}
+
+function writeNode(pbf: PbfWriter, node: GraphNode): void {
+  for (const input of node.inputs) pbf.writeStringField(1, input?.name ?? '');
+  for (const output of node.outputs) pbf.writeStringField(2, output.name);
+  pbf.writeStringField(4, node.op);
+  for (const [name, attribute] of Object.entries(node.attributes)) pbf.writeMessage(5, () => writeAttribute(pbf, name, attribute), null);
+  if (node.domain !== '') pbf.writeStringField(7, node.domain);
+}
+
+function writeAttribute(pbf: PbfWriter, name: string, attribute: Attribute): void {
+  pbf.writeStringField(1, name);
+  const type = (kind: keyof typeof ATTRIBUTE_TYPE): void => pbf.writeVarintField(20, ATTRIBUTE_TYPE[kind]);
+  if (typeof attribute === 'string') {
+    pbf.writeStringField(4, attribute);
+    type('string');
+  } else if (typeof attribute === 'number') {
+    if (!Number.isInteger(attribute)) return writeFloat(attribute);
+    pbf.writeVarintField(3, attribute);
+    type('int');
+  } else if ('float' in attribute) {
+    writeFloat(attribute.float);
+  } else if ('floats' in attribute) {
+    for (const value of attribute.floats) pbf.writeFloatField(7, value);
+    type('floats');
+  } else if ('dtype' in attribute) {
+    pbf.writeMessage(5, () => writeTensor(pbf, name, attribute), null);
+    type('tensor');
+  } else {
+    for (const value of attribute) pbf.writeVarintField(8, value);
+    type('ints');
+  }
+
+  function writeFloat(value: number): void {
+    pbf.writeFloatField(2, value);
+    type('float');
+  }
+}
+
+function writeTensor(pbf: PbfWriter, name: string, tensor: HostTensor): void {
+  for (const dim of tensor.dims) pbf.writeVarintField(1, dim);
+  pbf.writeVarintField(2, ELEMENT_TYPE[tensor.dtype]);
+  pbf.writeStringField(8, name);
+  const { buffer, byteOffset, byteLength } = tensor.data;
+  pbf.writeBytesField(9, new Uint8Array(buffer, byteOffset, byteLength));
+}
+
+function writeValueInfo(pbf: PbfWriter, name: string, value: Value): void {
+  pbf.writeStringField(1, name);
+  pbf.writeMessage(2, () => pbf.writeMessage(1, () => {
+    pbf.writeVarintField(1, ELEMENT_TYPE[value.dtype]);
+    pbf.writeMessage(2, () => {
+      for (const dim of value.dims) pbf.writeMessage(1, () => writeDim(pbf, dim), null);
+    }, null);
+  }, null), null);
+}
+
+function writeDim(pbf: PbfWriter, dim: Dim): void {
+  if (typeof dim === 'number') pbf.writeVarintField(1, dim);
+  else pbf.writeStringField(2, dim);
+}
