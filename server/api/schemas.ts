@@ -15,9 +15,7 @@ export const ErrorSchema = Type.Object({
 export const VideoErrorSchema = Type.Object({ code: Type.String(), message: Type.String() });
 
 export const VideoProgressSchema = Type.Object({
-  stage: Type.Enum(['waiting', 'frames', 'features', 'training', 'writing'], {
-    description: 'What the encoder is doing; waiting: other videos are before it.',
-  }),
+  stage: Type.Enum(['frames', 'features', 'training', 'writing']),
   done: Type.Number(),
   total: Type.Number({ description: '0 where it is not known yet.' }),
   unit: Type.Enum(['frames', 'seconds']),
@@ -27,38 +25,34 @@ export const VideoProgressSchema = Type.Object({
 });
 export type VideoProgress = Static<typeof VideoProgressSchema>;
 
-export const VideoContainerSchema = Type.Object({
-  version: Type.Integer({ description: 'Grows by one whenever the container was replaced by a sharper one.' }),
-  stage: Type.Enum(['latents', 'checkpoint', 'final'], {
-    description: 'latents: can be asked about, no pictures yet; checkpoint: decodes, still in training; final: done.',
-  }),
-  bytes: Type.Integer(),
-  width: Type.Integer({ description: 'Encoded size in pixels.' }),
-  height: Type.Integer(),
-  frames: Type.Integer(),
-  psnr_db: nullable(Type.Number({ description: 'Measured on what was read back from the file.' })),
-  pack: Type.Object({ id: Type.String(), feature_space: Type.String() }),
-});
-export type VideoContainer = Static<typeof VideoContainerSchema>;
-
 export const VideoSchema = Type.Object({
   id: Type.String(),
   object: Type.Literal('video'),
   name: Type.String({ description: 'The file name it was uploaded under.' }),
-  status: Type.Enum(['checking', 'queued', 'encoding', 'ready', 'failed'], {
+  kind: Type.Enum(['video', 'photo']),
+  state: Type.Enum(['queued', 'reading', 'training', 'ready', 'failed'], {
     description:
-      'checking: the file is being looked at; queued: waits for the encoder; encoding; ready: the final container is there; failed: see error.',
+      'queued: waits for the encoder; reading: frames and features are computed; training: the pictures are learned, in the background; ready: the final container is there; failed: see error.',
   }),
-  askable: Type.Boolean({ description: 'True as soon as questions about it can be answered.' }),
-  demo: Type.Boolean({ description: 'True for the video that came with the server.' }),
-  created_s: Type.Number({ description: 'Seconds since 1970.' }),
-  bytes: nullable(Type.Integer({ description: 'Size of the original file.' })),
-  kind: nullable(Type.Enum(['video', 'photo'])),
+  askable: Type.Boolean({ description: 'True as soon as questions about it can be answered, whatever its state.' }),
+  demo: Type.Boolean({ description: 'True for a video that came with the server.' }),
+  created: Type.Number({ description: 'Seconds since 1970.' }),
   width: nullable(Type.Integer({ description: 'Size of the original in pixels.' })),
   height: nullable(Type.Integer()),
   frames: nullable(Type.Integer()),
   duration_s: nullable(Type.Number()),
-  container: nullable(VideoContainerSchema),
+  source_bytes: nullable(Type.Integer({ description: 'Size of the original file; null where only a container was given and it does not say.' })),
+  container_bytes: nullable(Type.Integer({ description: 'Size of the .linr as it is now.' })),
+  container_version: nullable(Type.String({ description: 'Changes whenever the container does; also its ETag.' })),
+  container_stage: nullable(
+    Type.Enum(['latents', 'checkpoint', 'final'], {
+      description: 'latents: can be asked about, no pictures yet; checkpoint: decodes, still in training; final: done.',
+    }),
+  ),
+  encoded_width: nullable(Type.Integer({ description: 'Size the container decodes to by default, in pixels.' })),
+  encoded_height: nullable(Type.Integer()),
+  encoded_frames: nullable(Type.Integer({ description: 'Frames in the container: a long video is sampled.' })),
+  psnr_db: nullable(Type.Number({ description: 'Quality of the pictures as far as measured.' })),
   progress: nullable(VideoProgressSchema),
   error: nullable(VideoErrorSchema),
 });
@@ -66,8 +60,6 @@ export const VideoSchema = Type.Object({
 export type Video = Static<typeof VideoSchema>;
 
 export const VideoListSchema = Type.Object({ object: Type.Literal('list'), data: Type.Array(VideoSchema) });
-
-export const DeletedSchema = Type.Object({ id: Type.String(), object: Type.Literal('video'), deleted: Type.Literal(true) });
 
 export const HealthSchema = Type.Object({
   status: Type.Literal('ok'),

@@ -1,79 +1,61 @@
-import Type, { type Static } from 'typebox';
+import Type, { type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { samplingFields } from '../api/schemas.js';
 import { ApiError, validationError } from '../errors.js';
-import { samplingFields, type Usage, type Video } from '../api/schemas.js';
+import type { ClientEvent } from './protocol.js';
 
 const strict = { additionalProperties: false };
-const EventId = Type.Optional(Type.String({ maxLength: 200, description: 'Given back in the error this event leads to.' }));
-const ConversationId = Type.Optional(
-  Type.String({ maxLength: 100, description: 'Default: the conversation that session.created names.' }),
-);
+const eventId = Type.Optional(Type.String({ maxLength: 200 }));
+const name = Type.String({ maxLength: 200 });
+const conversation = Type.Optional(name);
 
-export const SessionSettingsSchema = Type.Object(
+const settings = Type.Object(
   {
-    instructions: Type.Optional(Type.String({ description: 'The system message. Empty: the one the model was trained with.' })),
+    instructions: Type.Optional(Type.String()),
     ...samplingFields,
     max_output_tokens: Type.Optional(Type.Integer({ minimum: 1 })),
   },
   strict,
 );
-export type SessionSettings = Static<typeof SessionSettingsSchema>;
 
-const TextPart = Type.Object({ type: Type.Enum(['input_text', 'output_text', 'text']), text: Type.String() }, strict);
-const VideoPart = Type.Object({ type: Type.Literal('input_video'), video: Type.String({ maxLength: 200, description: 'video://<id>' }) }, strict);
-const Part = Type.Union([TextPart, VideoPart]);
+const part = Type.Union([
+  Type.Object({ type: Type.Literal('input_text'), text: Type.String() }, strict),
+  Type.Object({ type: Type.Literal('output_text'), text: Type.String() }, strict),
+  Type.Object({ type: Type.Literal('text'), text: Type.String() }, strict),
+  Type.Object({ type: Type.Literal('input_video'), video_id: Type.Optional(name), video: Type.Optional(name) }, strict),
+]);
 
-const NewItem = Type.Object(
+const newItem = Type.Object(
   {
     type: Type.Optional(Type.Literal('message')),
     role: Type.Enum(['system', 'user', 'assistant']),
-    content: Type.Array(Part, { minItems: 1, maxItems: 64 }),
+    content: Type.Array(part, { minItems: 1, maxItems: 64 }),
   },
   strict,
 );
 
-/** Every event a client may send, by its type. */
-export const clientEvents = {
-  'session.update': Type.Object({ type: Type.Literal('session.update'), event_id: EventId, session: SessionSettingsSchema }, strict),
-  'conversation.create': Type.Object({ type: Type.Literal('conversation.create'), event_id: EventId }, strict),
-  'conversation.retrieve': Type.Object(
-    { type: Type.Literal('conversation.retrieve'), event_id: EventId, conversation: Type.String({ maxLength: 100 }) },
-    strict,
-  ),
-  'conversation.item.create': Type.Object(
-    { type: Type.Literal('conversation.item.create'), event_id: EventId, conversation: ConversationId, item: NewItem },
-    strict,
-  ),
-  'response.create': Type.Object(
-    {
-      type: Type.Literal('response.create'),
-      event_id: EventId,
-      conversation: ConversationId,
-      response: Type.Optional(SessionSettingsSchema),
-    },
-    strict,
-  ),
-  'response.cancel': Type.Object(
-    {
-      type: Type.Literal('response.cancel'),
-      event_id: EventId,
-      conversation: ConversationId,
-      response_id: Type.Optional(Type.String({ maxLength: 100 })),
-    },
-    strict,
-  ),
-  'video.subscribe': Type.Object({ type: Type.Literal('video.subscribe'), event_id: EventId, video: Type.String({ maxLength: 200 }) }, strict),
-  'video.unsubscribe': Type.Object({ type: Type.Literal('video.unsubscribe'), event_id: EventId, video: Type.String({ maxLength: 200 }) }, strict),
-} as const;
+function event<Fields extends Record<string, TSchema>>(type: ClientEvent['type'], fields: Fields) {
+  return Type.Object({ type: Type.Literal(type), event_id: eventId, ...fields }, strict);
+}
 
-export type ClientEventType = keyof typeof clientEvents;
-export type ClientEvent = { [T in ClientEventType]: Static<(typeof clientEvents)[T]> }[ClientEventType];
+/** The JSON schema of every event a client may send, by its type. */
+export const clientEvents: Readonly<Record<ClientEvent['type'], TSchema>> = {
+  'session.update': event('session.update', { session: settings }),
+  'conversation.create': event('conversation.create', {}),
+  'conversation.retrieve': event('conversation.retrieve', { conversation: name }),
+  'conversation.item.create': event('conversation.item.create', { conversation, item: newItem }),
+  'conversation.item.delete': event('conversation.item.delete', { conversation, item_id: name }),
+  'response.create': event('response.create', { conversation, response: Type.Optional(settings) }),
+  'response.cancel': event('response.cancel', { conversation, response_id: Type.Optional(name) }),
+  'video.subscribe': event('video.subscribe', { video_id: name }),
+  'video.unsubscribe': event('video.unsubscribe', { video_id: name }),
+};
 
 const validators = new Map<string, ReturnType<typeof Compile>>(
   Object.entries(clientEvents).map(([type, schema]) => [type, Compile(schema)]),
 );
 
-/** What can be read of an event before it is known to be valid: the id to answer under. */
+/** The id to answer an event under, read before the event is known to be valid. */
 export function eventIdOf(value: unknown): string | null {
   const id = typeof value === 'object' && value !== null ? (value as { event_id?: unknown }).event_id : undefined;
   return typeof id === 'string' ? id.slice(0, 200) : null;
@@ -88,102 +70,17 @@ export function checkClientEvent(value: unknown): ClientEvent {
   if (typeof type !== 'string') throw new ApiError('invalid_request', { param: 'type', message: 'The field "type" is missing.' });
   const validator = validators.get(type);
   if (!validator) {
-    const known = Object.keys(clientEvents).join(', ');
+    const known = [...validators.keys()].join(', ');
     throw new ApiError('unknown_event', { param: 'type', message: `There is no event "${type.slice(0, 100)}". Known: ${known}.` });
   }
   if (!validator.Check(value)) throw validationError(validator.Errors(value), 'event');
   return value as ClientEvent;
 }
 
-export type MessageRole = 'system' | 'user' | 'assistant';
-export type ItemPart =
-  | { readonly type: 'input_text'; readonly text: string }
-  | { readonly type: 'output_text'; readonly text: string }
-  | { readonly type: 'input_video'; readonly video: string };
-export type ItemStatus = 'in_progress' | 'completed' | 'incomplete';
-
-/** A message of a conversation, as stored and as sent. */
-export interface Item {
-  readonly id: string;
-  readonly object: 'realtime.item';
-  readonly type: 'message';
-  readonly role: MessageRole;
-  readonly status: ItemStatus;
-  readonly content: readonly ItemPart[];
-}
-
-export interface Session {
-  readonly id: string;
-  readonly object: 'realtime.session';
-  readonly model: string;
-  readonly conversation: string;
-  readonly instructions: string;
-  readonly temperature: number;
-  readonly top_p: number;
-  readonly seed: number | null;
-  readonly max_output_tokens: number;
-}
-
-export type ResponseStatus = 'in_progress' | 'completed' | 'cancelled' | 'incomplete' | 'failed';
-
-/** A response of the model. `incomplete` with reason `max_output_tokens`: the answer was cut at its limit. */
-export interface RealtimeResponse {
-  readonly id: string;
-  readonly object: 'realtime.response';
-  readonly conversation: string;
-  readonly status: ResponseStatus;
-  readonly status_details: { readonly reason?: string; readonly error?: { readonly code: string; readonly message: string } } | null;
-  readonly output: readonly Item[];
-  readonly usage: Usage | null;
-  /** Seconds from response.create to the first token and to the end; null until they are known. */
-  readonly seconds: { readonly first_token: number | null; readonly total: number } | null;
-}
-
-export interface ConversationState {
-  readonly id: string;
-  readonly object: 'realtime.conversation';
-  readonly items: readonly Item[];
-  /** The response that is being written, with the text so far in `output`; null when there is none. */
-  readonly response: RealtimeResponse | null;
-}
-
-interface DeltaPlace {
-  readonly response_id: string;
-  readonly conversation: string;
-  readonly item_id: string;
-  readonly output_index: 0;
-  readonly content_index: 0;
-}
-
-/** Every event the server sends; the socket adds `event_id`. */
-export type ServerEvent =
-  | { readonly type: 'session.created' | 'session.updated'; readonly session: Session }
-  | { readonly type: 'conversation.created' | 'conversation.retrieved'; readonly conversation: ConversationState }
-  | { readonly type: 'conversation.item.added'; readonly conversation: string; readonly previous_item_id: string | null; readonly item: Item }
-  | { readonly type: 'response.created' | 'response.done'; readonly response: RealtimeResponse }
-  | ({ readonly type: 'response.output_text.delta'; readonly delta: string } & DeltaPlace)
-  | ({ readonly type: 'response.output_text.done'; readonly text: string } & DeltaPlace)
-  | { readonly type: 'video.progress'; readonly video: Video }
-  | { readonly type: 'video.deleted'; readonly video: string }
-  | { readonly type: 'video.subscribed' | 'video.unsubscribed'; readonly video: string }
-  | {
-      readonly type: 'error';
-      readonly error: {
-        readonly code: string;
-        readonly message: string;
-        readonly type: string;
-        readonly param: string | null;
-        /** `event_id` of the client event that led to it, where it had one. */
-        readonly event_id: string | null;
-      };
-    };
-
 /** Codes this server closes sockets with. */
 export const closeCodes = {
   /** The server is stopping; reconnect in a moment. */
   goingAway: 1001,
-  /** A message was larger than any this server reads. */
-  tooLarge: 1009,
   /** Too many sockets are open. */
   tryAgainLater: 1013,
   /** The socket did not answer two heartbeats. */

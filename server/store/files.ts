@@ -1,0 +1,136 @@
+import { mkdirSync, type BigIntStats } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { isId } from '../ids.js';
+
+/**
+ * Where things lie in the data folder:
+ * `latentchat.db`, `uploads/<id>` (bytes received so far), `videos/<id>/source.<ext>`, `videos/<id>/video.linr`,
+ * `videos/<id>/checkpoint`. Every name is made here from an id that was checked, never from what a caller sent.
+ */
+export class DataFolder {
+  readonly root: string;
+
+  constructor(root: string) {
+    this.root = path.resolve(root);
+    mkdirSync(this.uploads, { recursive: true });
+    mkdirSync(this.videos, { recursive: true });
+  }
+
+  get database(): string {
+    return path.join(this.root, 'latentchat.db');
+  }
+
+  get uploads(): string {
+    return path.join(this.root, 'uploads');
+  }
+
+  get videos(): string {
+    return path.join(this.root, 'videos');
+  }
+
+  upload(id: string): string {
+    return path.join(this.uploads, checked(id));
+  }
+
+  video(id: string): string {
+    return path.join(this.videos, checked(id));
+  }
+
+  /** The original as it was uploaded; `file` is the name the store keeps, such as `source.mp4`. */
+  source(id: string, file: string): string {
+    return path.join(this.video(id), path.basename(file));
+  }
+
+  container(id: string): string {
+    return path.join(this.video(id), 'video.linr');
+  }
+
+  checkpoint(id: string): string {
+    return path.join(this.video(id), 'checkpoint');
+  }
+
+  /** Bytes of the disk that a program without privileges may still write. */
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.root);
+    return bavail * bsize;
+  }
+
+  /** Ids of the videos that have a folder. */
+  async videoFolders(): Promise<string[]> {
+    return (await readdir(this.videos)).filter((name) => isId('vid', name));
+  }
+}
+
+function checked(id: string): string {
+  if (!isId('vid', id)) throw new Error(`"${id.slice(0, 60)}" is not the id of a video`);
+  return id;
+}
+
+/**
+ * Writes a file so that, whenever the process or the machine stops, either the old or the new bytes are there, whole:
+ * a temporary file in the same folder is written, synchronised and renamed over the old one.
+ */
+export async function writeAtomically(file: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${file}.${process.pid}.part`;
+  await mkdir(path.dirname(file), { recursive: true });
+  try {
+    const handle = await open(temporary, 'w');
+    try {
+      await handle.writeFile(bytes);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncFolder(path.dirname(file));
+}
+
+/** Moves a file within the data folder and makes the move durable. */
+export async function moveDurably(from: string, to: string): Promise<void> {
+  await mkdir(path.dirname(to), { recursive: true });
+  const handle = await open(from, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(from, to);
+  await syncFolder(path.dirname(to));
+}
+
+/** Renames become durable when their folder is; systems that cannot synchronise a folder order them by themselves. */
+async function syncFolder(folder: string): Promise<void> {
+  let handle;
+  try {
+    handle = await open(folder, 'r');
+    await handle.sync();
+  } catch {
+    // Windows refuses to open folders.
+  } finally {
+    await handle?.close();
+  }
+}
+
+/**
+ * A name for the bytes of a file that is only ever replaced, never written in place: when it was written, and its size.
+ * Asked of an open file it always belongs to the bytes that are read from it, even while a newer one takes its place.
+ */
+export function versionOf(stats: BigIntStats): string {
+  return `${stats.mtimeNs.toString(36)}-${stats.size.toString(36)}`;
+}
+
+/** Size of a file in bytes, or null where there is none. */
+export async function fileBytes(file: string): Promise<number | null> {
+  try {
+    const found = await stat(file);
+    return found.isFile() ? found.size : null;
+  } catch (error) {
+    if (error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,187 @@
+import type { Video, VideoProgress } from '../api/schemas.js';
+import { ApiError, isErrorCode, type ErrorCode } from '../errors.js';
+import { isId, now_s } from '../ids.js';
+import type { Store } from './database.js';
+
+/** What looking at an original told about it. */
+export interface Media {
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number | null;
+  readonly duration_s: number;
+}
+
+/** What is kept about the `.linr` of a video, so that listing videos opens none. */
+export interface ContainerFacts {
+  /** See versionOf of files.ts. */
+  readonly version: string;
+  readonly stage: 'latents' | 'checkpoint' | 'final';
+  readonly bytes: number;
+  /** Encoded size in pixels. */
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+  readonly psnr_db: number | null;
+}
+
+/** A video as stored. `status` never holds what only a running process can know: that is the progress. */
+export interface VideoRow {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: 'video' | 'photo';
+  readonly status: 'checking' | 'queued' | 'ready' | 'failed';
+  readonly demo: boolean;
+  readonly created_s: number;
+  readonly sourceFile: string | null;
+  readonly sourceBytes: number | null;
+  readonly media: Media | null;
+  readonly container: ContainerFacts | null;
+  readonly error: { readonly code: ErrorCode; readonly message: string } | null;
+}
+
+interface RawRow {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: 'video' | 'photo';
+  readonly status: VideoRow['status'];
+  readonly demo: number;
+  readonly created_s: number;
+  readonly source_file: string | null;
+  readonly source_bytes: number | null;
+  readonly media: string | null;
+  readonly container: string | null;
+  readonly error_code: string | null;
+  readonly error_message: string | null;
+}
+
+function fromRaw(row: RawRow): VideoRow {
+  const code = row.error_code;
+  return {
+    id: row.id,
+    name: row.name,
+    kind: row.kind,
+    status: row.status,
+    demo: row.demo !== 0,
+    created_s: row.created_s,
+    sourceFile: row.source_file,
+    sourceBytes: row.source_bytes,
+    media: row.media === null ? null : (JSON.parse(row.media) as Media),
+    container: row.container === null ? null : (JSON.parse(row.container) as ContainerFacts),
+    error: code === null ? null : { code: isErrorCode(code) ? code : 'internal_error', message: row.error_message ?? '' },
+  };
+}
+
+/** Where encodes report how far they are; kept in memory, since a restart starts the report anew. */
+export interface ProgressBoard {
+  progressOf(id: string): VideoProgress | null;
+}
+
+export interface NewVideo {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: 'video' | 'photo';
+  readonly status: VideoRow['status'];
+  readonly demo?: boolean;
+  readonly sourceFile: string | null;
+  readonly sourceBytes: number | null;
+}
+
+/** The videos table. */
+export class Videos {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  add(video: NewVideo): void {
+    this.#store.run(
+      'INSERT INTO videos (id, name, kind, status, demo, created_s, source_file, source_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      video.id,
+      video.name,
+      video.kind,
+      video.status,
+      video.demo ? 1 : 0,
+      now_s(),
+      video.sourceFile,
+      video.sourceBytes,
+    );
+  }
+
+  find(id: string): VideoRow | null {
+    if (!isId('vid', id)) return null;
+    const row = this.#store.get<RawRow>('SELECT * FROM videos WHERE id = ?', id);
+    return row && fromRaw(row);
+  }
+
+  /** Throws `video_not_found`. */
+  get(id: string, param: string | null = null): VideoRow {
+    const row = this.find(id);
+    if (!row) {
+      const shown = id.slice(0, 60);
+      throw new ApiError('video_not_found', { param, message: `There is no video "${shown}". GET /v1/videos lists them.` });
+    }
+    return row;
+  }
+
+  /** Newest first. */
+  list(): VideoRow[] {
+    return this.#store.all<RawRow>('SELECT * FROM videos ORDER BY created_s DESC, id').map(fromRaw);
+  }
+
+  setStatus(id: string, status: VideoRow['status']): void {
+    this.#store.run('UPDATE videos SET status = ?, error_code = NULL, error_message = NULL WHERE id = ?', status, id);
+  }
+
+  setMedia(id: string, kind: 'video' | 'photo', media: Media): void {
+    this.#store.run('UPDATE videos SET kind = ?, media = ? WHERE id = ?', kind, JSON.stringify(media), id);
+  }
+
+  setContainer(id: string, container: ContainerFacts | null): void {
+    this.#store.run('UPDATE videos SET container = ? WHERE id = ?', container === null ? null : JSON.stringify(container), id);
+  }
+
+  fail(id: string, code: ErrorCode, message: string): void {
+    this.#store.run("UPDATE videos SET status = 'failed', error_code = ?, error_message = ? WHERE id = ?", code, message, id);
+  }
+
+  remove(id: string): void {
+    this.#store.run('DELETE FROM videos WHERE id = ?', id);
+  }
+}
+
+/** A row and what its encode reports right now, as the API gives it. */
+export function presentVideo(row: VideoRow, board: ProgressBoard): Video {
+  const progress = row.status === 'queued' ? board.progressOf(row.id) : null;
+  return {
+    id: row.id,
+    object: 'video',
+    name: row.name,
+    kind: row.kind,
+    state: stateOf(row, progress),
+    askable: row.container !== null,
+    demo: row.demo,
+    created: row.created_s,
+    width: row.media?.width ?? null,
+    height: row.media?.height ?? null,
+    frames: row.media?.frames ?? row.container?.frames ?? null,
+    duration_s: row.media?.duration_s ?? null,
+    source_bytes: row.sourceBytes,
+    container_bytes: row.container?.bytes ?? null,
+    container_version: row.container?.version ?? null,
+    container_stage: row.container?.stage ?? null,
+    encoded_width: row.container?.width ?? null,
+    encoded_height: row.container?.height ?? null,
+    encoded_frames: row.container?.frames ?? null,
+    psnr_db: progress?.psnr_db ?? row.container?.psnr_db ?? null,
+    progress,
+    error: row.error,
+  };
+}
+
+function stateOf(row: VideoRow, progress: VideoProgress | null): Video['state'] {
+  if (row.status === 'ready' || row.status === 'failed') return row.status;
+  if (row.status === 'checking') return 'reading';
+  if (!progress) return 'queued';
+  return row.container === null ? 'reading' : 'training';
+}
