@@ -1,0 +1,36 @@
+/** What can be wrong with a file of pictures, with codes that stay the same. */
+
+export type FrameSourceErrorCode =
+  /** No file at this path, or it may not be read. */
+  | 'file_missing'
+  /** The file has no bytes. */
+  | 'file_empty'
+  /** The bytes are no photo or video format known here. */
+  | 'not_media'
+  /** The file ends before its data does, or before its index. */
+  | 'video_truncated'
+  /** The container is known, its pictures are in a codec that no decoder here reads. */
+  | 'codec_unsupported'
+  /** A container that only the system's ffmpeg reads, and there is none on PATH. */
+  | 'container_needs_ffmpeg'
+  /** Above one of the limits of limits.ts. */
+  | 'too_large'
+  /** Sound or text only. */
+  | 'no_video_track'
+  /** The data contradict themselves or cannot be decoded. */
+  | 'media_damaged'
+  /** `frames()` was used after `close()`. */
+  | 'source_closed';
+
+/** A file that cannot be read as frames: `message` says which file, why, and what would help. */
+export class FrameSourceError extends Error {
+  override readonly name = 'FrameSourceError';
+
+  constructor(
+    readonly code: FrameSourceErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}

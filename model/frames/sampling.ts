@@ -1,0 +1,34 @@
+/** Which frames to take of many. */
+
+/**
+ * Indices of `count` frames out of `total`, uniform and without repeats: the middle frame of each of `count` equal
+ * stretches, round((i + 0.5) * total / count - 0.5). All of them when there are no more than `count`.
+ */
+export function uniformIndices(total: number, count: number): number[] {
+  if (total <= count) return Array.from({ length: total }, (_, index) => index);
+  return Array.from({ length: count }, (_, index) => Math.round(((index + 0.5) * total) / count - 0.5));
+}
+
+/** Seconds into a video of the middles of `count` equal stretches of its duration. */
+export function uniformTimes(duration: number, count: number): number[] {
+  return Array.from({ length: count }, (_, index) => ((index + 0.5) * duration) / count);
+}
+
+/**
+ * Every frame index once, in an order that makes a video useful early: first the `first` uniform ones that a chat
+ * looks at, then the rest, each time halving the widest gaps so that any prefix covers the whole video.
+ */
+export function* progressiveOrder(total: number, first = 8): Generator<number, void, void> {
+  const done = new Uint8Array(total);
+  for (const index of uniformIndices(total, first)) {
+    done[index] = 1;
+    yield index;
+  }
+  for (let stride = 2 ** Math.floor(Math.log2(Math.max(total / first, 1))); stride >= 1; stride /= 2) {
+    for (let index = 0; index < total; index += stride) {
+      if (done[index] === 1) continue;
+      done[index] = 1;
+      yield index;
+    }
+  }
+}

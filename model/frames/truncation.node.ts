@@ -1,0 +1,82 @@
+/** Tells a cut-off file before any decoder sees it: decoders only say that something is missing, or nothing at all. */
+import type { FileHandle } from 'node:fs/promises';
+import { FrameSourceError } from './error.js';
+import { MAX_TOP_LEVEL_BOXES } from './limits.js';
+import type { MediaFile } from './open.node.js';
+import type { CommonContainer } from './sniff.js';
+
+const MATROSKA_SEGMENT = 0x18538067;
+/** An EBML header is a few dozen bytes; the segment's own header follows it at once. */
+const MATROSKA_HEAD_BYTES = 1024;
+
+/** @throws FrameSourceError `video_truncated` or `media_damaged`. */
+export async function checkComplete(handle: FileHandle, file: MediaFile, container: CommonContainer): Promise<void> {
+  await (container === 'mp4' ? checkMp4(handle, file) : checkMatroska(handle, file));
+}
+
+/** Walks the boxes at the top of an MP4 or QuickTime file (ISO/IEC 14496-12, 4.2): each begins with its size and type. */
+async function checkMp4(handle: FileHandle, { name, bytes }: MediaFile): Promise<void> {
+  const header = Buffer.alloc(16);
+  let hasIndex = false;
+  let offset = 0;
+  for (let box = 0; box < MAX_TOP_LEVEL_BOXES && offset < bytes; box++) {
+    const { bytesRead } = await handle.read(header, 0, 16, offset);
+    // QuickTime files may end in a few zero bytes.
+    if (bytesRead < 8 || header.readUInt32BE(0) === 0) {
+      if (header.toString('latin1', 4, 8) === 'moov') hasIndex = true;
+      break;
+    }
+    const type = header.toString('latin1', 4, 8);
+    const small = header.readUInt32BE(0);
+    // Size 1: the true size is in the next 8 bytes. A size of 0 means up to the end of the file.
+    const size = small === 1 ? (bytesRead === 16 ? Number(header.readBigUInt64BE(8)) : NaN) : small;
+    if (!(size >= 8)) throw new FrameSourceError('media_damaged', `${name} has a damaged structure at byte ${offset}. Export or download it again.`);
+    if (type === 'moov') hasIndex = true;
+    if (offset + size > bytes) {
+      throw new FrameSourceError(
+        'video_truncated',
+        `${name} is cut off: its part "${printable(type)}" should end at byte ${offset + size}, the file ends at ${bytes}. Copy or download it again.`,
+      );
+    }
+    offset += size;
+  }
+  if (!hasIndex) {
+    throw new FrameSourceError('video_truncated', `${name} has no index ("moov"): it was cut off, or its recording never finished. Copy or export it again.`);
+  }
+}
+
+/** A Matroska segment whose size is known (RFC 8794, 6) must end within the file. */
+async function checkMatroska(handle: FileHandle, { name, bytes }: MediaFile): Promise<void> {
+  const head = Buffer.alloc(MATROSKA_HEAD_BYTES);
+  const { bytesRead } = await handle.read(head, 0, head.length, 0);
+  const header = readVint(head, 4, bytesRead);
+  if (header === null) throw new FrameSourceError('video_truncated', `${name} ends within its header. Copy or download it again.`);
+  const start = header.end + header.value;
+  if (start + 4 > bytesRead || head.readUInt32BE(start) !== MATROSKA_SEGMENT) return; // Unusual; the demuxer decides.
+  const segment = readVint(head, start + 4, bytesRead);
+  if (segment === null || segment.unknown) return;
+  const end = segment.end + segment.value;
+  if (end > bytes) {
+    throw new FrameSourceError('video_truncated', `${name} is cut off: it should be ${end} bytes long, the file ends at ${bytes}. Copy or download it again.`);
+  }
+}
+
+/** An EBML variable-size number: the leading zero bits of its first byte say how many bytes follow. All ones: unknown. */
+function readVint(data: Buffer, offset: number, length: number): { value: number; unknown: boolean; end: number } | null {
+  const first = data[offset];
+  if (first === undefined || first === 0 || offset >= length) return null;
+  const size = Math.clz32(first) - 23;
+  if (offset + size > length) return null;
+  let value = first & (0xff >> size);
+  let unknown = value === 0xff >> size;
+  for (let index = 1; index < size; index++) {
+    const byte = data[offset + index] as number;
+    value = value * 256 + byte;
+    unknown &&= byte === 0xff;
+  }
+  return { value, unknown, end: offset + size };
+}
+
+function printable(type: string): string {
+  return type.replace(/[^\x20-\x7e]/g, '?');
+}
