@@ -1,0 +1,87 @@
+/** The shape of one Latent-INR network, and its check when it comes from a file. */
+
+export interface GridConfig {
+  readonly channels: number;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+export interface InrConfig {
+  /** Encoded frame size in pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** Frames of the segment, T. */
+  readonly frames: number;
+  /** Numbers of one latent, D. */
+  readonly latentDim: number;
+  /** Side p of the square pixel patch that one evaluation of the base network gives (paper, section 3.3). */
+  readonly patch: number;
+  /** Linear layers of the base network, and the width between them. */
+  readonly layers: number;
+  readonly hidden: number;
+  /** Rank r of the modulation P Q (eq. 2). */
+  readonly rank: number;
+  /** Width of the hidden tanh layer of each hypernetwork. */
+  readonly hyperHidden: number;
+  /** Learnable coordinate grids shared by all frames, coarse to fine. */
+  readonly grids: readonly GridConfig[];
+  /** Basis grids: `count` of them, which each frame's latent mixes linearly. Count 0: none, as in the paper. */
+  readonly basis: GridConfig & { readonly count: number };
+}
+
+/** Rows and columns of patches that cover a frame; the last ones may reach past its edge. */
+export function patchGrid(config: InrConfig): { rows: number; columns: number } {
+  return { rows: Math.ceil(config.height / config.patch), columns: Math.ceil(config.width / config.patch) };
+}
+
+/** Limits on a configuration from a file: each well above what any preset makes, each low enough to refuse an attack. */
+const LIMITS: Readonly<Record<string, readonly [number, number]>> = {
+  width: [1, 8192],
+  height: [1, 8192],
+  frames: [1, 100_000],
+  latentDim: [1, 4096],
+  patch: [1, 64],
+  layers: [2, 16],
+  hidden: [1, 2048],
+  rank: [1, 256],
+  hyperHidden: [1, 1024],
+};
+const GRID_LIMITS = { channels: 256, side: 4096, count: 1024, levels: 16, elements: 1 << 26 } as const;
+
+/** @throws RangeError that names the field. */
+export function parseInrConfig(value: unknown): InrConfig {
+  if (typeof value !== 'object' || value === null) throw new RangeError('network config: not an object');
+  const record = value as Record<string, unknown>;
+  const numbers = Object.fromEntries(
+    Object.entries(LIMITS).map(([field, [min, max]]) => [field, whole(record[field], field, min, max)]),
+  ) as unknown as Omit<InrConfig, 'grids' | 'basis'>;
+  const grids = record['grids'];
+  if (!Array.isArray(grids) || grids.length > GRID_LIMITS.levels) throw new RangeError(`network config: grids must be a list of at most ${GRID_LIMITS.levels}`);
+  const basis = record['basis'];
+  const config: InrConfig = {
+    ...numbers,
+    grids: grids.map((grid: unknown, i) => gridConfig(grid, `grids[${i}]`)),
+    basis: { ...gridConfig(basis, 'basis'), count: whole((basis as Record<string, unknown>)['count'], 'basis.count', 0, GRID_LIMITS.count) },
+  };
+  const { count, channels, rows, columns } = config.basis;
+  if (count * channels * rows * columns > GRID_LIMITS.elements) throw new RangeError('network config: basis grids are too large');
+  if (config.grids.length === 0 && count === 0) throw new RangeError('network config: the base network has no input features');
+  return config;
+}
+
+function gridConfig(value: unknown, field: string): GridConfig {
+  if (typeof value !== 'object' || value === null) throw new RangeError(`network config: ${field} is not an object`);
+  const record = value as Record<string, unknown>;
+  return {
+    channels: whole(record['channels'], `${field}.channels`, 1, GRID_LIMITS.channels),
+    rows: whole(record['rows'], `${field}.rows`, 1, GRID_LIMITS.side),
+    columns: whole(record['columns'], `${field}.columns`, 1, GRID_LIMITS.side),
+  };
+}
+
+function whole(value: unknown, field: string, min: number, max: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+    throw new RangeError(`network config: ${field} must be a whole number from ${min} to ${max}, got ${String(value).slice(0, 40)}`);
+  }
+  return value;
+}

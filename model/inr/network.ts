@@ -1,0 +1,157 @@
+/**
+ * Latent-INR (Maiya et al., ECCV 2024), defined once: training, Node decoder and browser decoder build this graph.
+ *
+ * A base network maps the coordinates of a patch's centre to its pixels. Each frame's latent modulates every layer of it
+ * through a low-rank hypernetwork (eq. 2). Beyond the paper: the input features are learnable grids, of which some are
+ * mixed per frame by the latent, and the network predicts the difference to a coarse mean frame.
+ */
+import { ops, type ParameterSpec, type Value } from '../graph/index.js';
+import { patchGrid, type GridConfig, type InrConfig } from './config.js';
+
+/** Latents reach the hypernetworks centred on the video's mean and scaled to unit deviation. */
+export const LATENT_MEAN = 'latent.mean';
+export const LATENT_GAIN = 'latent.gain';
+
+/** Tensors of the network that are measured once and not trained. */
+export function fixedSpecs(config: InrConfig): ParameterSpec[] {
+  return [{ name: LATENT_MEAN, dims: [config.latentDim] }, { name: LATENT_GAIN, dims: [1] }];
+}
+
+interface LayerShape {
+  readonly name: string;
+  readonly inputs: number;
+  readonly outputs: number;
+}
+
+function featureCount(config: InrConfig): number {
+  return config.grids.reduce((sum, grid) => sum + grid.channels, 0) + (config.basis.count > 0 ? config.basis.channels : 0);
+}
+
+/** The base network's linear layers, first to last. */
+function layerShapes(config: InrConfig): LayerShape[] {
+  const pixels = config.patch * config.patch * 3;
+  return Array.from({ length: config.layers }, (_, i) => ({
+    name: `layer${i}`,
+    inputs: i === 0 ? featureCount(config) : config.hidden,
+    outputs: i === config.layers - 1 ? pixels : config.hidden,
+  }));
+}
+
+/** Every trained tensor of the network except the latents, in a fixed order. */
+export function parameterSpecs(config: InrConfig): ParameterSpec[] {
+  const { latentDim, hyperHidden, rank, basis } = config;
+  const mean = patchGrid(config);
+  const specs: ParameterSpec[] = [
+    { name: 'mean', dims: [3, mean.rows, mean.columns] },
+  ];
+  config.grids.forEach((grid, i) => specs.push({ name: `grid${i}`, dims: [grid.channels, grid.rows, grid.columns] }));
+  if (basis.count > 0) {
+    specs.push({ name: 'basis', dims: [basis.count, basis.channels * basis.rows * basis.columns] });
+    specs.push({ name: 'basis.mix', dims: [latentDim, basis.count] }, { name: 'basis.bias', dims: [basis.count] });
+  }
+  for (const { name, inputs, outputs } of layerShapes(config)) {
+    specs.push(
+      { name: `${name}.weight`, dims: [inputs, outputs] },
+      { name: `${name}.bias`, dims: [outputs] },
+      { name: `${name}.hyper1.weight`, dims: [latentDim, hyperHidden] },
+      { name: `${name}.hyper1.bias`, dims: [hyperHidden] },
+      { name: `${name}.hyper2.weight`, dims: [hyperHidden, (inputs + outputs) * rank] },
+      { name: `${name}.hyper2.bias`, dims: [(inputs + outputs) * rank] },
+    );
+  }
+  return specs;
+}
+
+export interface InrInputs {
+  /** (F, D) latents of the frames wanted. */
+  readonly latents: Value;
+  /** (Sy) and (Sx): centres of the patches wanted, as fractions of the patch grid's height and width. Evaluated at every pair. */
+  readonly ys: Value;
+  readonly xs: Value;
+}
+
+/** Pixels in [0, 1] (not clipped) at every pair of `ys` and `xs`: (F, Sy * Sx, p * p * 3), a patch's rows first, then columns, RGB last. */
+export function inrNetwork(config: InrConfig, parameters: ReadonlyMap<string, Value>, inputs: InrInputs): Value {
+  const get = (name: string): Value => {
+    const value = parameters.get(name);
+    if (value === undefined) throw new Error(`the network has no tensor "${name}"`);
+    return value;
+  };
+  const frames = inputs.latents.dims[0] as number;
+  const samples = (inputs.ys.dims[0] as number) * (inputs.xs.dims[0] as number);
+  const code = ops.mul(ops.sub(inputs.latents, get(LATENT_MEAN)), get(LATENT_GAIN)); // (F, D)
+
+  const features: Value[] = config.grids.map((grid, i) => {
+    const level = flattenSamples(sampleGrid(ops.reshape(get(`grid${i}`), [1, ...gridDims(grid)]), grid, inputs), samples); // (1, S, c)
+    return frames === 1 ? level : ops.expand(level, [frames, samples, grid.channels]);
+  });
+  if (config.basis.count > 0) {
+    const weights = ops.add(ops.matmul(code, get('basis.mix')), get('basis.bias')); // (F, count)
+    const mixed = ops.reshape(ops.matmul(weights, get('basis')), [frames, ...gridDims(config.basis)]); // (F, c, rows, columns)
+    features.push(flattenSamples(sampleGrid(mixed, config.basis, inputs), samples));
+  }
+
+  let x = features.length === 1 ? (features[0] as Value) : ops.concat(features, 2); // (F, S, features)
+  const layers = layerShapes(config);
+  layers.forEach((layer, i) => {
+    const weight = modulatedWeight(layer, config.rank, code, get); // (F, inputs, outputs)
+    x = ops.add(ops.matmul(x, weight), get(`${layer.name}.bias`));
+    if (i < layers.length - 1) x = ops.relu(x);
+  });
+  return ops.add(x, meanPatches(config, get('mean'), inputs)); // (F, S, p * p * 3)
+}
+
+/** W_l,t = sigmoid(P Q) * W_l (eq. 2), P (inputs, r) and Q (r, outputs) from the layer's hypernetwork. */
+function modulatedWeight(layer: LayerShape, rank: number, code: Value, get: (name: string) => Value): Value {
+  const frames = code.dims[0] as number;
+  const hidden = ops.tanh(ops.add(ops.matmul(code, get(`${layer.name}.hyper1.weight`)), get(`${layer.name}.hyper1.bias`)));
+  const factors = ops.add(ops.matmul(hidden, get(`${layer.name}.hyper2.weight`)), get(`${layer.name}.hyper2.bias`));
+  const [p, q] = ops.split(factors, 1, [layer.inputs * rank, rank * layer.outputs]) as [Value, Value];
+  const product = ops.matmul(ops.reshape(p, [frames, layer.inputs, rank]), ops.reshape(q, [frames, rank, layer.outputs]));
+  return ops.mul(ops.sigmoid(product), get(`${layer.name}.weight`));
+}
+
+const gridDims = (grid: GridConfig): number[] => [grid.channels, grid.rows, grid.columns];
+
+/** Bilinear samples of (N, c, rows, columns) at every pair of coordinates: (N, c, Sy, Sx). Two small matrix products. */
+function sampleGrid(grid: Value, size: { rows: number; columns: number }, { ys, xs }: { ys: Value; xs: Value }): Value {
+  return ops.matmul(ops.matmul(tents(ys, size.rows), grid), ops.transposeLast(tents(xs, size.columns)));
+}
+
+/** (N, c, Sy, Sx) -> (N, S, c) */
+function flattenSamples(samples: Value, count: number): Value {
+  const [n, channels] = samples.dims as [number, number];
+  return ops.reshape(ops.transpose(samples, [0, 2, 3, 1]), [n, count, channels]);
+}
+
+/**
+ * Linear interpolation as a matrix (S, nodes): row s holds the weights of the nodes at coordinate s. Node k lies at
+ * (k + 1/2) / nodes; beyond the outer nodes their value is held.
+ */
+function tents(coordinates: Value, nodes: number): Value {
+  const count = coordinates.dims[0] as number;
+  const graph = coordinates.graph;
+  const position = ops.clip(ops.sub(ops.mul(ops.reshape(coordinates, [count, 1]), nodes), 0.5), 0, nodes - 1);
+  const index = ops.constant(graph, { dtype: 'float32', dims: [1, nodes], data: Float32Array.from({ length: nodes }, (_, k) => k) });
+  return ops.relu(ops.sub(1, ops.abs(ops.sub(position, index))));
+}
+
+/** The coarse mean frame, interpolated to pixels: (S, p * p * 3). */
+function meanPatches(config: InrConfig, mean: Value, { ys, xs }: { ys: Value; xs: Value }): Value {
+  const { patch } = config;
+  const size = patchGrid(config);
+  const [countY, countX] = [ys.dims[0] as number, xs.dims[0] as number];
+  const pixels = sampleGrid(ops.reshape(mean, [1, 3, size.rows, size.columns]), size, {
+    ys: pixelCentres(ys, patch, size.rows),
+    xs: pixelCentres(xs, patch, size.columns),
+  }); // (1, 3, Sy * p, Sx * p)
+  const apart = ops.reshape(pixels, [3, countY, patch, countX, patch]);
+  return ops.reshape(ops.transpose(apart, [1, 3, 2, 4, 0]), [countY * countX, patch * patch * 3]);
+}
+
+/** Coordinates of the pixels of patches centred at `centres`: (S * p). */
+function pixelCentres(centres: Value, patch: number, patches: number): Value {
+  const offsets = Float32Array.from({ length: patch }, (_, i) => ((i + 0.5) / patch - 0.5) / patches);
+  const offset = ops.constant(centres.graph, { dtype: 'float32', dims: [1, patch], data: offsets });
+  return ops.reshape(ops.add(ops.reshape(centres, [-1, 1]), offset), [-1]);
+}

@@ -1,0 +1,134 @@
+/** Trains one segment: state in place, random patches each step, a learning rate that follows the progress. */
+import { adamRate } from '../graph/index.js';
+import type { ParameterLayout } from '../graph/index.js';
+import { seededRandom } from '../runtime/random.js';
+import { asFloat32, float32, int64, scalar, type HostTensor } from '../runtime/tensor.js';
+import type { Runtime, Session } from '../runtime/types.js';
+import { patchGrid, type InrConfig } from './config.js';
+import { initialiseParameters, latentStatistics } from './initialise.js';
+import { fixedSpecs, LATENT_GAIN, LATENT_MEAN, parameterSpecs } from './network.js';
+import type { PatchStore } from './patches.js';
+import { LATENTS, trainingStep, type StepShape } from './training-step.js';
+
+export interface TrainingOptions {
+  readonly shape: StepShape;
+  /** Peak learning rate. */
+  readonly learningRate: number;
+  /** Weight of the alignment in the loss (eq. 6). */
+  readonly lambda: number;
+  readonly seed: number;
+}
+
+/** What a checkpoint must hold to go on: three vectors of the layout's size and the number of steps done. */
+export interface TrainingState {
+  readonly parameters: Float32Array;
+  readonly first: Float32Array;
+  readonly second: Float32Array;
+  step: number;
+}
+
+/** Part of the schedule spent raising the learning rate from zero. */
+const WARM_UP = 0.02;
+
+export class Trainer {
+  readonly state: TrainingState;
+  /** Mean squared error and mean cosine, running averages over about 100 steps. */
+  mse = NaN;
+  cosine = NaN;
+  readonly fixed: ReadonlyMap<string, HostTensor>;
+  private readonly random: () => number;
+
+  private constructor(
+    private readonly session: Session,
+    readonly config: InrConfig,
+    readonly layout: ParameterLayout,
+    private readonly options: TrainingOptions,
+    private readonly video: HostTensor,
+    private readonly targets: HostTensor,
+    resume: TrainingState | null,
+    meanFrame: () => Float32Array,
+  ) {
+    const zeros = (): Float32Array => new Float32Array(layout.size);
+    this.state = resume ?? { parameters: zeros(), first: zeros(), second: zeros(), step: 0 };
+    this.random = seededRandom(options.seed + this.state.step);
+    const { mean, gain } = latentStatistics(asFloat32(targets), config.latentDim);
+    this.fixed = new Map([[LATENT_MEAN, float32(mean, [config.latentDim])], [LATENT_GAIN, float32(Float32Array.of(gain), [1])]]);
+    if (resume === null) {
+      initialiseParameters(config, layout, this.state.parameters, { meanFrame: meanFrame(), seed: options.seed });
+      layout.view(this.state.parameters, LATENTS).set(asFloat32(targets));
+    }
+  }
+
+  /** `targets` (T, D): the features the latents start from and are aligned to. */
+  static async create(
+    runtime: Runtime, config: InrConfig, patches: PatchStore, targets: Float32Array, options: TrainingOptions, resume: TrainingState | null = null,
+  ): Promise<Trainer> {
+    const { model, layout } = trainingStep(config, options.shape);
+    if (resume !== null && resume.parameters.length !== layout.size) throw new Error('the checkpoint belongs to another network; delete it to start again');
+    const session = await runtime.createSession(model);
+    const grid = patchGrid(config);
+    const video: HostTensor = { dtype: 'uint8', dims: [config.frames, grid.rows, grid.columns, config.patch ** 2 * 3], data: patches.data };
+    return new Trainer(session, config, layout, options, video, float32(targets, [config.frames, config.latentDim]), resume, () => patches.meanFrame());
+  }
+
+  /** One step. `progress` in [0, 1] is the part of the training done, which sets the learning rate. */
+  async step(progress: number): Promise<void> {
+    const { config, state, options } = this;
+    const grid = patchGrid(config);
+    state.step += 1;
+    const vector = (data: Float32Array): HostTensor => float32(data, [data.length]);
+    const [parameters, first, second] = [vector(state.parameters), vector(state.first), vector(state.second)];
+    const results = await this.session.run(
+      {
+        parameters, first, second,
+        ...Object.fromEntries(this.fixed),
+        rate: scalar(adamRate(options.learningRate * schedule(progress), state.step)),
+        lambda: scalar(options.lambda),
+        video: this.video,
+        targets: this.targets,
+        frameIndex: this.pick(config.frames, options.shape.frames),
+        rowIndex: this.pick(grid.rows, options.shape.rows),
+        columnIndex: this.pick(grid.columns, options.shape.columns),
+      },
+      // Written in place: the graph reads a state for the last time in the node that writes it.
+      { parameters_out: parameters, first_out: first, second_out: second, mse: null, cosine: null },
+    );
+    const average = (old: number, name: string): number => {
+      const value = asFloat32(results[name] as HostTensor)[0] as number;
+      return Number.isNaN(old) ? value : old + (value - old) * 0.02;
+    };
+    this.mse = average(this.mse, 'mse');
+    this.cosine = average(this.cosine, 'cosine');
+  }
+
+  /** The latent dictionary Z (T, D) as it is now, a copy. */
+  latents(): Float32Array {
+    return this.layout.view(this.state.parameters, LATENTS).slice();
+  }
+
+  /** The network's tensors as they are now, copies, by name: what a container stores beside the latents. */
+  tensors(): Map<string, { dims: readonly number[]; data: Float32Array }> {
+    const trained = parameterSpecs(this.config).map(({ name, dims }) => ({ name, dims, data: this.layout.view(this.state.parameters, name).slice() }));
+    const fixed = fixedSpecs(this.config).map(({ name, dims }) => ({ name, dims, data: asFloat32(this.fixed.get(name) as HostTensor).slice() }));
+    return new Map([...fixed, ...trained].map(({ name, dims, data }) => [name, { dims, data }]));
+  }
+
+  release(): Promise<void> {
+    return this.session.release();
+  }
+
+  /** `wanted` different indices below `count`, sorted, at random. */
+  private pick(count: number, wanted: number): HostTensor {
+    const chosen = new Set<number>();
+    if (wanted >= count) return int64(Array.from({ length: wanted }, (_, i) => i % count));
+    while (chosen.size < wanted) chosen.add(Math.floor(this.random() * count));
+    return int64([...chosen].sort((a, b) => a - b));
+  }
+}
+
+/** Linear warm-up, then a cosine down to 1 % of the peak. */
+export function schedule(progress: number): number {
+  if (progress < WARM_UP) return progress / WARM_UP + 1e-3;
+  const cosine = 0.5 * (1 + Math.cos(Math.PI * Math.min(1, (progress - WARM_UP) / (1 - WARM_UP))));
+  return 0.01 + 0.99 * cosine;
+}
