@@ -1,0 +1,89 @@
+import { DetailedError, Upload, type HttpResponse, type UrlStorage } from 'tus-js-client';
+import { connectionFailed, errorFromAnswer, LatentChatError } from './errors.js';
+
+export interface UploadProgress {
+  /** Bytes the server has acknowledged or is being sent now. */
+  readonly sent: number;
+  /** Bytes in all. */
+  readonly total: number;
+}
+
+export interface UploadOptions {
+  /** The name the video is listed under. Default: the file's own name, or "upload". */
+  readonly name?: string;
+  /** Called as bytes leave, many times a second on a fast line. */
+  readonly onProgress?: (progress: UploadProgress) => void;
+  /** Aborting stops the upload and tells the server to discard what it has; the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Bytes a request. Default: the whole file in one request in the browser, 8 MiB in Node. */
+  readonly chunkSize?: number;
+  /** Where unfinished uploads are remembered. Default: localStorage in the browser, nowhere in Node. */
+  readonly urlStorage?: UrlStorage;
+}
+
+/** Header in which the server names the video that an upload became. */
+const videoIdHeader = 'X-Video-Id';
+/** Pauses in milliseconds before the attempts after a broken connection; about two minutes in all. */
+const retryDelays = [300, 1000, 3000, 5000, 10_000, 20_000, 30_000, 60_000];
+
+/**
+ * Sends a file by the tus protocol. A broken connection is taken up again where it stopped; in the browser the same file
+ * picked again after a reload goes on too. Resolves with the id of the video the upload became.
+ * @throws LatentChatError with the server's reason, or `connection_failed` when every attempt failed.
+ */
+export async function uploadFile(endpoint: string, file: File | Blob | Buffer, options: UploadOptions): Promise<string> {
+  const { signal, onProgress } = options;
+  signal?.throwIfAborted();
+  const named = 'name' in file && typeof file.name === 'string' ? file.name : 'upload';
+  const browser = typeof window !== 'undefined';
+  const input = browser || file instanceof Uint8Array ? file : Buffer.from(await file.arrayBuffer());
+  let videoId: string | null = null;
+
+  return new Promise<string>((resolve, reject) => {
+    const upload = new Upload(input, {
+      endpoint,
+      metadata: { filename: options.name ?? named, filetype: 'type' in file ? file.type : '' },
+      chunkSize: options.chunkSize ?? (browser ? Infinity : 8 * 1024 * 1024),
+      retryDelays,
+      removeFingerprintOnSuccess: true,
+      storeFingerprintForResuming: browser || options.urlStorage !== undefined,
+      ...(options.urlStorage ? { urlStorage: options.urlStorage } : {}),
+      onProgress: (sent, total) => onProgress?.({ sent, total }),
+      onAfterResponse: (_request, response) => {
+        videoId = response.getHeader(videoIdHeader) ?? videoId;
+      },
+      onSuccess: () => {
+        signal?.removeEventListener('abort', abort);
+        resolve(videoId ?? lastSegment(upload.url ?? ''));
+      },
+      onError: (error) => {
+        signal?.removeEventListener('abort', abort);
+        reject(uploadError(endpoint, error));
+      },
+    });
+    const abort = (): void => {
+      // The server may be gone; what it holds of this upload then expires on its own.
+      upload.abort(true).catch(() => undefined);
+      reject(signal?.reason as Error);
+    };
+    signal?.addEventListener('abort', abort, { once: true });
+    void resumeOrStart(upload, signal);
+  });
+}
+
+async function resumeOrStart(upload: Upload, signal: AbortSignal | undefined): Promise<void> {
+  const previous = await upload.findPreviousUploads().catch(() => []);
+  if (signal?.aborted) return;
+  if (previous[0]) upload.resumeFromPreviousUpload(previous[0]);
+  upload.start();
+}
+
+function uploadError(endpoint: string, error: Error): LatentChatError {
+  const answer: HttpResponse | null = error instanceof DetailedError ? error.originalResponse : null;
+  if (!answer || answer.getStatus() === 0) return connectionFailed(endpoint, error);
+  return errorFromAnswer(answer.getStatus(), answer.getBody());
+}
+
+function lastSegment(url: string): string {
+  return new URL(url).pathname.split('/').filter(Boolean).at(-1) ?? '';
+}
