@@ -1,0 +1,27 @@
+/** The stable reasons for which a container is refused. */
+export type ContainerErrorCode =
+  | 'not_a_container'
+  | 'version_unsupported'
+  | 'truncated'
+  | 'checksum_mismatch'
+  | 'limit_exceeded'
+  | 'malformed';
+
+/** Thrown by the reader for bytes it refuses and by the writer for values a container cannot hold. */
+export class ContainerError extends Error {
+  readonly code: ContainerErrorCode;
+  /** With code `truncated`: how many bytes from the start of the file the call needs, where that is known. */
+  readonly neededBytes: number | null;
+
+  constructor(code: ContainerErrorCode, message: string, neededBytes: number | null = null) {
+    super(message);
+    this.name = 'ContainerError';
+    this.code = code;
+    this.neededBytes = neededBytes;
+  }
+}
+
+/** Shorthand for the commonest refusal. */
+export function malformed(message: string): ContainerError {
+  return new ContainerError('malformed', message);
+}

@@ -1,0 +1,119 @@
+import { ByteReader, ByteWriter, checkLimit } from './bytes.js';
+import { crc32 } from './crc32.js';
+import { ContainerError, malformed } from './errors.js';
+import { MAX_FILE_BYTES, MAX_SECTIONS } from './limits.js';
+
+/** As PNG's: a byte above 127, the name, and line ends that a text transfer would damage. */
+export const MAGIC: Uint8Array = Uint8Array.of(0x89, 0x4c, 0x49, 0x4e, 0x52, 0x0d, 0x0a, 0x1a);
+export const VERSION = 1;
+
+/** The kinds of section of version 1, in the order in which they stand in a file. NETW is absent from a file of latents only. */
+export const SECTION_ORDER = ['META', 'TIME', 'LATN', 'NETW'] as const;
+export type SectionType = (typeof SECTION_ORDER)[number];
+
+/** Where a section lies in the file. */
+export interface SectionEntry {
+  readonly type: string;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly crc32: number;
+}
+
+export interface Header {
+  readonly sections: readonly SectionEntry[];
+  /** Length of the whole file. */
+  readonly fileBytes: number;
+}
+
+const FIXED_BYTES = 12;
+const ENTRY_BYTES = 12;
+
+/** Joins sections into a file: magic, u16 version, u16 count n, n x (type, u32 length, u32 CRC-32), u32 CRC-32 of all that, sections. */
+export function joinSections(sections: readonly (readonly [SectionType, Uint8Array])[]): Uint8Array {
+  const header = new ByteWriter();
+  header.bytes(MAGIC);
+  header.u16(VERSION);
+  header.u16(sections.length);
+  let total = FIXED_BYTES + ENTRY_BYTES * sections.length + 4;
+  for (const [type, bytes] of sections) {
+    header.bytes(new TextEncoder().encode(type));
+    header.u32(bytes.length);
+    header.u32(crc32(bytes));
+    total += bytes.length;
+  }
+  checkLimit(total, MAX_FILE_BYTES, 'The length of the file');
+  header.u32(crc32(header.finish()));
+  const file = new Uint8Array(total);
+  file.set(header.finish());
+  let at = header.length;
+  for (const [, bytes] of sections) {
+    file.set(bytes, at);
+    at += bytes.length;
+  }
+  return file;
+}
+
+/** Reads and checks the header of a file of which `bytes` is a prefix. */
+export function readHeader(bytes: Uint8Array): Header {
+  if (bytes.length === 0) throw new ContainerError('not_a_container', 'The file is empty.', FIXED_BYTES);
+  for (let i = 0; i < Math.min(MAGIC.length, bytes.length); i++) {
+    if (bytes[i] !== MAGIC[i]) throw new ContainerError('not_a_container', 'The file is not a .linr container: it does not start with its signature.');
+  }
+  if (bytes.length < FIXED_BYTES) throw truncated('header', FIXED_BYTES);
+  const fixed = new ByteReader(bytes.subarray(MAGIC.length), 'header');
+  const version = fixed.u16();
+  if (version !== VERSION) {
+    throw new ContainerError('version_unsupported', `The container has version ${version}; this reader knows version ${VERSION}.`);
+  }
+  const count = fixed.u16();
+  checkLimit(count, MAX_SECTIONS, 'The number of sections');
+  const headerBytes = FIXED_BYTES + ENTRY_BYTES * count + 4;
+  if (bytes.length < headerBytes) throw truncated('header', headerBytes);
+  const table = new ByteReader(bytes.subarray(FIXED_BYTES, headerBytes), 'header');
+  const sections: SectionEntry[] = [];
+  let offset = headerBytes;
+  for (let i = 0; i < count; i++) {
+    const type = String.fromCharCode(...table.bytes(4));
+    const length = table.u32();
+    sections.push({ type, offset, bytes: length, crc32: table.u32() });
+    offset += length;
+  }
+  if (table.u32() !== crc32(bytes.subarray(0, headerBytes - 4))) {
+    throw new ContainerError('checksum_mismatch', 'The header of the container is damaged: its checksum does not match.');
+  }
+  checkLimit(offset, MAX_FILE_BYTES, 'The length of the file');
+  checkKinds(sections);
+  return { sections, fileBytes: offset };
+}
+
+/** Known kinds once each and in order; a kind whose first letter is lower case may be skipped, any other is from a later version. */
+function checkKinds(sections: readonly SectionEntry[]): void {
+  let last = -1;
+  for (const { type } of sections) {
+    if (!/^[A-Za-z0-9]{4}$/.test(type)) throw malformed('A section of the container has a name that is not four letters or digits.');
+    const place = (SECTION_ORDER as readonly string[]).indexOf(type);
+    if (place < 0) {
+      if (/^[a-z]/.test(type)) continue;
+      throw new ContainerError('version_unsupported', `The container has a section ${type} that this reader does not know.`);
+    }
+    if (place <= last) throw malformed(`The section ${type} of the container is repeated or out of order.`);
+    last = place;
+  }
+}
+
+/** The bytes of the section of this type, checked against its checksum; null where the file has none. */
+export function sectionBytes(file: Uint8Array, header: Header, type: SectionType): Uint8Array | null {
+  const entry = header.sections.find((section) => section.type === type);
+  if (entry === undefined) return null;
+  const end = entry.offset + entry.bytes;
+  if (file.length < end) throw truncated(`${type} section`, end);
+  const bytes = file.subarray(entry.offset, end);
+  if (crc32(bytes) !== entry.crc32) {
+    throw new ContainerError('checksum_mismatch', `The ${type} section of the container is damaged: its checksum does not match.`);
+  }
+  return bytes;
+}
+
+export function truncated(where: string, neededBytes: number): ContainerError {
+  return new ContainerError('truncated', `The container ends inside its ${where}; it was cut off.`, neededBytes);
+}

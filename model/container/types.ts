@@ -1,0 +1,43 @@
+import type { JsonObject } from './json.js';
+
+/** Facts about the encoded video that come before everything else in the file. */
+export interface ContainerMeta {
+  /** Encoded size in pixels. */
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+  readonly duration_s: number;
+  /** The file it was made from: its name, its own size in pixels and its length in bytes (null: unknown). */
+  readonly source: { readonly name: string; readonly width: number; readonly height: number; readonly bytes: number | null };
+  /** (T) presentation times in seconds, not falling; kept to the microsecond. */
+  readonly times_s: Float64Array;
+  /** The model pack the latents are aligned to. */
+  readonly pack: { readonly id: string; readonly feature_space: string };
+  /** How it was encoded: the preset's name and the seconds spent. */
+  readonly encoder: { readonly preset: string; readonly seconds: number };
+}
+
+/** One tensor, row-major. */
+export interface ContainerTensor {
+  readonly dims: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** The Latent-INR: base network, hypernetworks, grids. */
+export interface ContainerNetwork {
+  /** The network's own configuration; whoever builds the network checks it. */
+  readonly config: JsonObject;
+  readonly tensors: ReadonlyMap<string, ContainerTensor>;
+}
+
+/** What a `.linr` file holds. */
+export interface Container {
+  readonly meta: ContainerMeta;
+  /** (T, D), row-major. */
+  readonly latents: Float32Array;
+  readonly latentDim: number;
+  /** null: latents only; the video can be asked about but not yet shown. */
+  readonly network: ContainerNetwork | null;
+}
+
+export type Coder = 'range' | 'huffman';

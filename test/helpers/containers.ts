@@ -1,0 +1,60 @@
+import type { Container, ContainerTensor } from '../../model/container/index.js';
+import { randomNumbers, type RandomNumbers } from './random.js';
+
+/** Latents (T, D) that drift as a video's do. */
+export function driftingLatents(frames: number, latentDim: number, random: RandomNumbers): Float32Array {
+  const latents = new Float32Array(frames * latentDim);
+  for (let d = 0; d < latentDim; d++) {
+    const spread = 2 ** (-4 * random.uniform());
+    let value = random.normal() * 3 * spread;
+    for (let t = 0; t < frames; t++) {
+      latents[t * latentDim + d] = value;
+      value += random.normal() * 0.3 * spread;
+    }
+  }
+  return latents;
+}
+
+function tensor(dims: readonly number[], scale: number, random: RandomNumbers): ContainerTensor {
+  const count = dims.reduce((product, dim) => product * dim, 1);
+  return { dims, data: Float32Array.from({ length: count }, () => random.normal() * scale) };
+}
+
+export interface SampleOptions {
+  readonly frames?: number;
+  readonly latentDim?: number;
+  readonly network?: boolean;
+  readonly seed?: number;
+}
+
+/** A container as an encoder would write it, with random weights. */
+export function sampleContainer(options: SampleOptions = {}): Container {
+  const { frames = 12, latentDim = 32, network = true, seed = 7 } = options;
+  const random = randomNumbers(seed);
+  return {
+    meta: {
+      width: 320,
+      height: 160,
+      frames,
+      duration_s: frames / 25,
+      source: { name: 'stück – 1.mp4', width: 1280, height: 720, bytes: 1_003_520 },
+      times_s: Float64Array.from({ length: frames }, (_, i) => i / 25),
+      pack: { id: 'pack-a', feature_space: 'space-a' },
+      encoder: { preset: 'draft', seconds: 12.5 },
+    },
+    latents: driftingLatents(frames, latentDim, random),
+    latentDim,
+    network: network
+      ? {
+          config: { kind: 'patch', layers: [32, 32, 48], residual: 'mean', nested: { rank: 8, on: true, off: null } },
+          tensors: new Map([
+            ['grid.0', tensor([4, 9, 16], 0.1, random)],
+            ['layer.0.weight', tensor([24, 32], 0.2, random)],
+            ['layer.0.bias', tensor([24], 0.01, random)],
+            ['gain', tensor([], 1, random)],
+            ['constant', { dims: [3, 5], data: new Float32Array(15).fill(0.25) }],
+          ]),
+        }
+      : null,
+  };
+}

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { crc32 } from '../../model/container/crc32.js';
+import { fromFloat16, toFloat16 } from '../../model/container/float16.js';
+import { codeLengths, decodeHuffman, encodeHuffman } from '../../model/container/huffman.js';
+import { decodeIntegers, encodeIntegers } from '../../model/container/integers.js';
+import { randomNumbers } from '../helpers/random.js';
+
+const random = randomNumbers(1);
+
+/** Bytes that the counts of `values` alone ask for. */
+function entropyBytes(values: Int32Array): number {
+  const counts = new Map<number, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  let bits = 0;
+  for (const count of counts.values()) bits -= count * Math.log2(count / values.length);
+  return bits / 8;
+}
+
+const sequences: Record<string, Int32Array> = {
+  empty: new Int32Array(0),
+  'one value': Int32Array.of(-7),
+  'one symbol a thousand times': new Int32Array(1000).fill(-31),
+  'zeros': new Int32Array(5000),
+  'two symbols, one of them rare': Int32Array.from({ length: 20_000 }, () => (random.uniform() < 0.003 ? 5 : 0)),
+  'uniform bytes': Int32Array.from({ length: 20_000 }, () => Math.floor(random.uniform() * 256)),
+  'normal, deviation 20': Int32Array.from({ length: 20_000 }, () => Math.round(random.normal() * 20)),
+  'normal, deviation 0.4': Int32Array.from({ length: 20_000 }, () => Math.round(random.normal() * 0.4)),
+  'a slow ramp': Int32Array.from({ length: 4000 }, (_, i) => Math.round(i / 3) - 700),
+  'sixteen bits, uniform': Int32Array.from({ length: 3000 }, () => Math.floor(random.uniform() * 131_071) - 65_535),
+};
+
+describe('entropy coders', () => {
+  for (const [name, values] of Object.entries(sequences)) {
+    test(`range coder returns ${name}`, () => {
+      assert.deepEqual(decodeIntegers(encodeIntegers(values, 64), values.length, 64), values);
+    });
+    test(`Huffman returns ${name}`, () => {
+      assert.deepEqual(decodeHuffman(encodeHuffman(values), values.length, 2 ** 18), values);
+    });
+  }
+
+  test('range coder keeps the extremes of 32-bit integers', () => {
+    const values = Int32Array.of(0x7fffffff, -0x7fffffff, 0, 1, -1, 2 ** 30);
+    assert.deepEqual(decodeIntegers(encodeIntegers(values, 1), values.length, 1), values);
+  });
+
+  for (const [name, share] of [['uniform bytes', 1.01], ['normal, deviation 20', 1.015], ['normal, deviation 0.4', 1.01]] as const) {
+    test(`range coder is within ${Math.round((share - 1) * 1000) / 10}% of the entropy of: ${name}`, () => {
+      const values = sequences[name] as Int32Array;
+      const bytes = encodeIntegers(values, 64).length;
+      assert.ok(bytes <= entropyBytes(values) * share + 8, `${bytes} bytes for an entropy of ${entropyBytes(values)}`);
+    });
+    test(`Huffman is within a table and 6% of the entropy of: ${name}`, () => {
+      const values = sequences[name] as Int32Array;
+      const allowance = name === 'normal, deviation 0.4' ? 1.35 : 1.06;
+      const bytes = encodeHuffman(values).length;
+      assert.ok(bytes >= entropyBytes(values) && bytes <= entropyBytes(values) * allowance + 128, `${bytes} for ${entropyBytes(values)}`);
+    });
+  }
+
+  test('range coder goes below order-0 entropy where the size of neighbours foretells the next', () => {
+    const values = Int32Array.from({ length: 20_000 }, (_, i) => Math.round(random.normal() * (Math.floor(i / 500) % 2 === 0 ? 1 : 60)));
+    assert.ok(encodeIntegers(values, 100).length < 0.93 * entropyBytes(values));
+  });
+
+  test('symbols of very uneven counts never get codes longer than the format allows', () => {
+    const fibonacci = new Float64Array(60);
+    fibonacci[0] = fibonacci[1] = 1;
+    for (let i = 2; i < fibonacci.length; i++) fibonacci[i] = (fibonacci[i - 1] as number) + (fibonacci[i - 2] as number);
+    const lengths = codeLengths(fibonacci);
+    assert.ok(lengths.every((length) => length >= 1 && length <= 24));
+    assert.equal(lengths.reduce((sum, length) => sum + 2 ** -length, 0), 1);
+  });
+
+  test('a Huffman stream that ends early, or whose code is not complete, is refused', () => {
+    const values = sequences['uniform bytes'] as Int32Array;
+    const bytes = encodeHuffman(values);
+    assert.throws(() => decodeHuffman(bytes.subarray(0, bytes.length - 20), values.length, 256), { code: 'malformed' });
+    const broken = bytes.slice();
+    broken[8] = 0xf0;
+    assert.throws(() => decodeHuffman(broken, values.length, 256), { code: 'malformed' });
+    assert.throws(() => decodeHuffman(bytes, values.length, 255), { code: 'malformed' });
+  });
+});
+
+describe('container numbers', () => {
+  test('CRC-32 has the check value of its standard', () => {
+    assert.equal(crc32(new TextEncoder().encode('123456789')), 0xcbf43926);
+    assert.equal(crc32(new Uint8Array(0)), 0);
+  });
+
+  test('every half survives the way to a number and back', () => {
+    for (let bits = 0; bits < 0x10000; bits++) {
+      const value = fromFloat16(bits);
+      if (Number.isNaN(value)) assert.ok(Number.isNaN(fromFloat16(toFloat16(value))));
+      else assert.equal(toFloat16(value), bits);
+    }
+  });
+
+  test('halves round to the nearest, ties to even', () => {
+    for (let i = 0; i < 20_000; i++) {
+      const value = Math.fround(random.normal() * 2 ** Math.floor(random.uniform() * 40 - 28));
+      const error = Math.abs(fromFloat16(toFloat16(value)) - value);
+      for (const step of [-1, 1]) {
+        const neighbour = fromFloat16((toFloat16(value) + step) & 0xffff);
+        if (Number.isFinite(neighbour)) assert.ok(error <= Math.abs(neighbour - value), String(value));
+      }
+    }
+    assert.equal(toFloat16(1 + 2 ** -11), toFloat16(1));
+    assert.equal(toFloat16(1 + 3 * 2 ** -11), toFloat16(1 + 2 ** -9));
+    assert.equal(toFloat16(65_520), 0x7c00);
+    assert.equal(toFloat16(2 ** -25), 0);
+  });
+});
