@@ -75,8 +75,7 @@ export class Graph {
   /** Names `value` as a result of the exported model. */
   output(name: string, value: Value): void {
     this.assertOwn(value);
-    if (this.outputs.some((output) => output.name === name)) throw new Error(`graph "${this.name}" already has an output "${name}"`);
-    this.outputs.push({ name, value });
+    this.outputs.push({ name: this.claim(name), value });
   }
 
   /** Adds a node of any ONNX operator. `ops` wraps the common ones and infers their shapes. */

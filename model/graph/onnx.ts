@@ -1,7 +1,7 @@
 /** Writes a graph as an ONNX model (onnx.proto3 of ONNX 1.16; field numbers are that schema's). */
 import { PbfWriter } from 'pbf';
 import type { DType, HostTensor } from '../runtime/tensor.js';
-import type { Attribute, Dim, Graph, GraphNode, Value } from './graph.js';
+import { Value, type Attribute, type Dim, type Graph, type GraphNode } from './graph.js';
 
 /** Opset 18 is the newest in which every operator used here has a CPU and a WebAssembly kernel. */
 const OPSET = 18;
@@ -12,12 +12,12 @@ const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints
 
 /** Serialises the nodes that the graph's outputs need, in the order they were built. */
 export function writeOnnx(graph: Graph): Uint8Array {
-  const { nodes, used } = reachable(graph);
+  const { nodes, used, nameOf } = reachable(graph);
   const pbf = new PbfWriter();
   pbf.writeVarintField(1, IR_VERSION);
   pbf.writeStringField(2, 'latentchat');
   pbf.writeMessage(7, () => {
-    for (const node of nodes) pbf.writeMessage(1, () => writeNode(pbf, node), null);
+    for (const node of nodes) pbf.writeMessage(1, () => writeNode(pbf, node, nameOf), null);
     pbf.writeStringField(2, graph.name);
     for (const [name, tensor] of graph.initializers) {
       if (used.has(name)) pbf.writeMessage(5, () => writeTensor(pbf, name, tensor), null);
@@ -36,10 +36,11 @@ export function writeOnnx(graph: Graph): Uint8Array {
 }
 
 /**
- * The nodes the outputs depend on, and the names of all tensors they read. An output is given its public name by an
- * Identity node, so that a tensor may be an output twice or be an input too.
+ * The nodes the outputs depend on, and the names of all tensors they read. A node's result that is an output takes the
+ * output's name, so that a runtime can compute it straight into the caller's memory; a second output of the same tensor,
+ * or one that is an input too, is copied by an Identity node.
  */
-function reachable(graph: Graph): { nodes: GraphNode[]; used: Set<string> } {
+function reachable(graph: Graph): { nodes: GraphNode[]; used: Set<string>; nameOf: (value: Value) => string } {
   const needed = new Set<GraphNode>();
   const used = new Set<string>();
   const stack: Value[] = graph.outputs.map(({ value }) => value);
@@ -51,15 +52,17 @@ function reachable(graph: Graph): { nodes: GraphNode[]; used: Set<string> } {
     for (const input of node.inputs) if (input !== null) stack.push(input);
   }
   const nodes = graph.nodes.filter((node) => needed.has(node));
+  const names = new Map<Value, string>();
   for (const { name, value } of graph.outputs) {
-    nodes.push({ op: 'Identity', domain: '', inputs: [value], attributes: {}, outputs: [{ ...value, name } as Value] });
+    if (value.node !== null && !names.has(value)) names.set(value, name);
+    else nodes.push({ op: 'Identity', domain: '', inputs: [value], attributes: {}, outputs: [new Value(graph, name, value.dtype, value.dims, null)] });
   }
-  return { nodes, used };
+  return { nodes, used, nameOf: (value) => names.get(value) ?? value.name };
 }
 
-function writeNode(pbf: PbfWriter, node: GraphNode): void {
-  for (const input of node.inputs) pbf.writeStringField(1, input?.name ?? '');
-  for (const output of node.outputs) pbf.writeStringField(2, output.name);
+function writeNode(pbf: PbfWriter, node: GraphNode, nameOf: (value: Value) => string): void {
+  for (const input of node.inputs) pbf.writeStringField(1, input === null ? '' : nameOf(input));
+  for (const output of node.outputs) pbf.writeStringField(2, nameOf(output));
   pbf.writeStringField(4, node.op);
   for (const [name, attribute] of Object.entries(node.attributes)) pbf.writeMessage(5, () => writeAttribute(pbf, name, attribute), null);
   if (node.domain !== '') pbf.writeStringField(7, node.domain);

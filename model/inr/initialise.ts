@@ -7,22 +7,15 @@ import { parameterSpecs } from './network.js';
 /** Standard deviation of fresh grids: small, so that training starts from the mean frame. */
 const GRID_DEVIATION = 0.1;
 
-export interface Starting {
-  /** (3, rows, columns) mean frame at one value a patch, in [0, 1]. */
-  readonly meanFrame: Float32Array;
-  readonly seed: number;
-}
-
 /** Fills the network's part of a flat parameter vector with the values to start training from. */
-export function initialiseParameters(config: InrConfig, layout: ParameterLayout, flat: Float32Array, start: Starting): void {
-  const random = seededRandom(start.seed);
+export function initialiseParameters(config: InrConfig, layout: ParameterLayout, flat: Float32Array, seed: number): void {
+  const random = seededRandom(seed);
   const fill = (view: Float32Array, deviation: number): void => {
     for (let i = 0; i < view.length; i++) view[i] = normal(random) * deviation;
   };
   for (const { name, dims } of parameterSpecs(config)) {
     const view = layout.view(flat, name);
-    if (name === 'mean') view.set(start.meanFrame);
-    else if (name.startsWith('grid') || name === 'basis') fill(view, GRID_DEVIATION);
+    if (name.startsWith('grid') || name === 'basis') fill(view, GRID_DEVIATION);
     else if (name === 'basis.mix') fill(view, 1 / Math.sqrt(config.latentDim));
     else if (name === 'basis.bias') fill(view, 0.3);
     else if (name.endsWith('hyper1.weight')) fill(view, 1 / Math.sqrt(config.latentDim));
@@ -30,7 +23,7 @@ export function initialiseParameters(config: InrConfig, layout: ParameterLayout,
     // P and Q must not both start near zero: each one's gradient is a multiple of the other.
     else if (name.endsWith('hyper2.bias')) fill(view, config.rank ** -0.25);
     // The modulation starts around sigmoid(0) = 1/2, so twice the usual deviation keeps activations' scale (He et al., 2015).
-    else if (name.endsWith('.weight')) fill(view, 2 * Math.sqrt((name.startsWith(`layer${config.layers - 1}.`) ? 0.2 : 2) / (dims[0] as number)));
+    else if (name.endsWith('.weight')) fill(view, 2 * Math.sqrt((name.startsWith(`layer${config.layers - 1}.`) ? 0.02 : 2) / (dims[0] as number)));
   }
 }
 

@@ -11,10 +11,13 @@ import { patchGrid, type GridConfig, type InrConfig } from './config.js';
 /** Latents reach the hypernetworks centred on the video's mean and scaled to unit deviation. */
 export const LATENT_MEAN = 'latent.mean';
 export const LATENT_GAIN = 'latent.gain';
+/** The mean frame at one value a patch: (3, rows, columns). */
+export const MEAN_FRAME = 'mean';
 
 /** Tensors of the network that are measured once and not trained. */
 export function fixedSpecs(config: InrConfig): ParameterSpec[] {
-  return [{ name: LATENT_MEAN, dims: [config.latentDim] }, { name: LATENT_GAIN, dims: [1] }];
+  const { rows, columns } = patchGrid(config);
+  return [{ name: LATENT_MEAN, dims: [config.latentDim] }, { name: LATENT_GAIN, dims: [1] }, { name: MEAN_FRAME, dims: [3, rows, columns] }];
 }
 
 interface LayerShape {
@@ -40,10 +43,7 @@ function layerShapes(config: InrConfig): LayerShape[] {
 /** Every trained tensor of the network except the latents, in a fixed order. */
 export function parameterSpecs(config: InrConfig): ParameterSpec[] {
   const { latentDim, hyperHidden, rank, basis } = config;
-  const mean = patchGrid(config);
-  const specs: ParameterSpec[] = [
-    { name: 'mean', dims: [3, mean.rows, mean.columns] },
-  ];
+  const specs: ParameterSpec[] = [];
   config.grids.forEach((grid, i) => specs.push({ name: `grid${i}`, dims: [grid.channels, grid.rows, grid.columns] }));
   if (basis.count > 0) {
     specs.push({ name: 'basis', dims: [basis.count, basis.channels * basis.rows * basis.columns] });
@@ -98,7 +98,7 @@ export function inrNetwork(config: InrConfig, parameters: ReadonlyMap<string, Va
     x = ops.add(ops.matmul(x, weight), get(`${layer.name}.bias`));
     if (i < layers.length - 1) x = ops.relu(x);
   });
-  return ops.add(x, meanPatches(config, get('mean'), inputs)); // (F, S, p * p * 3)
+  return ops.add(x, meanPatches(config, get(MEAN_FRAME), inputs)); // (F, S, p * p * 3)
 }
 
 /** W_l,t = sigmoid(P Q) * W_l (eq. 2), P (inputs, r) and Q (r, outputs) from the layer's hypernetwork. */

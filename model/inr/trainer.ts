@@ -6,7 +6,7 @@ import { asFloat32, float32, int64, scalar, type HostTensor } from '../runtime/t
 import type { Runtime, Session } from '../runtime/types.js';
 import { patchGrid, type InrConfig } from './config.js';
 import { initialiseParameters, latentStatistics } from './initialise.js';
-import { fixedSpecs, LATENT_GAIN, LATENT_MEAN, parameterSpecs } from './network.js';
+import { fixedSpecs, LATENT_GAIN, LATENT_MEAN, MEAN_FRAME, parameterSpecs } from './network.js';
 import type { PatchStore } from './patches.js';
 import { LATENTS, trainingStep, type StepShape } from './training-step.js';
 
@@ -46,15 +46,16 @@ export class Trainer {
     private readonly video: HostTensor,
     private readonly targets: HostTensor,
     resume: TrainingState | null,
-    meanFrame: () => Float32Array,
+    meanFrame: Float32Array,
   ) {
     const zeros = (): Float32Array => new Float32Array(layout.size);
     this.state = resume ?? { parameters: zeros(), first: zeros(), second: zeros(), step: 0 };
     this.random = seededRandom(options.seed + this.state.step);
     const { mean, gain } = latentStatistics(asFloat32(targets), config.latentDim);
-    this.fixed = new Map([[LATENT_MEAN, float32(mean, [config.latentDim])], [LATENT_GAIN, float32(Float32Array.of(gain), [1])]]);
+    const values: Readonly<Record<string, Float32Array>> = { [LATENT_MEAN]: mean, [LATENT_GAIN]: Float32Array.of(gain), [MEAN_FRAME]: meanFrame };
+    this.fixed = new Map(fixedSpecs(config).map(({ name, dims }) => [name, float32(values[name] as Float32Array, dims)]));
     if (resume === null) {
-      initialiseParameters(config, layout, this.state.parameters, { meanFrame: meanFrame(), seed: options.seed });
+      initialiseParameters(config, layout, this.state.parameters, options.seed);
       layout.view(this.state.parameters, LATENTS).set(asFloat32(targets));
     }
   }
@@ -68,7 +69,7 @@ export class Trainer {
     const session = await runtime.createSession(model);
     const grid = patchGrid(config);
     const video: HostTensor = { dtype: 'uint8', dims: [config.frames, grid.rows, grid.columns, config.patch ** 2 * 3], data: patches.data };
-    return new Trainer(session, config, layout, options, video, float32(targets, [config.frames, config.latentDim]), resume, () => patches.meanFrame());
+    return new Trainer(session, config, layout, options, video, float32(targets, [config.frames, config.latentDim]), resume, patches.meanFrame());
   }
 
   /** One step. `progress` in [0, 1] is the part of the training done, which sets the learning rate. */

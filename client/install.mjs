@@ -1,0 +1,36 @@
+// What `npm start` and `npm test` do first, with Node's own modules only: dependencies installed as the lockfile says.
+import { spawnSync } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+const MIN_NODE = 20;
+
+/** Installs what is missing or older than the lockfile. `dev`: what tests need, too. */
+export function ensureInstalled({ dev }) {
+  const major = Number(process.versions.node.split('.')[0]);
+  if (major < MIN_NODE) stop(`latentchat needs Node ${MIN_NODE} or newer; this is ${process.versions.node}.`);
+  if (installed(dev)) return;
+  console.log(`Installing ${dev ? 'what the tests need' : 'dependencies'} (once, a minute or two) ...`);
+  const started = Date.now();
+  const result = spawnSync('npm', ['ci', ...(dev ? [] : ['--omit=dev']), '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  });
+  if (result.status !== 0) stop('npm ci failed; its message is above. Check the network and run the command again.');
+  console.log(`Installed in ${Math.round((Date.now() - started) / 1000)} s.`);
+}
+
+function installed(dev) {
+  const stamp = path.join(root, 'node_modules/.package-lock.json');
+  if (!existsSync(stamp)) return false;
+  if (statSync(stamp).mtimeMs < statSync(path.join(root, 'package-lock.json')).mtimeMs) return false;
+  return !dev || existsSync(path.join(root, 'node_modules/typescript'));
+}
+
+function stop(message) {
+  console.error(message);
+  process.exit(1);
+}

@@ -1,0 +1,40 @@
+// npm test: installs what the tests need, checks types, builds, and runs every test. `npm test -- unit model` runs those folders only.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { ensureInstalled, root } from '../client/install.mjs';
+
+ensureInstalled({ dev: true });
+
+// Light tests share the cores; those that load the model pack or a browser take turns, since each wants both cores.
+const groups = [
+  { folders: ['unit', 'fuzz'], concurrency: 2 },
+  { folders: ['model', 'e2e'], concurrency: 1 },
+];
+const wanted = process.argv.slice(2);
+
+step('types', [path.join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', root]);
+step('build', [path.join(root, 'client/build.mjs'), '--clean']);
+let failed = false;
+for (const { folders, concurrency } of groups) {
+  const files = folders.filter((folder) => wanted.length === 0 || wanted.includes(folder)).flatMap(testsOf);
+  if (files.length === 0) continue;
+  const args = ['--test', '--test-reporter=spec', `--test-concurrency=${concurrency}`, ...files];
+  failed = run(args) !== 0 || failed;
+}
+process.exit(failed ? 1 : 0);
+
+function testsOf(folder) {
+  const compiled = path.join(root, 'dist/test', folder);
+  if (!existsSync(compiled)) return [];
+  return readdirSync(compiled).filter((name) => name.endsWith('.test.js')).sort().map((name) => path.join(compiled, name));
+}
+
+function step(name, args) {
+  console.log(`- ${name}`);
+  if (run(args) !== 0) process.exit(1);
+}
+
+function run(args) {
+  return spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status ?? 1;
+}
