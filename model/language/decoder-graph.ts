@@ -1,0 +1,180 @@
+/**
+ * The decoder as a graph: token embeddings in, logits out, keys and values appended to caches in place.
+ * Llama's layer: x += attention(RMSNorm(x)); x += SwiGLU(RMSNorm(x)), with rotary positions and grouped-query attention.
+ */
+import { Graph, ops, type Value } from '../graph/index.js';
+import type { HostTensor } from '../runtime/tensor.js';
+import type { LanguageConfig } from '../pack/manifest.js';
+import { fp32Linear, q4Linear, q8Product, transposed, type Q8Matrix, type WeightKind } from './linear.js';
+import { BLOCK, LINEARS, type DecoderWeights, type EmbeddingWeights, type LinearName } from './weights.js';
+
+const MICROSOFT = 'com.microsoft';
+
+/** Names of a layer's cache tensors among the graph's inputs and outputs. */
+export const cacheNames = (layer: number): { pastKey: string; pastValue: string; key: string; value: string } => ({
+  pastKey: `past_key_${layer}`,
+  pastValue: `past_value_${layer}`,
+  key: `key_${layer}`,
+  value: `value_${layer}`,
+});
+
+/** Base and adapter merged and rounded to 8 bits, a matrix for each layer and name; needed for kind `q8` only. */
+export type MergedLayers = readonly Readonly<Record<LinearName, Q8Matrix>>[];
+
+/**
+ * Inputs: `embeddings` (B, S, H); `last_position` int32 (B), the index of each row's last new token in its cache;
+ * `total_length` int32 (1), the greatest of those plus one; `first_logit` int64 (1), the first of the S positions
+ * whose logits are wanted; `past_key_i`, `past_value_i` (B, kv_heads, M, head_dim), room for M positions.
+ * Outputs: `logits` (B, L, V) for positions first_logit .. S-1; `key_i`, `value_i`, to be fetched into the past's memory.
+ *
+ * @param positions rows of the rotary tables: the longest sequence the graph can be run on
+ */
+export function buildDecoder(weights: DecoderWeights, kind: WeightKind, merged: MergedLayers | null, positions: number): Graph {
+  const { config } = weights;
+  const graph = new Graph('llama-decoder');
+  const embeddings = graph.input('embeddings', 'float32', ['B', 'S', config.hidden]);
+  const shared: AttentionInputs = {
+    lastPosition: graph.input('last_position', 'int32', ['B']),
+    totalLength: graph.input('total_length', 'int32', [1]),
+    ...rotaryTables(graph, config, positions),
+  };
+  const firstLogit = graph.input('first_logit', 'int64', [1]);
+
+  const linear = (x: Value, layer: number, name: LinearName): Value => {
+    const label = `layers.${layer}.${name}`;
+    if (kind === 'q8') return q8Product(x, (merged as MergedLayers)[layer]?.[name] as Q8Matrix, label);
+    const source = (weights.layers[layer] as DecoderWeights['layers'][number]).linears[name];
+    return kind === 'q4' ? q4Linear(x, source, label) : fp32Linear(x, source, label);
+  };
+  const scale = (name: string, data: Float32Array): Value => graph.initializer(name, { dtype: 'float32', dims: [config.hidden], data });
+
+  const attentionNorms = weights.layers.map((layer, index) => scale(`layers.${index}.attention_norm`, layer.attentionNorm));
+  let residual = embeddings;
+  let normed = rmsNorm(residual, attentionNorms[0] as Value, config.rms_eps);
+  for (const [index, layer] of weights.layers.entries()) {
+    const attended = attention(config, linear(normed, index, 'qkv'), index, shared);
+    const mlpNorm = scale(`layers.${index}.mlp_norm`, layer.mlpNorm);
+    const middle = addAndNorm(residual, linear(attended, index, 'o'), mlpNorm, config.rms_eps);
+    const [gate, up] = ops.split(linear(middle.normed, index, 'gate_up'), -1, [config.intermediate, config.intermediate]) as [Value, Value];
+    const down = linear(ops.mul(silu(gate), up), index, 'down');
+    const nextNorm = attentionNorms[index + 1];
+    if (nextNorm === undefined) residual = ops.add(middle.sum, down);
+    // The next layer's first norm rides on this layer's last addition.
+    else ({ sum: residual, normed } = addAndNorm(middle.sum, down, nextNorm, config.rms_eps));
+  }
+  const wanted = fromPosition(residual, firstLogit);
+  const last = rmsNorm(wanted, scale('norm', weights.norm), config.rms_eps);
+  graph.output('logits', head(config, last, weights.embedding, kind));
+  return graph;
+}
+
+/** Merged matrices of all layers by the order of LINEARS, made by `merge` one at a time. */
+export async function mergeLayers(
+  weights: DecoderWeights,
+  merge: (layer: number, name: LinearName) => Promise<Q8Matrix>,
+): Promise<MergedLayers> {
+  const layers: Record<LinearName, Q8Matrix>[] = [];
+  for (const layer of weights.layers.keys()) {
+    const entries: [LinearName, Q8Matrix][] = [];
+    for (const name of LINEARS) entries.push([name, await merge(layer, name)]);
+    layers.push(Object.fromEntries(entries) as Record<LinearName, Q8Matrix>);
+  }
+  return layers;
+}
+
+interface AttentionInputs {
+  readonly lastPosition: Value;
+  readonly totalLength: Value;
+  readonly cos: Value;
+  readonly sin: Value;
+}
+
+/** Grouped-query attention over the cache and the new tokens: packed q, k, v (B, S, (heads + 2 kv_heads) * head_dim) to (B, S, H). */
+function attention(config: LanguageConfig, qkv: Value, layer: number, shared: AttentionInputs): Value {
+  const graph = qkv.graph;
+  const names = cacheNames(layer);
+  const cacheDims = ['B', config.kv_heads, 'M', config.head_dim];
+  const past = [graph.input(names.pastKey, 'float32', cacheDims), graph.input(names.pastValue, 'float32', cacheDims)];
+  const [attended, key, value] = graph.op(
+    'GroupQueryAttention',
+    [qkv, null, null, ...past, shared.lastPosition, shared.totalLength, shared.cos, shared.sin],
+    { num_heads: config.heads, kv_num_heads: config.kv_heads, do_rotary: 1, rotary_interleaved: 0 },
+    {
+      domain: MICROSOFT,
+      outputs: [
+        { dtype: 'float32', dims: ['B', 'S', config.heads * config.head_dim] },
+        { dtype: 'float32', dims: cacheDims },
+        { dtype: 'float32', dims: cacheDims },
+      ],
+    },
+  ) as [Value, Value, Value];
+  graph.output(names.key, key);
+  graph.output(names.value, value);
+  return attended;
+}
+
+/** cos and sin (positions, head_dim / 2) of position * theta^(-2i / head_dim), computed in double precision. */
+function rotaryTables(graph: Graph, config: LanguageConfig, positions: number): { cos: Value; sin: Value } {
+  const half = config.head_dim / 2;
+  const cos = new Float32Array(positions * half);
+  const sin = new Float32Array(positions * half);
+  for (let position = 0; position < positions; position++) {
+    for (let i = 0; i < half; i++) {
+      const angle = position * config.rope_theta ** ((-2 * i) / config.head_dim);
+      cos[position * half + i] = Math.cos(angle);
+      sin[position * half + i] = Math.sin(angle);
+    }
+  }
+  const dims = [positions, half];
+  return {
+    cos: graph.initializer('rotary_cos', { dtype: 'float32', dims, data: cos }),
+    sin: graph.initializer('rotary_sin', { dtype: 'float32', dims, data: sin }),
+  };
+}
+
+/** x / sqrt(mean(x^2) + eps) * scale as one node. */
+function rmsNorm(x: Value, scale: Value, eps: number): Value {
+  const attributes = { axis: -1, epsilon: { float: eps }, stash_type: 1 };
+  return x.graph.op('SimplifiedLayerNormalization', [x, scale], attributes, { outputs: [{ dtype: x.dtype, dims: x.dims }] })[0] as Value;
+}
+
+/** The sum x + y and its RMSNorm as one node. */
+function addAndNorm(x: Value, y: Value, scale: Value, eps: number): { sum: Value; normed: Value } {
+  const full = { dtype: x.dtype, dims: x.dims };
+  // The kernel's second and third outputs (mean, inverse deviation) exist for training only.
+  const [normed, , , sum] = x.graph.op('SkipSimplifiedLayerNormalization', [x, y, scale], { epsilon: { float: eps } }, {
+    domain: MICROSOFT,
+    outputs: [full, full, full, full],
+  }) as [Value, Value, Value, Value];
+  return { sum, normed };
+}
+
+/** x * sigmoid(x) as one node. */
+function silu(x: Value): Value {
+  return x.graph.op('QuickGelu', [x], { alpha: { float: 1 } }, { domain: MICROSOFT, outputs: [{ dtype: x.dtype, dims: x.dims }] })[0] as Value;
+}
+
+/** Positions `start` (1) and later of x (B, S, H). */
+function fromPosition(x: Value, start: Value): Value {
+  const graph = x.graph;
+  const int64 = (name: string, value: bigint): Value => graph.initializer(name, { dtype: 'int64', dims: [1], data: BigInt64Array.of(value) });
+  const inputs = [x, start, int64('slice_end', BigInt(Number.MAX_SAFE_INTEGER)), int64('slice_axis', 1n)];
+  const outputs = [{ dtype: x.dtype, dims: ['B', 'L', x.dims[2] as number] }];
+  return graph.op('Slice', inputs, {}, { outputs })[0] as Value;
+}
+
+/** Logits (B, L, V): products with every row of the tied embedding matrix. */
+function head(config: LanguageConfig, x: Value, embedding: EmbeddingWeights, kind: WeightKind): Value {
+  const { vocab, hidden } = config;
+  if (kind === 'fp32') {
+    const rows = new Float32Array(vocab * hidden);
+    for (let i = 0; i < rows.length; i++) {
+      rows[i] = (embedding.q8[i] as number) * (embedding.scale[Math.floor(i / BLOCK)] as number);
+    }
+    const weight: HostTensor = { dtype: 'float32', dims: [hidden, vocab], data: transposed(rows, vocab, hidden) };
+    return ops.matmul(x, x.graph.initializer('head.weight', weight));
+  }
+  const q8 = new Uint8Array(embedding.q8.length);
+  for (let i = 0; i < q8.length; i++) q8[i] = (embedding.q8[i] as number) + 128;
+  return q8Product(x, { out: vocab, in: hidden, q8, scale: embedding.scale }, 'head');
+}

@@ -1,0 +1,113 @@
+/** A decoder ready to run: sessions over its graph, one call a step. */
+import { Graph, ops } from '../graph/index.js';
+import { asFloat32, float32, int32, int64, type HostTensor } from '../runtime/tensor.js';
+import type { Runtime, Session } from '../runtime/types.js';
+import type { LanguageConfig } from '../pack/manifest.js';
+import { buildDecoder, cacheNames, mergeLayers, type MergedLayers } from './decoder-graph.js';
+import { prepareInPlace, runInPlace } from './in-place.js';
+import { KvCache } from './kv-cache.js';
+import { quantizeQ8, type WeightKind } from './linear.js';
+import { dequantize, embed, type DecoderWeights, type EmbeddingWeights, type Linear } from './weights.js';
+
+export interface DecoderOptions {
+  /** How weights enter the graph; see linear.ts. */
+  readonly kind: WeightKind;
+  /** Longest sequence in tokens: prompt and answer together. At most the model's own context. */
+  readonly context: number;
+}
+
+/** Raised when a sequence does not fit the context. */
+export class ContextError extends Error {
+  override readonly name = 'ContextError';
+  readonly code = 'context_length_exceeded';
+}
+
+export class Decoder {
+  private constructor(
+    readonly config: LanguageConfig,
+    readonly context: number,
+    private readonly embedding: EmbeddingWeights,
+    private readonly session: Session,
+  ) {}
+
+  static async create(weights: DecoderWeights, runtime: Runtime, options: DecoderOptions): Promise<Decoder> {
+    const { kind, context } = options;
+    const merged = kind === 'q8' ? await mergeAdapters(weights, runtime) : null;
+    const model = prepareInPlace(buildDecoder(weights, kind, merged, context).toOnnx());
+    const session = await runtime.createSession(model);
+    return new Decoder(weights.config, context, weights.embedding, session);
+  }
+
+  /** An empty cache for this decoder. */
+  newCache(capacity = 0): KvCache {
+    return new KvCache(this.config, capacity);
+  }
+
+  /** Embeddings (ids.length, H) of token ids. */
+  embed(ids: readonly number[]): Float32Array {
+    const rows = new Float32Array(ids.length * this.config.hidden);
+    embed(this.config, this.embedding, ids, rows);
+    return rows;
+  }
+
+  /**
+   * Runs new tokens after those in `cache`, to which their keys and values are appended.
+   * @param embeddings (S, H)
+   * @param wanted number of positions, counted from the end, whose logits are returned
+   * @param into memory for the logits, (wanted, V); allocated when absent
+   * @returns logits (wanted, V)
+   * @throws ContextError when the sequence would grow past the context
+   */
+  async forward(embeddings: Float32Array, cache: KvCache, wanted = 1, into?: Float32Array): Promise<Float32Array> {
+    const { hidden, vocab, layers } = this.config;
+    const tokens = embeddings.length / hidden;
+    const total = cache.length + tokens;
+    if (total > this.context) {
+      throw new ContextError(`the conversation needs ${total} tokens; the model's context holds ${this.context}. Ask in fewer words or start afresh`);
+    }
+    cache.reserve(total);
+    const logits = into ?? new Float32Array(wanted * vocab);
+    const feeds: Record<string, HostTensor> = {
+      embeddings: float32(embeddings, [1, tokens, hidden]),
+      last_position: int32([total - 1]),
+      total_length: int32([total]),
+      first_logit: int64([tokens - wanted]),
+    };
+    const results: Record<string, HostTensor> = { logits: float32(logits, [1, wanted, vocab]) };
+    for (let layer = 0; layer < layers; layer++) {
+      const names = cacheNames(layer);
+      feeds[names.pastKey] = results[names.key] = cache.key(layer);
+      feeds[names.pastValue] = results[names.value] = cache.value(layer);
+    }
+    await runInPlace(this.session, feeds, results);
+    cache.length = total;
+    return logits;
+  }
+
+  async release(): Promise<void> {
+    await this.session.release();
+  }
+}
+
+/** Adds each adapter's product to its base and rounds the sum to 8 bits. */
+async function mergeAdapters(weights: DecoderWeights, runtime: Runtime): Promise<MergedLayers> {
+  const graph = new Graph('adapter-product');
+  const a = graph.input('a', 'float32', ['K', 'R']);
+  const b = graph.input('b', 'float32', ['R', 'N']);
+  graph.output('change', ops.matmul(ops.transpose(b, [1, 0]), ops.transpose(a, [1, 0])));
+  const session = await runtime.createSession(graph.toOnnx());
+  const merge = async ({ base, adapter }: Linear): Promise<ReturnType<typeof quantizeQ8>> => {
+    const values = dequantize(base);
+    if (adapter !== null) {
+      const feeds = { a: float32(adapter.a, [base.in, adapter.rank]), b: float32(adapter.b, [adapter.rank, base.out]) };
+      const change = asFloat32((await session.run(feeds))['change'] as HostTensor);
+      for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) + (change[i] as number);
+    }
+    return quantizeQ8(values, base.out, base.in);
+  };
+  try {
+    return await mergeLayers(weights, (layer, name) => merge((weights.layers[layer] as DecoderWeights['layers'][number]).linears[name]));
+  } finally {
+    await session.release();
+  }
+}

@@ -1,0 +1,43 @@
+/** Packs in folders, and where the default pack lies. */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { PackError, parseManifest } from './manifest.js';
+import { ModelPack } from './pack.js';
+
+export { ModelPack } from './pack.js';
+
+/** `weights/default` of this package, found by walking up from this file (source and build lie at different depths). */
+export function defaultPackFolder(): string {
+  let folder = path.dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(path.join(folder, 'package.json'))) {
+    const parent = path.dirname(folder);
+    if (parent === folder) throw new PackError('the package that holds weights/default was not found; name a pack folder');
+    folder = parent;
+  }
+  return path.join(folder, 'weights', 'default');
+}
+
+/** Opens the pack in `folder`. Its other files are read when they are asked for. */
+export async function openFolder(folder: string = defaultPackFolder()): Promise<ModelPack> {
+  const where = path.resolve(folder);
+  const manifestPath = path.join(where, 'pack.json');
+  const text = await readFile(manifestPath, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') {
+      throw new PackError(`${where} is not a model pack: it has no pack.json. Name the folder of a pack, or none for the default one`);
+    }
+    throw error;
+  });
+  return new ModelPack(parseManifest(text, manifestPath), {
+    where,
+    async read(name) {
+      return readFile(path.join(where, name)).catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') throw new PackError(`${name} is missing from the pack in ${where}: fetch the pack again`);
+        throw error;
+      });
+    },
+    sha256: async (bytes) => createHash('sha256').update(bytes).digest('hex'),
+  });
+}
