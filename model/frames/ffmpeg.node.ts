@@ -60,7 +60,7 @@ class FfmpegSource implements FrameSource {
     let last = -Infinity;
     for (const { before, filters } of this.passes(options.limit)) {
       if (this.closed) throw new FrameSourceError('source_closed', `${this.name} was closed.`);
-      const scale = scaleFilter({ width, height }, this.info);
+      const scale = scaleFilter({ width, height }, this.probe.coded);
       const args = [...before, ...this.input, '-map', '0:V:0', '-vf', [...filters, scale, 'format=rgb24', 'showinfo'].join(',')];
       const video = new RawVideo(this.programs, args, width * height * 3);
       this.running.add(video);

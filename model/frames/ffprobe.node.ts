@@ -4,11 +4,14 @@ import { createInterface } from 'node:readline';
 import { once } from 'node:events';
 import { FrameSourceError } from './error.js';
 import type { Ffmpeg } from './ffmpeg-program.node.js';
+import { endOfVideo, FrameCounter, meanRate, type ShownFrames } from './frame-counter.js';
 import { checkDuration, checkSize, MAX_COUNTED_BYTES, MAX_VIDEO_PIXELS, STALL_S } from './limits.js';
-import type { VideoInfo } from './types.js';
+import type { FrameSize, VideoInfo } from './types.js';
 
 export interface Probe {
   readonly info: VideoInfo;
+  /** Pixels of the upright frames as they are coded, before the pixel aspect ratio is applied. */
+  readonly coded: FrameSize;
   /** Seconds on the file's clock at which the first frame is shown. */
   readonly start: number;
   /** Seconds on the file's clock at which its first track begins. */
@@ -48,23 +51,20 @@ export async function probeWithFfprobe(
     const tag = stream.codec_tag_string ?? 'an unknown codec';
     throw new FrameSourceError('codec_unsupported', `The video in ${name} is coded as ${tag}, which ffmpeg does not know. Convert the file to H.264.`);
   }
-  const size = uprightSize(stream);
+  const { coded, size } = uprightSizes(stream);
+  checkSize(name, coded.width, coded.height, MAX_VIDEO_PIXELS);
   checkSize(name, size.width, size.height, MAX_VIDEO_PIXELS);
-  checkSize(name, stream.width ?? 0, stream.height ?? 0, MAX_VIDEO_PIXELS);
 
   const told = number(stream.duration) ?? number(probed.format?.duration);
-  const packets = file.bytes <= MAX_COUNTED_BYTES || told === null ? await readPackets(name, input, programs) : null;
-  const start = number(stream.start_time) ?? packets?.start ?? 0;
-  const duration_s = packets === null ? (told ?? NaN) : packets.end - start;
+  const shown = file.bytes <= MAX_COUNTED_BYTES || told === null ? await readPackets(name, input, programs) : null;
+  const start = number(stream.start_time) ?? shown?.start ?? 0;
+  const trackEnd = start + (number(stream.duration) ?? 0);
+  const duration_s = shown === null ? (told ?? NaN) : endOfVideo(shown, trackEnd) - start;
   checkDuration(name, duration_s);
-  const frames = packets === null ? wholeNumber(stream.nb_frames) : packets.count;
+  const frames = shown === null ? wholeNumber(stream.nb_frames) : shown.frames;
   if (frames === 0) throw new FrameSourceError('media_damaged', `${name} has a video track without frames; the file is damaged.`);
-  const rate = frames !== null && frames > 1 && duration_s > 0 ? frames / duration_s : frames === 1 ? null : fraction(stream.avg_frame_rate);
-  return {
-    info: { ...size, duration_s, frames, fps: rate, kind: 'video' },
-    start,
-    fileStart: number(probed.format?.start_time) ?? 0,
-  };
+  const fps = frames === null ? fraction(stream.avg_frame_rate) : meanRate(frames, duration_s);
+  return { info: { ...size, duration_s, frames, fps, kind: 'video' }, coded, start, fileStart: number(probed.format?.start_time) ?? 0 };
 }
 
 async function probe(name: string, input: readonly string[], programs: Ffmpeg): Promise<Probed> {
@@ -74,22 +74,16 @@ async function probe(name: string, input: readonly string[], programs: Ffmpeg): 
   return JSON.parse(text) as Probed;
 }
 
-/** Count and span of the packets that are shown, in seconds, from their headers alone. */
-async function readPackets(name: string, input: readonly string[], programs: Ffmpeg): Promise<{ count: number; start: number; end: number }> {
-  let count = 0;
-  let start = Infinity;
-  let end = 0;
+/** The packets that are shown, from their headers alone. */
+async function readPackets(name: string, input: readonly string[], programs: Ffmpeg): Promise<ShownFrames> {
+  const shown = new FrameCounter();
   const args = ['-select_streams', 'V:0', '-show_entries', 'packet=pts_time,dts_time,duration_time,flags', '-of', 'csv=p=0', ...input];
   for await (const line of lines(name, programs, args)) {
     const [presentation, decoding, duration, flags] = line.split(',');
     if (flags === undefined || flags.includes('D')) continue; // D: cut away by the file's edit list
-    count++;
-    const time = number(presentation) ?? number(decoding);
-    if (time === null) continue;
-    start = Math.min(start, time);
-    end = Math.max(end, time + (number(duration) ?? 0));
+    shown.add(number(presentation) ?? number(decoding), number(duration) ?? 0);
   }
-  return { count, start: count === 0 ? 0 : start, end };
+  return shown;
 }
 
 /** Lines of ffprobe's answer. @throws FrameSourceError `media_damaged` with its last message when it fails. */
@@ -116,15 +110,15 @@ async function* lines(name: string, programs: Ffmpeg, args: readonly string[]): 
   }
 }
 
-/** Pixels once the pixel aspect ratio and a quarter turn are applied: the longer side grows, as players do it. */
-function uprightSize(stream: ProbedStream): { width: number; height: number } {
-  let width = stream.width ?? 0;
-  let height = stream.height ?? 0;
+/** Sizes after a quarter turn; `size` also with the pixel aspect ratio applied: one side grows, as in players. */
+function uprightSizes(stream: ProbedStream): { coded: FrameSize; size: FrameSize } {
+  const coded = { width: stream.width ?? 0, height: stream.height ?? 0 };
   const aspect = fraction(stream.sample_aspect_ratio?.replace(':', '/')) ?? 1;
-  if (aspect > 1) width = Math.round(width * aspect);
-  else height = Math.round(height / aspect);
+  const size = aspect > 1 ? { ...coded, width: Math.round(coded.width * aspect) } : { ...coded, height: Math.round(coded.height / aspect) };
   const rotation = stream.side_data_list?.find((data) => data.rotation !== undefined)?.rotation ?? number(stream.tags?.rotate) ?? 0;
-  return Math.round(Math.abs(rotation) / 90) % 2 === 1 ? { width: height, height: width } : { width, height };
+  const turned = Math.round(Math.abs(rotation) / 90) % 2 === 1;
+  const upright = ({ width, height }: FrameSize): FrameSize => (turned ? { width: height, height: width } : { width, height });
+  return { coded: upright(coded), size: upright(size) };
 }
 
 /** A positive fraction like "30000/1001", or null where it says "unknown" (0/0, 0:1). */

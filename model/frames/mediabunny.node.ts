@@ -2,6 +2,7 @@
 import { registerMediabunnyServer } from '@mediabunny/server';
 import { EncodedPacketSink, FilePathSource, Input, type InputVideoTrack, MATROSKA, MP4, QTFF, type VideoSample, VideoSampleSink, WEBM } from 'mediabunny';
 import { FrameSourceError } from './error.js';
+import { endOfVideo, FrameCounter, meanRate, type ShownFrames } from './frame-counter.js';
 import { checkDuration, checkFramesOptions, checkSize, MAX_COUNTED_BYTES, MAX_VIDEO_PIXELS } from './limits.js';
 import type { MediaFile } from './open.node.js';
 import { uniformTimes } from './sampling.js';
@@ -9,6 +10,9 @@ import { type Orientation, RgbScaler } from './scaler.node.js';
 import type { CommonContainer } from './sniff.js';
 import { nextWithin } from './stall.js';
 import type { Frame, FrameSource, FramesOptions, VideoInfo } from './types.js';
+
+/** Packets that tell the frame rate of a file too long to count. */
+const PACKETS_FOR_RATE = 256;
 
 /** @throws FrameSourceError `no_video_track`, `codec_unsupported`, `too_large`, `media_damaged`. */
 export async function openWithMediabunny({ path, name, bytes }: MediaFile, container: CommonContainer): Promise<FrameSource> {
@@ -112,24 +116,27 @@ async function describe(track: InputVideoTrack, name: string, bytes: number): Pr
   checkSize(name, await track.getCodedWidth(), await track.getCodedHeight(), MAX_VIDEO_PIXELS);
   // What lies before zero on the track's clock has been cut away by the file and is not shown.
   const start = Math.max(await track.getFirstTimestamp(), 0);
-  const duration = (await track.computeDuration()) - start;
-  checkDuration(name, duration);
-  const frames = bytes <= MAX_COUNTED_BYTES ? await countFrames(track) : null;
+  const trackEnd = await track.computeDuration();
+  const shown = bytes <= MAX_COUNTED_BYTES ? await countFrames(track) : null;
+  const duration_s = (shown === null ? trackEnd : endOfVideo(shown, trackEnd)) - start;
+  checkDuration(name, duration_s);
+  const frames = shown?.frames ?? null;
   if (frames === 0) throw new FrameSourceError('media_damaged', `${name} has a video track without frames; the file is damaged.`);
+  const fps = frames === null ? (await track.computePacketStats(PACKETS_FOR_RATE)).averagePacketRate : meanRate(frames, duration_s);
   return {
-    info: { width, height, duration_s: duration, frames, fps: frames !== null && frames > 1 && duration > 0 ? frames / duration : null, kind: 'video' },
+    info: { width, height, duration_s, frames, fps, kind: 'video' },
     orientation: { rotation: await track.getRotation(), flip: await track.getFlip() },
     start,
   };
 }
 
-/** Frames that are shown, from the packets' headers alone. */
-async function countFrames(track: InputVideoTrack): Promise<number> {
-  let count = 0;
-  for await (const packet of new EncodedPacketSink(track).packets(undefined, undefined, { metadataOnly: true })) {
-    if (packet.timestamp + packet.duration > 0 || packet.timestamp >= 0) count++;
+/** The frames that are shown, from the packets' headers alone. */
+async function countFrames(track: InputVideoTrack): Promise<ShownFrames> {
+  const shown = new FrameCounter();
+  for await (const { timestamp, duration } of new EncodedPacketSink(track).packets(undefined, undefined, { metadataOnly: true })) {
+    if (timestamp >= 0 || timestamp + duration > 0) shown.add(timestamp, duration);
   }
-  return count;
+  return shown;
 }
 
 function damaged(name: string, cause: unknown): FrameSourceError {
