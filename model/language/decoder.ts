@@ -20,6 +20,14 @@ export interface DecoderOptions {
 export class ContextError extends Error {
   override readonly name = 'ContextError';
   readonly code = 'context_length_exceeded';
+
+  /** Both in tokens. */
+  constructor(
+    readonly needed: number,
+    readonly context: number,
+  ) {
+    super(`the conversation needs ${needed} tokens, but the model's context holds ${context}. Ask in fewer words or start a new conversation`);
+  }
 }
 
 export class Decoder {
@@ -38,9 +46,9 @@ export class Decoder {
     return new Decoder(weights.config, context, weights.embedding, session);
   }
 
-  /** An empty cache for this decoder. */
-  newCache(capacity = 0): KvCache {
-    return new KvCache(this.config, capacity);
+  /** An empty cache for `rows` sequences. */
+  newCache(capacity = 0, rows = 1): KvCache {
+    return new KvCache(this.config, capacity, rows);
   }
 
   /** Embeddings (ids.length, H) of token ids. */
@@ -52,28 +60,28 @@ export class Decoder {
 
   /**
    * Runs new tokens after those in `cache`, to which their keys and values are appended.
-   * @param embeddings (S, H)
+   * Several rows at once may take one token each at any length, or their first tokens together.
+   * @param embeddings (B, S, H), B being the rows of the cache
    * @param wanted number of positions, counted from the end, whose logits are returned
-   * @param into memory for the logits, (wanted, V); allocated when absent
-   * @returns logits (wanted, V)
+   * @param into memory for the logits, (B, wanted, V); allocated when absent
+   * @returns logits (B, wanted, V)
    * @throws ContextError when the sequence would grow past the context
    */
   async forward(embeddings: Float32Array, cache: KvCache, wanted = 1, into?: Float32Array): Promise<Float32Array> {
     const { hidden, vocab, layers } = this.config;
-    const tokens = embeddings.length / hidden;
+    const { rows } = cache;
+    const tokens = embeddings.length / hidden / rows;
     const total = cache.length + tokens;
-    if (total > this.context) {
-      throw new ContextError(`the conversation needs ${total} tokens; the model's context holds ${this.context}. Ask in fewer words or start afresh`);
-    }
+    if (total > this.context) throw new ContextError(total, this.context);
     cache.reserve(total);
-    const logits = into ?? new Float32Array(wanted * vocab);
+    const logits = into ?? new Float32Array(rows * wanted * vocab);
     const feeds: Record<string, HostTensor> = {
-      embeddings: float32(embeddings, [1, tokens, hidden]),
-      last_position: int32([total - 1]),
+      embeddings: float32(embeddings, [rows, tokens, hidden]),
+      last_position: int32(new Array<number>(rows).fill(total - 1)),
       total_length: int32([total]),
       first_logit: int64([tokens - wanted]),
     };
-    const results: Record<string, HostTensor> = { logits: float32(logits, [1, wanted, vocab]) };
+    const results: Record<string, HostTensor> = { logits: float32(logits, [rows, wanted, vocab]) };
     for (let layer = 0; layer < layers; layer++) {
       const names = cacheNames(layer);
       feeds[names.pastKey] = results[names.key] = cache.key(layer);

@@ -1,0 +1,97 @@
+/** Beam search: several continuations side by side, the likeliest whole text wins. */
+import type { Decoder } from './decoder.js';
+import type { FinishReason } from './generate.js';
+import type { KvCache } from './kv-cache.js';
+
+export interface BeamOptions {
+  /** Continuations kept at each step. */
+  readonly beams: number;
+  /** Most tokens to write. Default 256. */
+  readonly maxTokens?: number;
+  /** Texts compare by log probability / length^this. Default 1: per token; 0 favours short texts. */
+  readonly lengthPenalty?: number;
+  readonly signal?: AbortSignal;
+}
+
+interface Beam {
+  readonly tokens: readonly number[];
+  /** Sum of the tokens' log probabilities. */
+  readonly score: number;
+}
+
+interface Candidate {
+  readonly parent: number;
+  readonly token: number;
+  readonly score: number;
+}
+
+/**
+ * @param cache the prompt, one row; left as it is
+ * @param logits (V) after the prompt
+ * @returns the best text's ids, without the end token; on abort, the best so far
+ */
+export async function beamSearch(
+  decoder: Decoder,
+  cache: KvCache,
+  logits: Float32Array,
+  options: BeamOptions,
+): Promise<{ tokens: readonly number[]; finish: FinishReason }> {
+  const { beams: width, lengthPenalty = 1, signal } = options;
+  const { vocab, eos } = decoder.config;
+  const room = Math.min(options.maxTokens ?? 256, decoder.context - cache.length);
+  const rated = (beam: Beam): number => beam.score / Math.max(1, beam.tokens.length) ** lengthPenalty;
+  const rows = cache.spread(width, cache.length + room);
+  const rowLogits = new Float32Array(width * vocab);
+
+  let beams: Beam[] = [{ tokens: [], score: 0 }];
+  let finished: Beam[] = [];
+  let source = logits;
+  for (let step = 0; step < room; step++) {
+    if (signal?.aborted === true) return { tokens: best([...finished, ...beams], rated).tokens, finish: 'cancelled' };
+    const candidates = beams
+      .flatMap((beam, parent) => likeliest(source.subarray(parent * vocab, (parent + 1) * vocab), 2 * width, parent, beam.score))
+      .sort((a, b) => b.score - a.score || a.parent - b.parent || a.token - b.token)
+      .slice(0, 2 * width);
+    const going: Candidate[] = [];
+    for (const [place, candidate] of candidates.entries()) {
+      const { tokens } = beams[candidate.parent] as Beam;
+      // An end that is not among the best `width` would only crowd out better texts.
+      if (candidate.token === eos) {
+        if (place < width) finished.push({ tokens, score: candidate.score });
+      } else if (going.length < width) going.push(candidate);
+    }
+    finished = finished.sort((a, b) => rated(b) - rated(a)).slice(0, width);
+    const next = going.map(({ parent, token, score }) => ({ tokens: [...(beams[parent] as Beam).tokens, token], score }));
+    // Done when no beam, should it end now, would come before the worst of enough finished texts.
+    if (finished.length === width && rated(next[0] as Beam) <= rated(finished[width - 1] as Beam)) break;
+    if (step > 0) rows.reorder(going.map(({ parent }) => parent), cache.length);
+    beams = next;
+    if (step + 1 === room) break;
+    await decoder.forward(decoder.embed(going.map(({ token }) => token)), rows, 1, rowLogits);
+    source = rowLogits;
+  }
+  return finished.length > 0 ? { tokens: best(finished, rated).tokens, finish: 'stop' } : { tokens: best(beams, rated).tokens, finish: 'length' };
+}
+
+function best(beams: readonly Beam[], rated: (beam: Beam) => number): Beam {
+  return beams.reduce((a, b) => (rated(b) > rated(a) ? b : a));
+}
+
+/** The `count` likeliest next tokens of one beam, their log probabilities added to `score`. */
+function likeliest(logits: Float32Array, count: number, parent: number, score: number): Candidate[] {
+  const top: { token: number; logit: number }[] = [];
+  let floor = -Infinity;
+  for (let token = 0; token < logits.length; token++) {
+    const logit = logits[token] as number;
+    if (logit <= floor && top.length === count) continue;
+    const at = top.findIndex((other) => other.logit < logit);
+    top.splice(at < 0 ? top.length : at, 0, { token, logit });
+    if (top.length > count) top.pop();
+    floor = (top.at(-1) as { logit: number }).logit;
+  }
+  const greatest = (top[0] as { logit: number }).logit;
+  let sum = 0;
+  for (const logit of logits) sum += Math.exp(logit - greatest);
+  const normalizer = greatest + Math.log(sum);
+  return top.map(({ token, logit }) => ({ parent, token, score: score + logit - normalizer }));
+}

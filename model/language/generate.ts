@@ -1,0 +1,76 @@
+/** Token by token from a prefilled cache to a finished text. */
+import type { Decoder } from './decoder.js';
+import type { KvCache } from './kv-cache.js';
+import { Sampler, type SamplingOptions } from './sampler.js';
+import { StopStrings } from './stop-strings.js';
+import { TextStream, type TextTokenizer } from './tokenizer.js';
+
+/** Tokens a run: small enough that a cancel or another conversation waits a fraction of a second at most. */
+const PREFILL_CHUNK = 128;
+
+export interface GenerateOptions extends SamplingOptions {
+  /** Most tokens to write. Default 256. */
+  readonly maxTokens?: number;
+  /** Strings that end the answer; they are not part of it. */
+  readonly stop?: readonly string[];
+  /** Aborting ends the answer after the token under way; what was written stays. */
+  readonly signal?: AbortSignal;
+}
+
+export type FinishReason = 'stop' | 'length' | 'cancelled';
+
+/**
+ * Runs the prompt's embeddings in chunks.
+ * @param embeddings (S, H), S at least 1
+ * @returns logits (V) after the last of them, or null when `signal` was aborted first
+ */
+export async function prefill(decoder: Decoder, embeddings: Float32Array, cache: KvCache, signal?: AbortSignal): Promise<Float32Array | null> {
+  const chunk = PREFILL_CHUNK * decoder.config.hidden;
+  let logits: Float32Array | null = null;
+  for (let start = 0; start < embeddings.length; start += chunk) {
+    if (signal?.aborted === true) return null;
+    logits = await decoder.forward(embeddings.subarray(start, start + chunk), cache);
+  }
+  return logits;
+}
+
+/**
+ * Writes an answer after what `cache` holds. The cache is left holding every token that was run.
+ * @param logits of the first token (V); overwritten
+ * @param tokens receives the ids whose keys and values were appended to the cache
+ * @yields text as it becomes whole characters, never an empty string
+ */
+export async function* generate(
+  decoder: Decoder,
+  tokenizer: TextTokenizer,
+  cache: KvCache,
+  logits: Float32Array,
+  options: GenerateOptions = {},
+  tokens: number[] = [],
+): AsyncGenerator<string, { finish: FinishReason; completionTokens: number }> {
+  const { maxTokens = 256, signal } = options;
+  const sampler = new Sampler(options);
+  const stream = new TextStream(tokenizer);
+  const stops = new StopStrings(options.stop ?? []);
+  const room = Math.min(maxTokens, decoder.context - cache.length);
+  for (let written = 0; ; written++) {
+    if (signal?.aborted === true) {
+      const rest = stops.end();
+      if (rest !== '') yield rest;
+      return { finish: 'cancelled', completionTokens: written };
+    }
+    const token = written < room ? sampler.next(logits) : null;
+    if (token === null || token === decoder.config.eos) {
+      const rest = stops.end();
+      if (rest !== '') yield rest;
+      return { finish: token === null ? 'length' : 'stop', completionTokens: written };
+    }
+    const { text, stopped } = stops.push(stream.push(token));
+    if (text !== '') yield text;
+    if (stopped) return { finish: 'stop', completionTokens: written + 1 };
+    // The last token allowed needs no run: nothing follows it.
+    if (written + 1 === room) continue;
+    await decoder.forward(decoder.embed([token]), cache, 1, logits);
+    tokens.push(token);
+  }
+}

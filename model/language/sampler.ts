@@ -1,0 +1,121 @@
+/** Choosing the next token from logits. */
+
+export interface SamplingOptions {
+  /** 0, the default, takes the likeliest token every time (greedy); higher is more varied. */
+  readonly temperature?: number;
+  /** Sample only from the likeliest tokens that together have this probability (nucleus). Default 1: from all. Only relevant above temperature 0. */
+  readonly topP?: number;
+  /** Divides the positive logits (multiplies the negative) of tokens already written. Default 1: no penalty. */
+  readonly repetitionPenalty?: number;
+  /** Seed of the random numbers; the same seed gives the same text. Default: a fresh one. Only relevant above temperature 0. */
+  readonly seed?: number;
+}
+
+/** @throws RangeError naming the option that is out of range */
+export function checkSampling({ temperature = 0, topP = 1, repetitionPenalty = 1, seed = 0 }: SamplingOptions): void {
+  if (!(temperature >= 0 && temperature <= 10)) throw new RangeError(`temperature is ${temperature}; it must be between 0 and 10`);
+  if (!(topP > 0 && topP <= 1)) throw new RangeError(`topP is ${topP}; it must be above 0 and at most 1`);
+  if (!(repetitionPenalty >= 0.1 && repetitionPenalty <= 10)) {
+    throw new RangeError(`repetitionPenalty is ${repetitionPenalty}; it must be between 0.1 and 10`);
+  }
+  if (!Number.isSafeInteger(seed)) throw new RangeError(`seed is ${seed}; it must be a whole number`);
+}
+
+/** Logits this far below the best times the temperature are never sampled: e^-20 is a chance of 2 in a thousand million. */
+const NEGLIGIBLE = 20;
+
+export class Sampler {
+  private readonly temperature: number;
+  private readonly topP: number;
+  private readonly penalty: number;
+  private readonly random: () => number;
+  private readonly written = new Set<number>();
+
+  constructor(options: SamplingOptions = {}) {
+    checkSampling(options);
+    this.temperature = options.temperature ?? 0;
+    this.topP = options.topP ?? 1;
+    this.penalty = options.repetitionPenalty ?? 1;
+    this.random = seededRandom(options.seed ?? (Math.random() * 2 ** 32) >>> 0);
+  }
+
+  /** The next token. `logits` (V) are changed in place where a penalty asks for it. */
+  next(logits: Float32Array): number {
+    if (this.penalty !== 1) penalize(logits, this.written, this.penalty);
+    const token = this.temperature === 0 ? argmax(logits) : this.sample(logits);
+    this.written.add(token);
+    return token;
+  }
+
+  private sample(logits: Float32Array): number {
+    const best = logits[argmax(logits)] as number;
+    const floor = best - NEGLIGIBLE * this.temperature;
+    const candidates: { token: number; weight: number }[] = [];
+    let total = 0;
+    for (let token = 0; token < logits.length; token++) {
+      const logit = logits[token] as number;
+      if (logit < floor) continue;
+      const weight = Math.exp((logit - best) / this.temperature);
+      total += weight;
+      candidates.push({ token, weight });
+    }
+    if (this.topP < 1) {
+      candidates.sort((a, b) => b.weight - a.weight || a.token - b.token);
+      const needed = this.topP * total;
+      let kept = 0;
+      let size = 0;
+      while (kept < needed && size < candidates.length) kept += (candidates[size++] as { weight: number }).weight;
+      candidates.length = size;
+      total = kept;
+    }
+    let point = this.random() * total;
+    for (const { token, weight } of candidates) {
+      point -= weight;
+      if (point < 0) return token;
+    }
+    return (candidates.at(-1) as { token: number }).token;
+  }
+}
+
+function penalize(logits: Float32Array, tokens: ReadonlySet<number>, penalty: number): void {
+  for (const token of tokens) {
+    const logit = logits[token] as number;
+    logits[token] = logit > 0 ? logit / penalty : logit * penalty;
+  }
+}
+
+/** Index of the greatest logit; the first of equals, so that greedy text is the same every time. */
+export function argmax(logits: Float32Array): number {
+  let best = 0;
+  let value = logits[0] as number;
+  for (let i = 1; i < logits.length; i++) {
+    if ((logits[i] as number) > value) {
+      value = logits[i] as number;
+      best = i;
+    }
+  }
+  return best;
+}
+
+/** Natural logarithms of the softmax of `logits`, in double precision. */
+export function logSoftmax(logits: Float32Array): Float64Array {
+  const best = logits[argmax(logits)] as number;
+  let sum = 0;
+  for (const logit of logits) sum += Math.exp(logit - best);
+  const offset = best + Math.log(sum);
+  return Float64Array.from(logits, (logit) => logit - offset);
+}
+
+/** Uniform numbers in [0, 1) from a 32-bit counter through a mixing function (splitmix32). */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x9e3779b9) >>> 0;
+    let mixed = state ^ (state >>> 16);
+    mixed = Math.imul(mixed, 0x21f0aaad);
+    mixed ^= mixed >>> 15;
+    mixed = Math.imul(mixed, 0x735a2d97);
+    mixed ^= mixed >>> 15;
+    return (mixed >>> 0) / 2 ** 32;
+  };
+}

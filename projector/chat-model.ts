@@ -1,0 +1,190 @@
+/** Answers about videos: latents and words in, words out. */
+import {
+  beamSearch,
+  checkSampling,
+  ContextError,
+  generate,
+  LanguageModel,
+  prefill,
+  type FinishReason,
+  type GenerateOptions,
+  type KvCache,
+  type LanguageModelOptions,
+} from '../model/language/index.js';
+import type { ModelPack, PackManifest } from '../model/pack/index.js';
+import type { Runtime } from '../model/runtime/types.js';
+import { checkVideo, type ChatMessage, type VideoPart } from './messages.js';
+import { Projector } from './network.js';
+import { PrefixCache } from './prefix-cache.js';
+import { buildPrompt, identityOf, type PromptToken, type VisualToken } from './prompt.js';
+
+export interface ReplyOptions extends GenerateOptions {
+  /** Continuations searched side by side; the likeliest text is given as a whole at the end. Default 1: words stream. Only relevant at temperature 0. */
+  readonly beams?: number;
+}
+
+export interface ReplyResult {
+  readonly text: string;
+  readonly finish: FinishReason;
+  readonly usage: { readonly prompt_tokens: number; readonly cached_tokens: number; readonly completion_tokens: number };
+  /** Since the call; `first_token` is when the first words could be shown. */
+  readonly seconds: { readonly first_token: number; readonly total: number };
+}
+
+export interface ChatModelOptions extends LanguageModelOptions {
+  /** Memory for the keys and values of past prompts, in bytes. Default 256 MiB, about 30 conversations. */
+  readonly cacheBytes?: number;
+}
+
+const DEFAULT_CACHE_BYTES = 256 * 1024 * 1024;
+const DEFAULT_MAX_TOKENS = 256;
+/** A prompt must leave room for at least a sentence. */
+const SHORTEST_ANSWER = 16;
+const MOST_BEAMS = 8;
+
+export class ChatModel {
+  private readonly prefixes: PrefixCache;
+
+  private constructor(
+    private readonly language: LanguageModel,
+    private readonly projector: Projector,
+    private readonly manifest: PackManifest,
+    cacheBytes: number,
+  ) {
+    this.prefixes = new PrefixCache(cacheBytes);
+  }
+
+  /** Loads language model and projector of a pack. Runs block the thread: call this in a worker or a command-line tool. */
+  static async load(pack: ModelPack, runtime: Runtime, options: ChatModelOptions = {}): Promise<ChatModel> {
+    const language = await LanguageModel.load(pack, runtime, options);
+    const projector = await Projector.load(pack, runtime);
+    return new ChatModel(language, projector, pack.manifest, options.cacheBytes ?? DEFAULT_CACHE_BYTES);
+  }
+
+  /** The question asked about a video when the user asks none. */
+  get defaultQuestion(): string {
+    return this.manifest.prompt.default_question;
+  }
+
+  /**
+   * Answers the last message. Keys and values of everything this prompt shares with earlier ones (the system message,
+   * a video's frames, past turns) are reused, so a follow-up question costs its own tokens only.
+   * @yields text as it is written, whole characters
+   * @throws PromptError when the messages or a video's latents cannot be used
+   * @throws ContextError when the prompt leaves no room for an answer
+   * @throws RangeError naming a sampling option that is out of range
+   */
+  async *reply(messages: readonly ChatMessage[], options: ReplyOptions = {}): AsyncGenerator<{ text: string }, ReplyResult> {
+    const started = performance.now();
+    const maxTokens = options.maxTokens ?? DEFAULT_MAX_TOKENS;
+    const beams = options.beams ?? 1;
+    checkSampling(options);
+    if (!(Number.isInteger(maxTokens) && maxTokens >= 1)) throw new RangeError(`maxTokens is ${maxTokens}; it must be a whole number above 0`);
+    if (!(Number.isInteger(beams) && beams >= 1 && beams <= MOST_BEAMS)) throw new RangeError(`beams is ${beams}; it must be 1 to ${MOST_BEAMS}`);
+
+    const prompt = this.prompt(messages);
+    const { decoder, tokenizer } = this.language;
+    if (prompt.length + SHORTEST_ANSWER > decoder.context) throw new ContextError(prompt.length + SHORTEST_ANSWER, decoder.context);
+    const identity = prompt.map(identityOf);
+    const capacity = Math.min(prompt.length + (beams === 1 ? maxTokens : 0), decoder.context);
+    const cache = this.prefixes.take(identity, capacity) ?? decoder.newCache(capacity);
+    const cached = cache.length;
+
+    let text = '';
+    let firstToken: number | null = null;
+    const show = (piece: string): { text: string } => {
+      firstToken ??= performance.now();
+      text += piece;
+      return { text: piece };
+    };
+    const result = (finish: FinishReason, completion: number): ReplyResult => {
+      const ended = performance.now();
+      return {
+        text,
+        finish,
+        usage: { prompt_tokens: prompt.length, cached_tokens: cached, completion_tokens: completion },
+        seconds: { first_token: ((firstToken ?? ended) - started) / 1000, total: (ended - started) / 1000 },
+      };
+    };
+
+    const answered: number[] = [];
+    try {
+      const logits = await prefill(decoder, await this.embeddings(prompt.slice(cached)), cache, options.signal);
+      if (logits === null) return result('cancelled', 0);
+      if (beams > 1 && (options.temperature ?? 0) === 0) {
+        const { tokens, finish } = await beamSearch(decoder, cache, logits, { ...options, beams, maxTokens });
+        const whole = cutAt(tokenizer.decode(tokens), options.stop ?? []);
+        if (whole !== '') yield show(whole);
+        return result(finish, tokens.length);
+      }
+      const writing = generate(decoder, tokenizer, cache, logits, { ...options, maxTokens }, answered);
+      for (;;) {
+        const next = await writing.next();
+        if (next.done === true) return result(next.value.finish, next.value.completionTokens);
+        yield show(next.value);
+      }
+    } finally {
+      // Also when the caller stops listening in the middle: what was run is worth keeping.
+      this.remember([...identity, ...answered].slice(0, cache.length), cache);
+    }
+  }
+
+  /** Number of tokens the prompt of `messages` has. */
+  countTokens(messages: readonly ChatMessage[]): number {
+    return this.prompt(messages).length;
+  }
+
+  async release(): Promise<void> {
+    this.prefixes.clear();
+    await this.language.release();
+    await this.projector.release();
+  }
+
+  private prompt(messages: readonly ChatMessage[]): PromptToken[] {
+    for (const { content } of messages) {
+      for (const part of content) if (part.type === 'video') checkVideo(part, this.manifest.latent.dim);
+    }
+    return buildPrompt(messages, {
+      tokenizer: this.language.tokenizer,
+      template: this.language.template,
+      prompt: this.manifest.prompt,
+      tokensPerFrame: this.manifest.latent.tokens,
+    });
+  }
+
+  private remember(tokens: readonly (number | string)[], cache: KvCache): void {
+    if (tokens.length > 0) this.prefixes.put(tokens, cache);
+  }
+
+  /** Embeddings (S, H): the embedding matrix's rows for words, the projector's for frames. */
+  private async embeddings(tokens: readonly PromptToken[]): Promise<Float32Array> {
+    const { hidden } = this.manifest.language;
+    const rows = this.language.decoder.embed(tokens.map((token) => (typeof token === 'number' ? token : 0)));
+    const visual = tokens.flatMap((token, position) => (typeof token === 'number' ? [] : [{ token, position }]));
+    if (visual.length === 0) return rows;
+    const frames = distinctFrames(visual.map(({ token }) => token));
+    const dim = this.manifest.latent.dim;
+    const latents = new Float32Array(frames.length * dim);
+    for (const [row, { video, frame }] of frames.entries()) latents.set(video.latents.subarray(frame * dim, (frame + 1) * dim), row * dim);
+    const projected = await this.projector.project(latents);
+    for (const { token, position } of visual) {
+      const row = frames.findIndex(({ video, frame }) => video === token.video && frame === token.frame);
+      const start = (row * this.manifest.latent.tokens + token.slot) * hidden;
+      rows.set(projected.subarray(start, start + hidden), position * hidden);
+    }
+    return rows;
+  }
+}
+
+function distinctFrames(tokens: readonly VisualToken[]): { video: VideoPart; frame: number }[] {
+  const frames: { video: VideoPart; frame: number }[] = [];
+  for (const { video, frame } of tokens) {
+    if (!frames.some((known) => known.video === video && known.frame === frame)) frames.push({ video, frame });
+  }
+  return frames;
+}
+
+function cutAt(text: string, stops: readonly string[]): string {
+  const found = stops.map((stop) => text.indexOf(stop)).filter((at) => at >= 0);
+  return found.length === 0 ? text : text.slice(0, Math.min(...found));
+}

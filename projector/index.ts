@@ -1,0 +1,5 @@
+/** From latents to answers. */
+export { ChatModel, type ChatModelOptions, type ReplyOptions, type ReplyResult } from './chat-model.js';
+export { checkFeatureSpace, PromptError, type ChatMessage, type ContentPart, type TextPart, type VideoPart } from './messages.js';
+export { buildPrompt, chooseFrames } from './prompt.js';
+export { buildProjector, Projector, type ProjectorShape } from './network.js';

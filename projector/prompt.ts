@@ -1,0 +1,79 @@
+/** Messages to the sequence of tokens the language model reads: words' ids, and frames' visual tokens between them. */
+import type { ChatTemplate, TextTokenizer } from '../model/language/index.js';
+import type { PromptConfig } from '../model/pack/index.js';
+import { PromptError, type ChatMessage, type VideoPart } from './messages.js';
+
+/** One visual token: number `slot` of the K tokens of a video's frame. */
+export interface VisualToken {
+  readonly video: VideoPart;
+  readonly frame: number;
+  readonly slot: number;
+}
+
+export type PromptToken = number | VisualToken;
+
+export interface PromptContext {
+  readonly tokenizer: TextTokenizer;
+  readonly template: ChatTemplate;
+  readonly prompt: PromptConfig;
+  /** K: visual tokens a frame. */
+  readonly tokensPerFrame: number;
+}
+
+/** Stands for a frame in the text the template sees; removed from what users write, so it is always ours. */
+const FRAME_MARK = '\u0000';
+
+/**
+ * Which frames of T are shown: all when they are few, else `most` at the middles of equal stretches.
+ * @returns indices in order
+ */
+export function chooseFrames(frames: number, most: number): number[] {
+  const shown = Math.min(frames, most);
+  return Array.from({ length: shown }, (_, i) => Math.round(((i + 0.5) * frames) / shown - 0.5));
+}
+
+/**
+ * The whole prompt, ending where the answer begins. Text between visual tokens is tokenised piece by piece, exactly
+ * as in training, so a piece's ids never depend on what follows a frame.
+ * @throws PromptError when there is nothing to answer
+ */
+export function buildPrompt(messages: readonly ChatMessage[], context: PromptContext): PromptToken[] {
+  if (messages.length === 0) throw new PromptError('empty_messages', 'there are no messages to answer; send at least one from the user');
+  const frames: { video: VideoPart; frame: number }[] = [];
+  const rendered = messages.map((message) => ({ role: message.role, content: renderContent(message, context, frames) }));
+  if (rendered[0]?.role !== 'system') rendered.unshift({ role: 'system', content: context.prompt.system });
+
+  const pieces = context.template.render(rendered).split(FRAME_MARK);
+  return pieces.flatMap((piece, index): PromptToken[] => {
+    const ids = context.tokenizer.encode(piece);
+    const shown = frames[index];
+    if (shown === undefined) return ids;
+    const visual = Array.from({ length: context.tokensPerFrame }, (_, slot) => ({ ...shown, slot }));
+    return [...ids, ...visual];
+  });
+}
+
+/** A message's text with a mark where each frame goes. Videos come before the words about them, as in training. */
+function renderContent(message: ChatMessage, context: PromptContext, frames: { video: VideoPart; frame: number }[]): string {
+  const videos = message.content.filter((part) => part.type === 'video').map((video) => renderVideo(video, context.prompt, frames));
+  const texts = message.content.filter((part) => part.type === 'text').map(({ text }) => context.tokenizer.neutralize(text.replaceAll(FRAME_MARK, '')));
+  return videos.join('') + texts.join('\n');
+}
+
+function renderVideo(video: VideoPart, prompt: PromptConfig, frames: { video: VideoPart; frame: number }[]): string {
+  const chosen = chooseFrames(video.times_s.length, prompt.max_frames);
+  frames.push(...chosen.map((frame) => ({ video, frame })));
+  if (video.times_s.length === 1) return prompt.photo_before + FRAME_MARK + prompt.photo_after;
+  const lines = chosen.map((frame) => {
+    const time = (video.times_s[frame] as number).toFixed(1);
+    return prompt.frame_before.replace('{t}', time) + FRAME_MARK + prompt.frame_after;
+  });
+  return prompt.video_before.replace('{n}', String(chosen.length)) + lines.join('');
+}
+
+/** What makes two tokens of two prompts the same to the model. */
+export type TokenIdentity = number | string;
+
+export function identityOf(token: PromptToken): TokenIdentity {
+  return typeof token === 'number' ? token : JSON.stringify([token.video.id, token.video.version, token.frame, token.slot]);
+}
