@@ -18,10 +18,12 @@ export interface Limits {
   readonly frameQueue: number;
   /** JSON bodies of plain HTTP routes, in bytes. Above 100,000 characters, so that a long question gets an error of its own. */
   readonly bodyBytes: number;
-  /** Longest text of one message, in characters: about what the default model's context of 2,048 tokens can hold. */
+  /** Longest text of one message, in characters: some 1,500 tokens of English, three pages. */
   readonly questionChars: number;
   /** Messages of one conversation that are sent to the model; older ones are left out of the prompt. */
   readonly promptMessages: number;
+  /** Characters of the messages sent to the model, together: some 4,000 tokens of its context of 8,192. */
+  readonly promptChars: number;
   /** Messages in one chat completion request. */
   readonly requestMessages: number;
   /** Videos in one conversation. */
@@ -71,6 +73,7 @@ export const defaultLimits: Limits = {
   bodyBytes: 2 * MiB,
   questionChars: 6000,
   promptMessages: 24,
+  promptChars: 16_000,
   requestMessages: 256,
   videosPerChat: 8,
   answerTokens: 512,

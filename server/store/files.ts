@@ -50,6 +50,28 @@ export class DataFolder {
     return path.join(this.video(id), 'checkpoint');
   }
 
+  /** Name of the original in the video's folder, or null. */
+  async findSource(id: string): Promise<string | null> {
+    const names = await readdir(this.video(id)).catch(() => []);
+    return names.find((name) => /^source\.[a-z0-9]+$/.test(name)) ?? null;
+  }
+
+  /** Removes what an interrupted write left in the video's folder. */
+  async removeParts(id: string): Promise<void> {
+    for (const name of await readdir(this.video(id))) {
+      if (name.endsWith('.part')) await rm(path.join(this.video(id), name), { force: true });
+    }
+  }
+
+  /** The version of the video's container, or null where it has none. */
+  async containerVersion(id: string): Promise<string | null> {
+    try {
+      return versionOf(await stat(this.container(id), { bigint: true }));
+    } catch {
+      return null;
+    }
+  }
+
   /** Bytes of the disk that a program without privileges may still write. */
   async freeBytes(): Promise<number> {
     const { bavail, bsize } = await statfs(this.root);

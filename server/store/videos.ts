@@ -141,6 +141,14 @@ export class Videos {
     this.#store.run('UPDATE videos SET container = ? WHERE id = ?', container === null ? null : JSON.stringify(container), id);
   }
 
+  /** The upload was a container itself: there is no original on this server. */
+  setUploadedContainer(id: string, report: { kind: 'video' | 'photo'; media: Media; facts: ContainerFacts; sourceBytes: number | null }): void {
+    this.setMedia(id, report.kind, report.media);
+    this.setContainer(id, report.facts);
+    this.#store.run('UPDATE videos SET source_file = NULL, source_bytes = ? WHERE id = ?', report.sourceBytes, id);
+    this.setStatus(id, 'ready');
+  }
+
   fail(id: string, code: ErrorCode, message: string): void {
     this.#store.run("UPDATE videos SET status = 'failed', error_code = ?, error_message = ? WHERE id = ?", code, message, id);
   }

@@ -1,0 +1,141 @@
+import { existsSync, readFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import Fastify, { type FastifyBaseLogger } from 'fastify';
+import { ModelPack } from '../model/pack/open.node.js';
+import type { App } from './api/typed.js';
+import { defaultLimits, type Limits } from './config.js';
+import { FrameDecoder } from './decode/decoder.js';
+import { newId } from './ids.js';
+import { Inference } from './inference/inference.js';
+import type { Preset } from './jobs/messages.js';
+import { importDemos } from './library/demo.js';
+import { Library } from './library/library.js';
+import { errorHandlers } from './plugins/errors.js';
+import { guard } from './plugins/guard.js';
+import { openApi } from './plugins/openapi.js';
+import { ConversationHub } from './realtime/conversations.js';
+import { realtimeRoute } from './realtime/route.js';
+import { chatRoutes } from './routes/chat.js';
+import { pageRoutes } from './routes/page.js';
+import { serverRoutes } from './routes/server.js';
+import { uploadRoutes } from './routes/uploads.js';
+import { videoRoutes } from './routes/videos.js';
+import type { Services } from './services.js';
+import { Conversations } from './store/conversations.js';
+import { Store } from './store/database.js';
+import { DataFolder } from './store/files.js';
+import { Uploads } from './store/uploads.js';
+import { Receiver } from './uploads/receiver.js';
+
+export interface AppOptions {
+  /** Folder for the database, uploads and videos; made where it is absent. One server at a time can use it. */
+  readonly dataDir: string;
+  /** Folder of the model pack. */
+  readonly packDir: string;
+  /** Folder with .linr files for a data folder that is used for the first time. Default: `demo` beside the pack. */
+  readonly demoDir?: string;
+  /** Folder of the built page. Default: where client/build.mjs writes it. */
+  readonly publicDir?: string;
+  /** Default `info`. Texts of users are never logged. */
+  readonly logLevel?: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+  /** Refuse requests whose Host is not a loopback name. Default true. */
+  readonly loopbackOnly?: boolean;
+  readonly limits?: Partial<Limits>;
+  /** How uploads are encoded. Default: preset `standard` for as long as it takes. */
+  readonly encode?: { readonly preset?: Preset; readonly seconds?: number };
+  /** Threads of the language model and of an encoder. Default: two, or one where there is one core. */
+  readonly threads?: number;
+}
+
+/** Seconds between sweeps for uploads that nobody went on with. */
+const sweep_s = 3600;
+
+/**
+ * Builds the server as a Fastify app: it opens the data folder, goes on with what an earlier run left, and loads the
+ * model in the background. `app.close()` stops encodes at a checkpoint and gives everything back.
+ *
+ * @throws Error when the data folder cannot be used, or another server uses it
+ */
+export async function buildApp(options: AppOptions): Promise<App> {
+  const limits: Limits = { ...defaultLimits, ...options.limits };
+  const app: App = Fastify({
+    logger: { level: options.logLevel ?? 'info', redact: ['req.headers.authorization', 'req.headers.cookie'] },
+    genReqId: () => newId('req'),
+    bodyLimit: limits.bodyBytes,
+    routerOptions: { maxParamLength: 200 },
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false } },
+    forceCloseConnections: true,
+  });
+  errorHandlers(app);
+  const opened = openServices(app.log, options, limits, await readPack(options.packDir, app.log));
+  const { services, store, receiver } = opened;
+  const conversations = new ConversationHub({ ...services, store: new Conversations(store), log: app.log });
+  const sweeper = setInterval(() => void receiver.removeExpired().catch((err: unknown) => app.log.error({ err }, 'sweep failed')), sweep_s * 1000).unref();
+  app.addHook('onClose', async () => {
+    clearInterval(sweeper);
+    await Promise.all([services.inference.close(), services.decoder.close(), services.library.close()]);
+    store.close();
+  });
+  app.addHook('onSend', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
+
+  try {
+    await guard(app, { loopbackOnly: options.loopbackOnly ?? true });
+    await openApi(app, services.version);
+    await realtimeRoute(app, { ...services, hub: conversations, model: services.model?.id ?? '', log: app.log });
+    serverRoutes(app, services);
+    videoRoutes(app, services);
+    await uploadRoutes(app, receiver);
+    chatRoutes(app, services);
+    await pageRoutes(app, options.publicDir ?? fileURLToPath(new URL('../client/web/public', import.meta.url)));
+
+    await receiver.recover();
+    await services.library.recover();
+    await importDemos({ library: services.library, store, demoDir: options.demoDir ?? path.join(options.packDir, '..', 'demo'), log: app.log });
+    services.inference.start();
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
+  return app;
+}
+
+function openServices(log: FastifyBaseLogger, options: AppOptions, limits: Limits, model: { id: string } | null): { services: Services; store: Store; receiver: Receiver } {
+  const folder = new DataFolder(options.dataDir);
+  const store = Store.open(folder.database);
+  const threads = options.threads ?? Math.min(2, os.availableParallelism());
+  const { packDir } = options;
+  const encode = { preset: options.encode?.preset ?? ('standard' as const), seconds: options.encode?.seconds ?? null, threads };
+  const library = new Library({ store, folder, packDir, limits, log, encode });
+  const services: Services = {
+    library,
+    folder,
+    inference: new Inference({ packDir, threads, most: limits.replyQueue, log }),
+    decoder: new FrameDecoder({ threads: 1, containerBytes: limits.containerBytes, most: limits.frameQueue, idle_s: limits.decoderIdle_s, log }),
+    limits,
+    model,
+    version: programVersion(),
+  };
+  return { services, store, receiver: new Receiver({ folder, uploads: new Uploads(store), library, limits, log }) };
+}
+
+async function readPack(packDir: string, log: FastifyBaseLogger): Promise<{ id: string } | null> {
+  try {
+    return { id: (await ModelPack.open(packDir)).manifest.id };
+  } catch (error) {
+    log.error({ err: error }, 'the model pack cannot be read: uploads and chat will fail');
+    return null;
+  }
+}
+
+/** From package.json, found by walking up: source and build lie at different depths. */
+function programVersion(): string {
+  for (let folder = path.dirname(fileURLToPath(import.meta.url)); ; folder = path.dirname(folder)) {
+    const file = path.join(folder, 'package.json');
+    if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { version?: string }).version ?? '0';
+    if (path.dirname(folder) === folder) return '0';
+  }
+}

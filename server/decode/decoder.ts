@@ -1,0 +1,82 @@
+import type { FastifyBaseLogger } from 'fastify';
+import { ApiError, errorTable } from '../errors.js';
+import { WorkerHost } from '../workers/host.js';
+import type { DecoderWorkerData, FrameTask, FromDecoder, Picture, ToDecoder } from './messages.js';
+
+export interface FrameDecoderOptions extends DecoderWorkerData {
+  /** Frames that may wait. */
+  readonly most: number;
+  /** Seconds without work after which the worker is ended. */
+  readonly idle_s: number;
+  readonly log: FastifyBaseLogger;
+}
+
+interface Pending {
+  readonly resolve: (picture: Picture) => void;
+  readonly reject: (error: ApiError) => void;
+}
+
+/** Decodes frames in a worker that is there only while it is used. */
+export class FrameDecoder {
+  readonly #host: WorkerHost<ToDecoder, FromDecoder>;
+  readonly #options: FrameDecoderOptions;
+  readonly #pending = new Map<number, Pending>();
+  #lastId = 0;
+  #idle: NodeJS.Timeout | null = null;
+
+  constructor(options: FrameDecoderOptions) {
+    this.#options = options;
+    const { threads, containerBytes, log } = options;
+    const data: DecoderWorkerData = { threads, containerBytes };
+    this.#host = new WorkerHost({
+      program: new URL('./worker.js', import.meta.url),
+      name: 'decoder',
+      data,
+      log,
+      onMessage: (message) => this.#receive(message),
+      onCrash: () => this.#failAll(new ApiError('decode_failed')),
+    });
+  }
+
+  /** Rejects with ApiError: `queue_full`, `frame_not_found`, `pictures_not_ready`, `decode_failed`. */
+  frame(task: FrameTask): Promise<Picture> {
+    if (this.#pending.size >= this.#options.most) return Promise.reject(new ApiError('queue_full'));
+    if (this.#idle) clearTimeout(this.#idle);
+    this.#idle = null;
+    this.#host.start();
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+      this.#host.post({ type: 'frame', id, task });
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#idle) clearTimeout(this.#idle);
+    this.#failAll(new ApiError('stopping'));
+    await this.#host.close();
+  }
+
+  #receive(message: FromDecoder): void {
+    const pending = this.#pending.get(message.id);
+    this.#pending.delete(message.id);
+    if (message.type === 'frame') {
+      pending?.resolve(message.picture);
+    } else {
+      if (errorTable[message.code][0] >= 500) this.#options.log.error({ detail: message.detail }, 'frame could not be decoded');
+      const { code, param } = message;
+      pending?.reject(new ApiError(code, { param, message: message.message || errorTable[code][2] }));
+    }
+    if (this.#pending.size === 0) this.#endWhenIdle();
+  }
+
+  #endWhenIdle(): void {
+    this.#idle = setTimeout(() => void this.#host.end(), this.#options.idle_s * 1000).unref();
+  }
+
+  #failAll(error: ApiError): void {
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of pending) reject(error);
+  }
+}

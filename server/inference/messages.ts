@@ -1,0 +1,56 @@
+import type { ErrorCode } from '../errors.js';
+
+/** A video in a prompt: the worker reads its latents from the container itself. */
+export interface VideoReference {
+  readonly type: 'video';
+  readonly id: string;
+  /** The container on disk. */
+  readonly file: string;
+}
+
+export type PromptPart = { readonly type: 'text'; readonly text: string } | VideoReference;
+
+export interface PromptMessage {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly content: readonly PromptPart[];
+}
+
+export interface Sampling {
+  readonly maxTokens: number;
+  /** 0 is greedy. */
+  readonly temperature: number;
+  readonly topP: number;
+  readonly seed: number | null;
+  readonly stop: readonly string[];
+}
+
+export interface ReplyTask {
+  /** Whose turn it is: clients are served in turn, however many replies one of them asks for. */
+  readonly client: string;
+  readonly messages: readonly PromptMessage[];
+  readonly sampling: Sampling;
+}
+
+/** How a reply ended, as ChatModel gives it. */
+export interface ReplyOutcome {
+  readonly text: string;
+  readonly finish: 'stop' | 'length' | 'cancelled';
+  readonly usage: { readonly prompt_tokens: number; readonly cached_tokens: number; readonly completion_tokens: number };
+}
+
+export type ToInference =
+  | { readonly type: 'reply'; readonly id: number; readonly task: ReplyTask }
+  | { readonly type: 'cancel'; readonly id: number };
+
+export type FromInference =
+  | { readonly type: 'ready' }
+  | { readonly type: 'unavailable'; readonly detail: string }
+  | { readonly type: 'started'; readonly id: number }
+  | { readonly type: 'delta'; readonly id: number; readonly text: string }
+  | { readonly type: 'done'; readonly id: number; readonly outcome: ReplyOutcome }
+  | { readonly type: 'failed'; readonly id: number; readonly code: ErrorCode; readonly message: string; readonly detail: string };
+
+export interface InferenceWorkerData {
+  readonly packDir: string;
+  readonly threads: number;
+}

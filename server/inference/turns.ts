@@ -1,0 +1,42 @@
+/** What waits for its turn: first come first served within a client, clients in turn. */
+export class Turns<T> {
+  readonly #byClient = new Map<string, T[]>();
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  add(client: string, entry: T): void {
+    const entries = this.#byClient.get(client);
+    if (entries) entries.push(entry);
+    else this.#byClient.set(client, [entry]);
+    this.#length += 1;
+  }
+
+  /** The next entry; its client goes to the end of the line. */
+  next(): T | null {
+    for (const [client, entries] of this.#byClient) {
+      this.#byClient.delete(client);
+      const entry = entries.shift();
+      if (entries.length > 0) this.#byClient.set(client, entries);
+      if (entry === undefined) continue;
+      this.#length -= 1;
+      return entry;
+    }
+    return null;
+  }
+
+  /** Takes out the first entry that fits, or gives null. */
+  remove(fits: (entry: T) => boolean): T | null {
+    for (const [client, entries] of this.#byClient) {
+      const index = entries.findIndex(fits);
+      if (index < 0) continue;
+      const [entry] = entries.splice(index, 1);
+      if (entries.length === 0) this.#byClient.delete(client);
+      this.#length -= 1;
+      return entry ?? null;
+    }
+    return null;
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * The worker that owns the language model. Replies run one at a time, each from its first token to its last, and the
+ * clients that wait are served in turn. Nobody's slow connection holds a reply up: its text waits in the server.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { ContextError } from '../../model/language/index.js';
+import type { PackManifest } from '../../model/pack/index.js';
+import { ModelPack } from '../../model/pack/open.node.js';
+import { nodeRuntime } from '../../model/runtime/node.node.js';
+import { ChatModel, checkFeatureSpace, PromptError, type ChatMessage, type ContentPart } from '../../projector/index.js';
+import type { ErrorCode } from '../errors.js';
+import { LatentReader } from './latents.js';
+import type { FromInference, InferenceWorkerData, PromptMessage, ReplyOutcome, ReplyTask, ToInference } from './messages.js';
+import { Turns } from './turns.js';
+
+interface Run {
+  readonly id: number;
+  readonly task: ReplyTask;
+  readonly abort: AbortController;
+}
+
+const waiting = new Turns<Run>();
+const runs = new Map<number, Run>();
+const latents = new LatentReader();
+let wake: (() => void) | null = null;
+
+function send(message: FromInference): void {
+  parentPort?.postMessage(message);
+}
+
+async function promptOf(messages: readonly PromptMessage[], manifest: PackManifest): Promise<ChatMessage[]> {
+  const prompt: ChatMessage[] = [];
+  for (const { role, content } of messages) {
+    const parts: ContentPart[] = [];
+    for (const part of content) {
+      if (part.type === 'text') {
+        parts.push(part);
+        continue;
+      }
+      const { pack, ...video } = await latents.read(part.file);
+      checkFeatureSpace(pack, manifest);
+      parts.push({ type: 'video', id: part.id, ...video });
+    }
+    prompt.push({ role, content: parts });
+  }
+  return prompt;
+}
+
+/** Runs a reply to its end. */
+async function serve(model: ChatModel, manifest: PackManifest, run: Run): Promise<void> {
+  const { maxTokens, temperature, topP, seed, stop } = run.task.sampling;
+  try {
+    send({ type: 'started', id: run.id });
+    const reply = model.reply(await promptOf(run.task.messages, manifest), {
+      maxTokens,
+      temperature,
+      topP,
+      ...(seed === null ? {} : { seed }),
+      stop: [...stop],
+      signal: run.abort.signal,
+    });
+    for (;;) {
+      const step = await reply.next();
+      if (step.done) {
+        send({ type: 'done', id: run.id, outcome: outcomeOf(step.value) });
+        break;
+      }
+      send({ type: 'delta', id: run.id, text: step.value.text });
+    }
+  } catch (error) {
+    send({ type: 'failed', id: run.id, ...failureOf(error) });
+  }
+  runs.delete(run.id);
+}
+
+function outcomeOf({ text, finish, usage }: ReplyOutcome): ReplyOutcome {
+  return { text, finish, usage };
+}
+
+function failureOf(error: unknown): { code: ErrorCode; message: string; detail: string } {
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (error instanceof ContextError) return { code: 'context_too_long', message: sentence(error.message), detail };
+  if (error instanceof PromptError) return { code: error.code === 'empty_messages' ? 'empty_question' : 'pack_mismatch', message: sentence(error.message), detail };
+  // The video was deleted between the question and its turn.
+  if (error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOENT') return { code: 'video_not_found', message: '', detail };
+  return { code: 'inference_failed', message: '', detail };
+}
+
+function sentence(message: string): string {
+  return `${message.charAt(0).toUpperCase()}${message.slice(1)}.`;
+}
+
+function sleep(): Promise<void> {
+  return new Promise((resolve) => {
+    wake = resolve;
+  });
+}
+
+function receive(message: ToInference): void {
+  switch (message.type) {
+    case 'reply': {
+      const run: Run = { id: message.id, task: message.task, abort: new AbortController() };
+      runs.set(run.id, run);
+      waiting.add(run.task.client, run);
+      break;
+    }
+    case 'cancel': {
+      const run = runs.get(message.id);
+      run?.abort.abort();
+      if (waiting.remove((entry) => entry.id === message.id)) {
+        runs.delete(message.id);
+        const usage = { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 };
+        send({ type: 'done', id: message.id, outcome: { text: '', finish: 'cancelled', usage } });
+      }
+      break;
+    }
+  }
+  wake?.();
+  wake = null;
+}
+
+const { packDir, threads } = workerData as InferenceWorkerData;
+parentPort?.on('message', receive);
+try {
+  const pack = await ModelPack.open(packDir);
+  const model = await ChatModel.load(pack, nodeRuntime({ threads }));
+  send({ type: 'ready' });
+  for (;;) {
+    const run = waiting.next();
+    if (run) await serve(model, pack.manifest, run);
+    else await sleep();
+  }
+} catch (error) {
+  send({ type: 'unavailable', detail: failureOf(error).detail });
+}

@@ -1,0 +1,108 @@
+/** Encodes one video in a process of its own at low priority. Ends when told to stop, when done, or when the server is gone. */
+import { open, rename, rm } from 'node:fs/promises';
+import os from 'node:os';
+import { readContainer } from '../../model/container/index.js';
+import { openFrames } from '../../model/frames/open.node.js';
+import { encodeVideo, type EncodeProgress } from '../../model/inr/encode.node.js';
+import { ModelPack } from '../../model/pack/open.node.js';
+import { nodeRuntime } from '../../model/runtime/node.node.js';
+import type { VideoProgress } from '../api/schemas.js';
+import { versionOf } from '../store/files.js';
+import { factsOf } from './container-facts.js';
+import { describeFailure } from './failure.js';
+import type { EncodeTask, FromEncoder, ToEncoder } from './messages.js';
+
+/** Niceness while somebody waits to ask the first question, and of the training behind it. The chat runs at 0. */
+const readingNiceness = 10;
+const trainingNiceness = 19;
+
+const stop = new AbortController();
+
+function send(message: FromEncoder): void {
+  process.send?.(message);
+}
+
+function setNiceness(niceness: number): void {
+  try {
+    os.setPriority(niceness);
+  } catch {
+    // Some sandboxes refuse even a lower priority; the encode then competes as an equal.
+  }
+}
+
+/** As writeAtomically, and gives the version of what was written. */
+async function replaceContainer(file: string, bytes: Uint8Array): Promise<string> {
+  const temporary = `${file}.${process.pid}.part`;
+  try {
+    const handle = await open(temporary, 'w');
+    try {
+      await handle.writeFile(bytes);
+      await handle.sync();
+      const stats = await handle.stat({ bigint: true });
+      await rename(temporary, file);
+      return versionOf(stats);
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+async function encode(task: EncodeTask): Promise<FromEncoder> {
+  let psnr_db: number | null = null;
+  const source = await openFrames(task.source);
+  try {
+    const report = await encodeVideo(source, {
+      pack: await ModelPack.open(task.packDir),
+      runtime: nodeRuntime({ threads: task.threads }),
+      preset: task.preset,
+      ...(task.seconds === null ? {} : { seconds: task.seconds }),
+      signal: stop.signal,
+      checkpointPath: task.checkpoint,
+      sourceName: task.sourceName,
+      sourceBytes: task.sourceBytes,
+      onProgress: (progress) => {
+        if (progress.stage === 'training') setNiceness(trainingNiceness);
+        psnr_db = finite(progress.psnr_db) ?? psnr_db;
+        send({ type: 'progress', progress: wireProgress(progress) });
+      },
+      onContainer: async (bytes, stage) => {
+        // What cannot be read back must never take the place of what can.
+        const container = readContainer(bytes);
+        const version = await replaceContainer(task.container, bytes);
+        send({ type: 'container', facts: factsOf(container, version, stage, bytes.length, stage === 'latents' ? null : psnr_db) });
+      },
+    });
+    return { type: 'done', psnr_db: finite(report.psnr_db) };
+  } catch (error) {
+    if (stop.signal.aborted) return { type: 'stopped' };
+    throw error;
+  } finally {
+    await source.close();
+  }
+}
+
+function wireProgress({ stage, done, total, unit, psnr_db, frames_per_s, eta_s }: EncodeProgress): VideoProgress {
+  return { stage, done, total, unit, psnr_db: finite(psnr_db), frames_per_s: finite(frames_per_s), eta_s: finite(eta_s) };
+}
+
+/** JSON has no infinity, which is what the PSNR of a perfect picture is. */
+function finite(value: number | undefined): number | null {
+  return value !== undefined && Number.isFinite(value) ? value : null;
+}
+
+process.on('message', (message: ToEncoder) => {
+  if (message.type === 'stop') {
+    stop.abort();
+    return;
+  }
+  const { task } = message;
+  encode(task)
+    .catch((error: unknown) => describeFailure(error, task.source, 'encode_failed'))
+    .then((last) => process.send?.(last, () => process.exit(0)));
+});
+// Without its server an encoder has nobody to report to; what it has written is taken up again at the next start.
+process.once('disconnect', () => process.exit(0));
+setNiceness(readingNiceness);

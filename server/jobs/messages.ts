@@ -1,0 +1,59 @@
+import type { VideoProgress } from '../api/schemas.js';
+import type { ErrorCode } from '../errors.js';
+import type { ContainerFacts, Media } from '../store/videos.js';
+
+/** What a child process is told to look at. */
+export interface ProbeTask {
+  readonly file: string;
+  readonly packDir: string;
+  /** Largest container in bytes. */
+  readonly containerBytes: number;
+}
+
+/** What it found. */
+export type ProbeReport =
+  | { readonly type: 'media'; readonly kind: 'video' | 'photo'; readonly media: Media }
+  | {
+      readonly type: 'container';
+      readonly facts: ContainerFacts;
+      readonly kind: 'video' | 'photo';
+      readonly media: Media;
+      readonly sourceName: string;
+      readonly sourceBytes: number | null;
+    }
+  | FailedMessage;
+
+export interface FailedMessage {
+  readonly type: 'failed';
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** The stack, for the server's log alone. */
+  readonly detail: string;
+}
+
+export type Preset = 'draft' | 'standard' | 'fine';
+
+/** What an encoder process is told to do. */
+export interface EncodeTask {
+  readonly source: string;
+  readonly sourceName: string;
+  readonly sourceBytes: number;
+  readonly container: string;
+  readonly checkpoint: string;
+  readonly packDir: string;
+  readonly preset: Preset;
+  readonly seconds: number | null;
+  readonly threads: number;
+}
+
+export type ToEncoder = { readonly type: 'start'; readonly task: EncodeTask } | { readonly type: 'stop' };
+
+export type FromEncoder =
+  | { readonly type: 'progress'; readonly progress: VideoProgress }
+  /** A container lies on disk, whole. */
+  | { readonly type: 'container'; readonly facts: ContainerFacts }
+  /** `psnr_db` was measured on the final container, read back; null: infinite. */
+  | { readonly type: 'done'; readonly psnr_db: number | null }
+  /** It was told to stop and has written its checkpoint. */
+  | { readonly type: 'stopped' }
+  | FailedMessage;

@@ -1,0 +1,282 @@
+import { createHash } from 'node:crypto';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import type { FastifyBaseLogger } from 'fastify';
+import type { Video } from '../api/schemas.js';
+import type { Limits } from '../config.js';
+import { errorTable, toApiError, type ErrorCode } from '../errors.js';
+import type { EncodeTask, Preset, ProbeReport } from '../jobs/messages.js';
+import { Prober } from '../jobs/probe.js';
+import { EncodeQueue, type EncodeEvents } from '../jobs/queue.js';
+import type { Store } from '../store/database.js';
+import { fileBytes, moveDurably, writeAtomically, type DataFolder } from '../store/files.js';
+import { Jobs } from '../store/jobs.js';
+import { presentVideo, Videos, type ContainerFacts, type VideoRow } from '../store/videos.js';
+import { fileType } from '../uploads/type.js';
+import { VideoFeed } from './feed.js';
+
+export interface LibraryOptions {
+  readonly store: Store;
+  readonly folder: DataFolder;
+  readonly packDir: string;
+  readonly limits: Limits;
+  readonly log: FastifyBaseLogger;
+  readonly encode: { readonly preset: Preset; readonly seconds: number | null; readonly threads: number };
+}
+
+/**
+ * The videos: from a finished upload through looking at it and encoding it to deletion. Every step first changes the
+ * disk and then the store, and `recover` finishes steps that a kill cut in the middle.
+ */
+export class Library implements EncodeEvents {
+  readonly feed: VideoFeed;
+  readonly queue: EncodeQueue;
+  readonly #videos: Videos;
+  readonly #jobs: Jobs;
+  readonly #prober: Prober;
+  readonly #options: LibraryOptions;
+  /** Probes that run, by video; aborted when the video is deleted or the server stops. */
+  readonly #probes = new Map<string, AbortController>();
+  readonly #work = new Set<Promise<void>>();
+  #stopping = false;
+
+  constructor(options: LibraryOptions) {
+    const { store, limits, log, folder } = options;
+    this.#options = options;
+    this.#videos = new Videos(store);
+    this.#jobs = new Jobs(store);
+    this.#prober = new Prober({ limit_s: limits.probe_s, log });
+    this.feed = new VideoFeed({ perSecond: limits.progressPerSecond, present: (id) => this.find(id) });
+    this.queue = new EncodeQueue({
+      jobs: this.#jobs,
+      events: this,
+      log,
+      taskOf: (id) => this.#taskOf(id),
+      hasLatents: (id) => this.#videos.find(id)?.container !== null,
+      freeBytes: () => folder.freeBytes(),
+      reserveBytes: limits.freeBytes,
+      crashLimit: limits.encodeCrashes,
+      stop_s: limits.stop_s,
+    });
+  }
+
+  /** Newest first. */
+  list(): Video[] {
+    return this.#videos.list().map((row) => presentVideo(row, this.queue));
+  }
+
+  find(id: string): Video | null {
+    const row = this.#videos.find(id);
+    return row && presentVideo(row, this.queue);
+  }
+
+  /** Throws `video_not_found`. */
+  get(id: string): Video {
+    return presentVideo(this.#videos.get(id), this.queue);
+  }
+
+  /** The stored row. Throws `video_not_found`, naming `param`. */
+  row(id: string, param: string | null = null): VideoRow {
+    return this.#videos.get(id, param);
+  }
+
+  /**
+   * Makes a video of a finished upload, which keeps its id. Safe to repeat: what a kill interrupted is gone through
+   * again. Resolves as soon as the video is listed; what is in the file is found out afterwards.
+   */
+  async admit(id: string, name: string): Promise<void> {
+    if (this.#videos.find(id)) return;
+    const { folder, store } = this.#options;
+    const upload = folder.upload(id);
+    if ((await fileBytes(upload)) !== null) {
+      const type = await fileType(upload);
+      await moveDurably(upload, folder.source(id, `source.${type.extension}`));
+    }
+    const sourceFile = await folder.findSource(id);
+    if (sourceFile === null) return;
+    const source = folder.source(id, sourceFile);
+    const { kind } = await fileType(source);
+    const sourceBytes = await fileBytes(source);
+    store.transaction(() => {
+      if (this.#videos.find(id)) return;
+      this.#videos.add({ id, name, kind, status: 'checking', sourceFile, sourceBytes });
+    });
+    this.feed.changed(id, true);
+    this.#startProbe(id, source);
+  }
+
+  /** Adds a container that came with the server. What is wrong with the file is logged, and the file left out. */
+  async addDemo(bytes: Uint8Array, fileName: string): Promise<void> {
+    const { folder, store, log } = this.#options;
+    // The same name gives the same id, so that an import that was cut off does not add a video twice.
+    const id = `vid_${createHash('sha256').update(fileName).digest('hex').slice(0, 24)}`;
+    if (this.#videos.find(id)) return;
+    await writeAtomically(folder.container(id), bytes);
+    const report = await this.#probeNow(folder.container(id));
+    if (report.type !== 'container') {
+      log.warn({ file: fileName, report }, 'demo container left out');
+      await rm(folder.video(id), { recursive: true, force: true });
+      return;
+    }
+    store.transaction(() => {
+      this.#videos.add({ id, name: report.sourceName || fileName, kind: report.kind, status: 'checking', demo: true, sourceFile: null, sourceBytes: null });
+      this.#videos.setUploadedContainer(id, report);
+    });
+  }
+
+  #probeNow(file: string): Promise<ProbeReport> {
+    return this.#prober.probe(this.#probeTask(file), new AbortController().signal);
+  }
+
+  /** Cancels whatever runs for the video and removes everything that belongs to it. Throws `video_not_found`. */
+  async delete(id: string): Promise<void> {
+    this.#videos.get(id);
+    this.#probes.get(id)?.abort();
+    // The row goes first: from here on nothing can be asked of the video, and a kill leaves only files to sweep up.
+    this.#videos.remove(id);
+    await this.queue.cancel(id);
+    await rm(this.#options.folder.video(id), { recursive: true, force: true });
+    this.feed.deleted(id);
+  }
+
+  /** Goes on where the last run of the server ended, then starts the queue. */
+  async recover(): Promise<void> {
+    const { folder } = this.#options;
+    for (const id of await folder.videoFolders()) {
+      if (!this.#videos.find(id)) await rm(folder.video(id), { recursive: true, force: true });
+    }
+    for (const row of this.#videos.list()) await this.#recoverVideo(row);
+    for (const job of this.#jobs.list()) this.#videos.setStatus(job.videoId, 'queued');
+    this.queue.start();
+  }
+
+  async close(): Promise<void> {
+    this.#stopping = true;
+    for (const probe of this.#probes.values()) probe.abort();
+    await this.queue.stop();
+    await Promise.all(this.#work);
+    this.feed.close();
+  }
+
+  // What the queue reports:
+
+  progressed(id: string): void {
+    const row = this.#videos.find(id);
+    if (row?.status === 'failed') this.#videos.setStatus(id, 'queued');
+    this.feed.changed(id, false);
+  }
+
+  contained(id: string, facts: ContainerFacts): void {
+    this.#videos.setContainer(id, facts);
+    this.feed.changed(id, true);
+  }
+
+  done(id: string, psnr_db: number | null): void {
+    const { store, folder } = this.#options;
+    store.transaction(() => {
+      const facts = this.#videos.find(id)?.container;
+      if (facts) this.#videos.setContainer(id, { ...facts, stage: 'final', psnr_db });
+      this.#videos.setStatus(id, 'ready');
+    });
+    this.feed.changed(id, true);
+    this.#track(rm(folder.checkpoint(id), { recursive: true, force: true }));
+  }
+
+  failed(id: string, code: ErrorCode, message: string): void {
+    this.#videos.fail(id, code, message);
+    this.feed.changed(id, true);
+  }
+
+  #taskOf(id: string): EncodeTask | null {
+    const row = this.#videos.find(id);
+    const { folder, packDir, encode } = this.#options;
+    if (!row?.sourceFile) return null;
+    return {
+      source: folder.source(id, row.sourceFile),
+      sourceName: row.name,
+      sourceBytes: row.sourceBytes ?? 0,
+      container: folder.container(id),
+      checkpoint: folder.checkpoint(id),
+      packDir,
+      ...encode,
+    };
+  }
+
+  #probeTask(file: string): { file: string; packDir: string; containerBytes: number } {
+    return { file, packDir: this.#options.packDir, containerBytes: this.#options.limits.containerBytes };
+  }
+
+  #startProbe(id: string, source: string): void {
+    const abort = new AbortController();
+    this.#probes.set(id, abort);
+    const work = this.#prober
+      .probe(this.#probeTask(source), abort.signal)
+      .then((report) => this.#probed(id, source, report))
+      .catch((error: unknown) => {
+        if (this.#stopping || abort.signal.aborted || !this.#videos.find(id)) return;
+        const { code, message } = toApiError(error);
+        this.#options.log.error({ err: error, video: id }, 'the file could not be looked at');
+        this.failed(id, code, message);
+      })
+      .finally(() => this.#probes.delete(id));
+    this.#track(work);
+  }
+
+  async #probed(id: string, source: string, report: ProbeReport): Promise<void> {
+    const { store, folder, log } = this.#options;
+    if (!this.#videos.find(id)) return;
+    switch (report.type) {
+      case 'failed':
+        log.info({ video: id, code: report.code, detail: report.detail }, 'file refused');
+        this.failed(id, report.code, report.message || errorTable[report.code][2]);
+        return;
+      case 'media':
+        store.transaction(() => {
+          this.#videos.setMedia(id, report.kind, report.media);
+          this.#videos.setStatus(id, 'queued');
+          this.#jobs.add(id);
+        });
+        this.feed.changed(id, true);
+        this.queue.add(id);
+        return;
+      case 'container':
+        await rename(source, folder.container(id));
+        store.transaction(() => this.#videos.setUploadedContainer(id, report));
+        this.feed.changed(id, true);
+    }
+  }
+
+  /** Brings a row in line with what lies on the disk. */
+  async #recoverVideo(row: VideoRow): Promise<void> {
+    const { folder } = this.#options;
+    const { id } = row;
+    await mkdir(folder.video(id), { recursive: true });
+    await folder.removeParts(id);
+    const version = await folder.containerVersion(id);
+    if (row.status === 'checking') {
+      if (this.#probes.has(id)) return;
+      // An uploaded container may have been moved to its place already: it is looked at where it lies.
+      const source = version !== null ? folder.container(id) : row.sourceFile === null ? null : folder.source(id, row.sourceFile);
+      if (source !== null && (await fileBytes(source)) !== null) this.#startProbe(id, source);
+      else this.#videos.fail(id, 'internal_error', 'The file of this video is gone. Upload it again.');
+      return;
+    }
+    if (row.container && version === null) this.#videos.setContainer(id, null);
+    if (version !== null && version !== row.container?.version) await this.#recoverContainer(row);
+  }
+
+  /** The encoder replaced the container and the server ended before it heard of it. */
+  async #recoverContainer(row: VideoRow): Promise<void> {
+    const report = await this.#probeNow(this.#options.folder.container(row.id));
+    if (report.type === 'container') {
+      const stage = report.facts.stage === 'latents' ? 'latents' : 'checkpoint';
+      this.#videos.setContainer(row.id, { ...report.facts, stage, psnr_db: row.container?.psnr_db ?? null });
+    } else {
+      this.#videos.setContainer(row.id, null);
+    }
+  }
+
+  #track(work: Promise<void>): void {
+    this.#work.add(work);
+    void work.catch(() => undefined).finally(() => this.#work.delete(work));
+  }
+}

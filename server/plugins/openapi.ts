@@ -1,0 +1,26 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { App } from '../api/typed.js';
+
+/** /openapi.json and the browsable /docs, made from the schemas of the routes. Register before the routes. */
+export async function openApi(app: App, version: string): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'latentchat',
+        version,
+        description:
+          'Chat with videos through their latents. Upload a video by the tus protocol to /v1/uploads, ask about it at /v1/chat/completions or over the WebSocket /v1/realtime. Every error has the shape {"error": {"code", "message", "type", "param"}}.',
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      tags: [{ name: 'server' }, { name: 'videos' }, { name: 'chat' }],
+    },
+  });
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    uiConfig: { docExpansion: 'list', tryItOutEnabled: true },
+    staticCSP: "default-src 'self'; base-uri 'self'; font-src 'self' data:; frame-ancestors 'none'; img-src 'self' data:; object-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'",
+  });
+  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+}

@@ -1,0 +1,241 @@
+import type { FastifyBaseLogger } from 'fastify';
+import { buildPrompt, checkAskable, checkLength, videoIdOf, type PromptContext, type Turn } from '../chat/prompt.js';
+import { ApiError, toApiError } from '../errors.js';
+import { newId } from '../ids.js';
+import type { Inference, Reply } from '../inference/inference.js';
+import type { ReplyOutcome, Sampling } from '../inference/messages.js';
+import type { Conversations } from '../store/conversations.js';
+import type { ContentPart, Conversation, Item, MessageRole, NewPart, ResponseObject, ServerEventBody } from './protocol.js';
+
+export interface HubContext extends PromptContext {
+  readonly store: Conversations;
+  readonly inference: Inference;
+  readonly log: FastifyBaseLogger;
+}
+
+type Listener = (event: ServerEventBody) => void;
+
+export interface ResponseRequest {
+  /** Who asks, for fairness between clients. */
+  readonly client: string;
+  /** The system message; empty: the model's own. */
+  readonly instructions: string;
+  readonly sampling: Sampling;
+}
+
+interface Running {
+  readonly id: string;
+  readonly itemId: string;
+  readonly reply: Reply;
+  text: string;
+}
+
+/** Conversations that sockets look at or that have a response in progress; all others lie in the store. */
+export class ConversationHub {
+  readonly #context: HubContext;
+  readonly #live = new Map<string, LiveConversation>();
+
+  constructor(context: HubContext) {
+    this.#context = context;
+  }
+
+  create(): LiveConversation {
+    return this.#add(newId('conv'), []);
+  }
+
+  /** Throws `conversation_not_found`. */
+  open(id: string, param = 'conversation'): LiveConversation {
+    const live = this.#live.get(id);
+    if (live) return live;
+    if (!this.#context.store.has(id)) throw new ApiError('conversation_not_found', { param });
+    return this.#add(id, this.#context.store.items(id));
+  }
+
+  #add(id: string, items: Item[]): LiveConversation {
+    const conversation = new LiveConversation(this.#context, id, items, () => this.#live.delete(id));
+    this.#live.set(id, conversation);
+    return conversation;
+  }
+}
+
+/** One conversation: its messages, at most one response in progress, and the sockets that hear of both. */
+export class LiveConversation {
+  readonly id: string;
+  readonly #context: HubContext;
+  readonly #items: Item[];
+  readonly #listeners = new Set<Listener>();
+  readonly #release: () => void;
+  #running: Running | null = null;
+
+  constructor(context: HubContext, id: string, items: Item[], release: () => void) {
+    this.#context = context;
+    this.id = id;
+    this.#items = items;
+    this.#release = release;
+  }
+
+  /** Gives the function that ends the subscription; the last one to go lets the conversation go to the store. */
+  subscribe(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+      this.#releaseIfUnused();
+    };
+  }
+
+  state(): Conversation {
+    const running = this.#running;
+    return {
+      id: this.id,
+      object: 'realtime.conversation',
+      items: running ? [...this.#items, answerItem(running.itemId, 'in_progress', running.text)] : [...this.#items],
+      response: running ? this.#response(running.id, 'in_progress') : null,
+    };
+  }
+
+  /** Adds and stores a message. Throws ApiError naming the part that is wrong. */
+  addItem(role: MessageRole, content: readonly NewPart[]): Item {
+    const parts = content.map((part, index) => this.#checkedPart(role, part, `item.content[${index}]`));
+    const empty = parts.every((part) => part.type !== 'input_video' && part.text.trim() === '');
+    if (empty) throw new ApiError('empty_question', { param: 'item.content' });
+    const item: Item = { id: newId('item'), object: 'realtime.item', type: 'message', role, status: 'completed', content: parts };
+    const previous = this.#items.at(-1)?.id ?? null;
+    this.#context.store.addItem(this.id, item);
+    this.#items.push(item);
+    this.#emit({ type: 'conversation.item.added', conversation: this.id, previous_item_id: previous, item });
+    return item;
+  }
+
+  removeItem(itemId: string): void {
+    const index = this.#items.findIndex((item) => item.id === itemId);
+    if (index < 0) throw new ApiError('item_not_found', { param: 'item_id' });
+    this.#context.store.removeItem(this.id, itemId);
+    this.#items.splice(index, 1);
+    this.#emit({ type: 'conversation.item.deleted', conversation: this.id, item_id: itemId });
+  }
+
+  /** Starts a response to the messages so far; `ended` resolves when it has ended, in whatever way. */
+  respond({ client, instructions, sampling }: ResponseRequest): { readonly reply: Reply; readonly ended: Promise<void> } {
+    if (this.#running) throw new ApiError('response_in_progress');
+    const turns = this.#items.map(turnOf);
+    const prompt = buildPrompt(this.#context, [{ role: 'system', text: instructions, videos: [] }, ...turns], 'item.content');
+    const asked = performance.now();
+    let firstToken: number | null = null;
+    const reply = this.#context.inference.reply(
+      { client, messages: prompt, sampling },
+      {
+        onDelta: (text) => {
+          firstToken ??= (performance.now() - asked) / 1000;
+          running.text += text;
+          this.#emit({ type: 'response.output_text.delta', ...this.#place(running), delta: text });
+        },
+      },
+    );
+    const running: Running = { id: newId('resp'), itemId: newId('item'), reply, text: '' };
+    const previous = this.#items.at(-1)?.id ?? null;
+    this.#running = running;
+    this.#emit({ type: 'response.created', response: this.#response(running.id, 'in_progress') });
+    const item = answerItem(running.itemId, 'in_progress', '');
+    this.#emit({ type: 'conversation.item.added', conversation: this.id, previous_item_id: previous, item });
+    const ended = reply.outcome.then(
+      (outcome) => this.#end(running, outcome, null, asked, firstToken),
+      (error: unknown) => this.#end(running, null, toApiError(error), asked, firstToken),
+    );
+    return { reply, ended };
+  }
+
+  /** Throws `response_not_found` when there is none, or another one. */
+  cancel(responseId: string | null): void {
+    const running = this.#running;
+    if (!running || (responseId !== null && responseId !== running.id)) throw new ApiError('response_not_found', { param: 'response_id' });
+    running.reply.cancel();
+  }
+
+  #end(running: Running, outcome: ReplyOutcome | null, error: ApiError | null, asked: number, firstToken: number | null): void {
+    const total = (performance.now() - asked) / 1000;
+    const text = outcome?.text || running.text;
+    const whole = outcome?.finish === 'stop';
+    const item = answerItem(running.itemId, whole ? 'completed' : 'incomplete', text);
+    let problem = error;
+    if (text !== '') {
+      try {
+        this.#context.store.addItem(this.id, item);
+        this.#items.push(item);
+      } catch (thrown) {
+        this.#context.log.error({ err: thrown, conversation: this.id }, 'an answer could not be stored');
+        problem ??= toApiError(thrown);
+      }
+    }
+    this.#running = null;
+    this.#emit({ type: 'response.output_text.done', ...this.#place(running), text });
+    this.#emit({
+      type: 'response.done',
+      response: {
+        ...this.#response(running.id, problem ? 'failed' : statusOf(outcome)),
+        status_details: detailsOf(outcome, problem),
+        usage: outcome && {
+          input_tokens: outcome.usage.prompt_tokens,
+          cached_tokens: outcome.usage.cached_tokens,
+          output_tokens: outcome.usage.completion_tokens,
+          total_tokens: outcome.usage.prompt_tokens + outcome.usage.completion_tokens,
+        },
+        seconds: { first_token: firstToken ?? total, total },
+      },
+    });
+    this.#releaseIfUnused();
+  }
+
+  #checkedPart(role: MessageRole, part: NewPart, param: string): ContentPart {
+    if (part.type !== 'input_video') {
+      checkLength(part.text, this.#context.limits, `${param}.text`);
+      return role === 'assistant' ? { type: 'output_text', text: part.text, annotations: [] } : { type: 'input_text', text: part.text };
+    }
+    if (role !== 'user') throw new ApiError('invalid_request', { param, message: 'Only a message of the user can have a video.' });
+    const { video_id, video } = part as { video_id?: string; video?: string };
+    if (video_id === undefined && video === undefined) throw new ApiError('invalid_request', { param: `${param}.video_id`, message: `The field "${param}.video_id" is missing.` });
+    const id = video_id ?? videoIdOf(video ?? '', `${param}.video`);
+    checkAskable(this.#context, id, video_id === undefined ? `${param}.video` : `${param}.video_id`);
+    return { type: 'input_video', video_id: id };
+  }
+
+  #response(id: string, status: ResponseObject['status']): ResponseObject {
+    return { id, object: 'realtime.response', conversation: this.id, status, status_details: null, usage: null, seconds: null };
+  }
+
+  #place(running: Running) {
+    return { response_id: running.id, conversation: this.id, item_id: running.itemId, output_index: 0, content_index: 0 } as const;
+  }
+
+  #emit(event: ServerEventBody): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  #releaseIfUnused(): void {
+    if (this.#listeners.size === 0 && !this.#running) this.#release();
+  }
+}
+
+function answerItem(id: string, status: Item['status'], text: string): Item {
+  const content: ContentPart[] = text === '' ? [] : [{ type: 'output_text', text, annotations: [] }];
+  return { id, object: 'realtime.item', type: 'message', role: 'assistant', status, content };
+}
+
+function turnOf(item: Item): Turn {
+  const texts: string[] = [];
+  const videos: string[] = [];
+  for (const part of item.content) {
+    if (part.type === 'input_video') videos.push(part.video_id);
+    else texts.push(part.text);
+  }
+  return { role: item.role, text: texts.join('\n'), videos };
+}
+
+function statusOf(outcome: ReplyOutcome | null): ResponseObject['status'] {
+  if (outcome?.finish === 'stop') return 'completed';
+  return outcome?.finish === 'length' ? 'incomplete' : 'cancelled';
+}
+
+function detailsOf(outcome: ReplyOutcome | null, problem: ApiError | null): ResponseObject['status_details'] {
+  if (problem) return { error: { code: problem.code, message: problem.message } };
+  return outcome?.finish === 'length' ? { reason: 'max_output_tokens' } : null;
+}

@@ -1,0 +1,30 @@
+import websocket from '@fastify/websocket';
+import type { FastifyInstance } from 'fastify';
+import { closeCodes } from './events.js';
+import { RealtimeSocket, type SocketContext } from './socket.js';
+
+/** `/v1/realtime`; `?conversation=<id>` goes on with a stored conversation. */
+export async function realtimeRoute(app: FastifyInstance, context: SocketContext): Promise<void> {
+  await app.register(websocket, {
+    options: { maxPayload: context.limits.messageHardBytes, perMessageDeflate: false, clientTracking: true },
+    errorHandler: (error, socket) => {
+      // Broken frames and oversized messages: ws has already begun to close with the fitting code.
+      context.log.debug({ err: error }, 'socket error');
+      if (socket.readyState === socket.OPEN) socket.terminate();
+    },
+    preClose: (done) => {
+      for (const client of app.websocketServer.clients) client.close(closeCodes.goingAway, 'server is stopping');
+      app.websocketServer.close(() => done());
+      // Clients get a moment for the closing handshake, then the door closes.
+      setTimeout(() => app.websocketServer.clients.forEach((client) => client.terminate()), 500).unref();
+    },
+  });
+  app.get('/v1/realtime', { websocket: true }, (socket, request) => {
+    if (app.websocketServer.clients.size > context.limits.sockets) {
+      socket.close(closeCodes.tryAgainLater, 'too many sockets');
+      return;
+    }
+    const { conversation } = request.query as { conversation?: unknown };
+    new RealtimeSocket(socket, context, typeof conversation === 'string' && conversation !== '' ? conversation : null);
+  });
+}

@@ -1,0 +1,249 @@
+import type { FastifyBaseLogger } from 'fastify';
+import type { RawData, WebSocket } from 'ws';
+import { checkLength } from '../chat/prompt.js';
+import type { Limits } from '../config.js';
+import { ApiError, toApiError } from '../errors.js';
+import { newId } from '../ids.js';
+import type { Inference, Reply } from '../inference/inference.js';
+import type { Sampling } from '../inference/messages.js';
+import type { Library } from '../library/library.js';
+import type { VideoChange } from '../library/feed.js';
+import type { ConversationHub, LiveConversation } from './conversations.js';
+import { checkClientEvent, closeCodes, eventIdOf } from './events.js';
+import { Outbox } from './outbox.js';
+import type { ClientEvent, Session, SessionSettings } from './protocol.js';
+
+export interface SocketContext {
+  readonly hub: ConversationHub;
+  readonly library: Library;
+  readonly inference: Inference;
+  readonly limits: Limits;
+  readonly model: string;
+  readonly log: FastifyBaseLogger;
+}
+
+/** Events dropped for flooding after which the socket is closed, in multiples of the burst. */
+const floodFactor = 10;
+
+/** One client of /v1/realtime: checks its events, answers them, and forwards what happens to its conversations and videos. */
+export class RealtimeSocket {
+  readonly #socket: WebSocket;
+  readonly #context: SocketContext;
+  readonly #outbox: Outbox;
+  readonly #sessionId = newId('sess');
+  readonly #conversations = new Map<string, { conversation: LiveConversation; leave: () => void }>();
+  readonly #replies = new Set<Reply>();
+  readonly #default: LiveConversation;
+  #settings: SessionSettings = {};
+  /** Videos whose progress is wanted; null: all. */
+  #videos: Set<string> | null = null;
+  readonly #unsubscribe: () => void;
+  readonly #heartbeat: NodeJS.Timeout;
+  #unanswered = 0;
+  #tokens: number;
+  #refilled = performance.now();
+  #dropped = 0;
+
+  /** @param conversationId of a stored conversation to go on with, or null */
+  constructor(socket: WebSocket, context: SocketContext, conversationId: string | null) {
+    this.#socket = socket;
+    this.#context = context;
+    this.#tokens = context.limits.eventsBurst;
+    this.#outbox = new Outbox(socket, context.limits, this.#sessionId.replace('sess', 'event'));
+    let problem: ApiError | null = null;
+    try {
+      this.#default = conversationId === null ? context.hub.create() : context.hub.open(conversationId);
+    } catch (error) {
+      problem = toApiError(error);
+      this.#default = context.hub.create();
+    }
+    this.#join(this.#default);
+    this.#unsubscribe = context.library.feed.subscribe((change) => this.#videoChanged(change));
+    this.#heartbeat = setInterval(() => this.#beat(), context.limits.heartbeat_s * 1000).unref();
+    socket.on('message', (data, isBinary) => this.#received(data, isBinary));
+    socket.on('pong', () => (this.#unanswered = 0));
+    socket.on('close', () => this.#closed());
+    this.#outbox.send({ type: 'session.created', session: this.#session(), conversation: this.#default.state() });
+    if (problem) this.#sendError(problem, null);
+  }
+
+  #received(data: RawData, isBinary: boolean): void {
+    let eventId: string | null = null;
+    try {
+      if (!this.#admitted()) return;
+      const text = textOf(data);
+      if (text.length > this.#context.limits.messageBytes) {
+        const message = `The message has ${text.length} bytes; the limit is ${this.#context.limits.messageBytes}.`;
+        throw new ApiError('message_too_large', { message });
+      }
+      if (isBinary) throw new ApiError('invalid_json', { message: 'Socket messages must be text frames of JSON.' });
+      const value = parseJson(text);
+      eventId = eventIdOf(value);
+      this.#handle(checkClientEvent(value));
+    } catch (error) {
+      const problem = toApiError(error);
+      if (problem.status >= 500) this.#context.log.error({ err: error, session: this.#sessionId }, 'event failed');
+      this.#sendError(problem, eventId);
+    }
+  }
+
+  #handle(event: ClientEvent): void {
+    switch (event.type) {
+      case 'session.update':
+        this.#checkSettings(event.session, 'session');
+        this.#settings = { ...this.#settings, ...event.session };
+        this.#outbox.send({ type: 'session.updated', session: this.#session() });
+        return;
+      case 'conversation.create': {
+        const conversation = this.#join(this.#context.hub.create());
+        this.#outbox.send({ type: 'conversation.created', conversation: conversation.state() });
+        return;
+      }
+      case 'conversation.retrieve': {
+        const conversation = this.#conversation(event.conversation);
+        this.#outbox.send({ type: 'conversation.retrieved', conversation: conversation.state() });
+        return;
+      }
+      case 'conversation.item.create':
+        this.#conversation(event.conversation).addItem(event.item.role, event.item.content);
+        return;
+      case 'conversation.item.delete':
+        this.#conversation(event.conversation).removeItem(event.item_id);
+        return;
+      case 'response.create':
+        this.#respond(this.#conversation(event.conversation), event.response ?? {});
+        return;
+      case 'response.cancel':
+        this.#conversation(event.conversation).cancel(event.response_id ?? null);
+        return;
+      case 'video.subscribe':
+        this.#context.library.row(event.video_id, 'video_id');
+        this.#videos = (this.#videos ?? new Set()).add(event.video_id);
+        this.#outbox.send({ type: 'video.subscribed', video_id: event.video_id });
+        this.#outbox.send({ type: 'video.progress', video: this.#context.library.get(event.video_id) });
+        return;
+      case 'video.unsubscribe':
+        this.#videos ??= new Set();
+        this.#videos.delete(event.video_id);
+        this.#outbox.send({ type: 'video.unsubscribed', video_id: event.video_id });
+    }
+  }
+
+  #respond(conversation: LiveConversation, overrides: SessionSettings): void {
+    this.#checkSettings(overrides, 'response');
+    if (this.#replies.size >= this.#context.limits.repliesPerSocket) throw new ApiError('queue_full');
+    const settings = { ...this.#settings, ...overrides };
+    const { reply, ended } = conversation.respond({
+      client: this.#sessionId,
+      instructions: settings.instructions ?? '',
+      sampling: this.#sampling(settings),
+    });
+    this.#replies.add(reply);
+    void ended.finally(() => this.#replies.delete(reply));
+  }
+
+  #checkSettings(settings: SessionSettings, param: string): void {
+    const { limits } = this.#context;
+    checkLength(settings.instructions ?? '', limits, `${param}.instructions`);
+    if ((settings.max_output_tokens ?? 0) > limits.answerTokens) {
+      const message = `The field "${param}.max_output_tokens" may be at most ${limits.answerTokens}.`;
+      throw new ApiError('invalid_request', { param: `${param}.max_output_tokens`, message });
+    }
+  }
+
+  #sampling(settings: SessionSettings): Sampling {
+    return {
+      maxTokens: settings.max_output_tokens ?? Math.min(256, this.#context.limits.answerTokens),
+      temperature: settings.temperature ?? 0,
+      topP: settings.top_p ?? 1,
+      seed: settings.seed ?? null,
+      stop: [],
+    };
+  }
+
+  #session(): Session {
+    const { maxTokens, temperature, topP, seed } = this.#sampling(this.#settings);
+    return {
+      id: this.#sessionId,
+      object: 'realtime.session',
+      model: this.#context.model,
+      instructions: this.#settings.instructions ?? '',
+      temperature,
+      top_p: topP,
+      seed,
+      max_output_tokens: maxTokens,
+    };
+  }
+
+  #conversation(id: string | undefined): LiveConversation {
+    if (id === undefined) return this.#default;
+    return this.#conversations.get(id)?.conversation ?? this.#join(this.#context.hub.open(id));
+  }
+
+  #join(conversation: LiveConversation): LiveConversation {
+    if (this.#conversations.size >= this.#context.limits.conversationsPerSocket) throw new ApiError('too_many_conversations');
+    const leave = conversation.subscribe((event) => this.#outbox.send(event));
+    this.#conversations.set(conversation.id, { conversation, leave });
+    return conversation;
+  }
+
+  #videoChanged(change: VideoChange): void {
+    const id = change.type === 'video.progress' ? change.video.id : change.video_id;
+    if (this.#videos && !this.#videos.has(id)) return;
+    this.#outbox.send(change);
+  }
+
+  /** A token bucket: false where the event is dropped unread because there are far too many. */
+  #admitted(): boolean {
+    const { eventsPerSecond, eventsBurst } = this.#context.limits;
+    const now = performance.now();
+    this.#tokens = Math.min(eventsBurst, this.#tokens + ((now - this.#refilled) / 1000) * eventsPerSecond);
+    this.#refilled = now;
+    if (this.#tokens >= 1) {
+      this.#tokens -= 1;
+      this.#dropped = 0;
+      return true;
+    }
+    this.#dropped += 1;
+    if (this.#dropped === 1) throw new ApiError('rate_limited');
+    if (this.#dropped > eventsBurst * floodFactor) this.#socket.close(closeCodes.flooding, 'too many events');
+    return false;
+  }
+
+  #beat(): void {
+    if (this.#unanswered >= 2) {
+      this.#socket.close(closeCodes.noHeartbeat, 'no heartbeat');
+      this.#socket.terminate();
+      return;
+    }
+    this.#unanswered += 1;
+    this.#socket.ping();
+  }
+
+  #closed(): void {
+    clearInterval(this.#heartbeat);
+    this.#unsubscribe();
+    this.#outbox.close();
+    for (const { leave } of this.#conversations.values()) leave();
+    // A running answer goes on to its end and is stored; what has not begun is not worth beginning.
+    for (const reply of this.#replies) if (!reply.started) reply.cancel();
+  }
+
+  #sendError(error: ApiError, eventId: string | null): void {
+    const { code, message, type, param } = error;
+    this.#outbox.send({ type: 'error', error: { code, message, type, param, event_id: eventId } });
+  }
+}
+
+function textOf(data: RawData): string {
+  if (Array.isArray(data)) return Buffer.concat(data).toString('utf8');
+  return Buffer.isBuffer(data) ? data.toString('utf8') : Buffer.from(data).toString('utf8');
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new ApiError('invalid_json', { message: 'The socket message is not valid JSON.', cause: error });
+  }
+}

@@ -1,0 +1,149 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ChatCompletionSchema, ChatRequestSchema, ErrorSchema, type ChatRequest, type Usage } from '../api/schemas.js';
+import type { App } from '../api/typed.js';
+import { buildPrompt, checkLength, videoIdOf, type Turn } from '../chat/prompt.js';
+import { ApiError, toApiError } from '../errors.js';
+import { newId } from '../ids.js';
+import type { Reply } from '../inference/inference.js';
+import type { ReplyOutcome, ReplyTask, Sampling } from '../inference/messages.js';
+import type { Services } from '../services.js';
+
+/** POST /v1/chat/completions, as OpenAI's clients speak it, whole or streamed by server-sent events. */
+export function chatRoutes(app: App, services: Services): void {
+  app.post(
+    '/v1/chat/completions',
+    {
+      schema: {
+        tags: ['chat'],
+        summary: 'Ask about videos; OpenAI-compatible. Name a video with a content part {"type": "video_url", "video_url": {"url": "video://<id>"}}',
+        body: ChatRequestSchema,
+        response: { 200: ChatCompletionSchema, '4xx': ErrorSchema, '5xx': ErrorSchema },
+      },
+    },
+    async (request, reply) => {
+      const { body } = request;
+      const task = taskOf(services, body, `http:${request.ip}`);
+      const head = { id: newId('chatcmpl'), created: Math.floor(Date.now() / 1000), model: services.model?.id ?? '' };
+      if (body.stream) return stream(services, reply, task, head, body.stream_options?.include_usage ?? false);
+      const answer = services.inference.reply(task, { onDelta: () => undefined });
+      cancelWithClient(request, reply, answer);
+      const outcome = await answer.outcome;
+      if (outcome.finish === 'cancelled') throw new ApiError('cancelled');
+      const message = { role: 'assistant' as const, content: outcome.text, refusal: null };
+      const choice = { index: 0, message, finish_reason: outcome.finish, logprobs: null };
+      return reply.code(200).send({ ...head, object: 'chat.completion' as const, choices: [choice], usage: usageOf(outcome) });
+    },
+  );
+}
+
+interface Head {
+  readonly id: string;
+  readonly created: number;
+  readonly model: string;
+}
+
+function taskOf(services: Services, body: ChatRequest, client: string): ReplyTask {
+  const { limits, model } = services;
+  if (body.model !== undefined && body.model !== '' && model && body.model !== model.id) {
+    throw new ApiError('model_not_found', { param: 'model', message: `There is no model "${body.model}". This server runs "${model.id}".` });
+  }
+  if (body.messages.length > limits.requestMessages) {
+    const message = `There are ${body.messages.length} messages; the limit is ${limits.requestMessages}.`;
+    throw new ApiError('invalid_request', { param: 'messages', message });
+  }
+  const turns = body.messages.map((message, index) => turnOf(services, message, `messages[${index}].content`));
+  const messages = buildPrompt(services, turns, `messages[${body.messages.length - 1}].content`);
+  return { client, messages, sampling: samplingOf(services, body) };
+}
+
+function turnOf(services: Services, { role, content }: ChatRequest['messages'][number], param: string): Turn {
+  const texts: string[] = [];
+  const videos: string[] = [];
+  if (typeof content === 'string') texts.push(content);
+  else {
+    for (const [index, part] of content.entries()) {
+      if (part.type === 'text') texts.push(part.text);
+      else videos.push(videoIdOf(part.video_url.url, `${param}[${index}].video_url.url`));
+    }
+  }
+  if (videos.length > 0 && role !== 'user') throw new ApiError('invalid_request', { param, message: 'Only a message of the user can have a video.' });
+  const text = texts.join('\n');
+  checkLength(text, services.limits, param);
+  return { role: role === 'developer' ? 'system' : role, text, videos };
+}
+
+function samplingOf({ limits }: Services, body: ChatRequest): Sampling {
+  const field = body.max_completion_tokens === undefined ? 'max_tokens' : 'max_completion_tokens';
+  const maxTokens = body[field] ?? Math.min(256, limits.answerTokens);
+  if (maxTokens > limits.answerTokens) {
+    throw new ApiError('invalid_request', { param: field, message: `The field "${field}" may be at most ${limits.answerTokens}.` });
+  }
+  const { temperature = 0, top_p = 1, seed = null, stop = [] } = body;
+  return { maxTokens, temperature, topP: top_p, seed, stop: typeof stop === 'string' ? [stop] : stop };
+}
+
+function usageOf({ usage }: ReplyOutcome): Usage {
+  return {
+    prompt_tokens: usage.prompt_tokens,
+    completion_tokens: usage.completion_tokens,
+    total_tokens: usage.prompt_tokens + usage.completion_tokens,
+    prompt_tokens_details: { cached_tokens: usage.cached_tokens },
+  };
+}
+
+/** A client that hangs up wants no answer any more. */
+function cancelWithClient(_request: FastifyRequest, reply: FastifyReply, answer: Reply): void {
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) answer.cancel();
+  });
+}
+
+async function stream(services: Services, reply: FastifyReply, task: ReplyTask, head: Head, includeUsage: boolean): Promise<FastifyReply> {
+  const chunk = (delta: object, finish: string | null): object => ({
+    ...head,
+    object: 'chat.completion.chunk',
+    choices: [{ index: 0, delta, finish_reason: finish, logprobs: null }],
+    ...(includeUsage ? { usage: null } : {}),
+  });
+  const { raw } = reply;
+  const write = (data: object | '[DONE]'): void => {
+    if (!raw.destroyed) raw.write(`data: ${data === '[DONE]' ? data : JSON.stringify(data)}\n\n`);
+  };
+  // Until the model begins, an error still has a status of its own.
+  let begun = false;
+  const begin = (): void => {
+    if (begun) return;
+    begun = true;
+    reply.hijack();
+    raw.writeHead(200, { ...sentHeaders(reply), 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' });
+    write(chunk({ role: 'assistant', content: '' }, null));
+  };
+  const answer = services.inference.reply(task, {
+    onStart: begin,
+    onDelta: (text) => write(chunk({ content: text }, null)),
+  });
+  raw.once('close', () => {
+    if (!raw.writableFinished) answer.cancel();
+  });
+  try {
+    const outcome = await answer.outcome;
+    begin();
+    write(chunk({}, outcome.finish === 'cancelled' ? 'stop' : outcome.finish));
+    if (includeUsage) write({ ...head, object: 'chat.completion.chunk', choices: [], usage: usageOf(outcome) });
+    write('[DONE]');
+  } catch (error) {
+    if (!begun) throw error;
+    write(toApiError(error).toBody());
+  }
+  raw.end();
+  return reply;
+}
+
+/** Headers that hooks have set (security above all) and that a hijacked reply would lose. */
+function sentHeaders(reply: FastifyReply): Record<string, string | number | readonly string[]> {
+  const headers: Record<string, string | number | readonly string[]> = {};
+  for (const [name, value] of Object.entries(reply.getHeaders())) {
+    if (value !== undefined) headers[name] = value;
+  }
+  return headers;
+}

@@ -1,0 +1,126 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import Type from 'typebox';
+import { ErrorSchema, VideoListSchema, VideoSchema } from '../api/schemas.js';
+import type { App } from '../api/typed.js';
+import { ApiError } from '../errors.js';
+import type { Services } from '../services.js';
+import { versionOf } from '../store/files.js';
+import { etagMatches, parseRange } from './ranges.js';
+
+const Params = Type.Object({ id: Type.String({ maxLength: 100 }) });
+const FrameParams = Type.Object({ id: Type.String({ maxLength: 100 }), t: Type.Integer({ minimum: 0, description: 'Frame number, from 0.' }) });
+const FrameQuery = Type.Object({
+  width: Type.Optional(Type.Integer({ minimum: 1, description: 'Pixels; default the encoded width, at most four times that.' })),
+  format: Type.Optional(Type.Enum(['png', 'jpeg', 'webp'], { description: 'Default: png, or what the Accept header names.' })),
+});
+
+/** The videos, their containers and their frames. */
+export function videoRoutes(app: App, services: Services): void {
+  const { library, folder, decoder, limits } = services;
+  const errors = { '4xx': ErrorSchema, '5xx': ErrorSchema };
+
+  app.get('/v1/videos', { schema: { tags: ['videos'], summary: 'All videos, newest first', response: { 200: VideoListSchema } } }, () => ({
+    object: 'list' as const,
+    data: library.list(),
+  }));
+
+  app.get(
+    '/v1/videos/:id',
+    { schema: { tags: ['videos'], summary: 'One video', params: Params, response: { 200: VideoSchema, ...errors } } },
+    (request) => library.get(request.params.id),
+  );
+
+  app.delete(
+    '/v1/videos/:id',
+    { schema: { tags: ['videos'], summary: 'Remove a video and everything that belongs to it', params: Params, response: { 204: Type.Null(), ...errors } } },
+    async (request, reply) => {
+      await library.delete(request.params.id);
+      return reply.code(204).send(null);
+    },
+  );
+
+  app.get(
+    '/v1/videos/:id/container',
+    {
+      schema: {
+        tags: ['videos'],
+        summary: 'The .linr file; supports ranges and ETag. It is replaced by a sharper one while the video is in training',
+        params: Params,
+        produces: ['application/octet-stream'],
+      },
+    },
+    async (request, reply) => {
+      const row = library.row(request.params.id);
+      if (!row.container) throw new ApiError('container_not_ready', row.error ? { message: row.error.message } : {});
+      return sendContainer(request, reply, await open(folder.container(row.id), 'r'), row.name);
+    },
+  );
+
+  app.get(
+    '/v1/videos/:id/frames/:t',
+    { schema: { tags: ['videos'], summary: 'One decoded frame as a picture', params: FrameParams, querystring: FrameQuery, produces: ['image/png', 'image/jpeg', 'image/webp'] } },
+    async (request, reply) => {
+      const row = library.row(request.params.id);
+      if (!row.container) throw new ApiError('container_not_ready');
+      if (row.container.stage === 'latents') throw new ApiError('pictures_not_ready');
+      const { width = null } = request.query;
+      if (width !== null && width > limits.frameWidth) {
+        throw new ApiError('invalid_request', { param: 'width', message: `The width must be at most ${limits.frameWidth} pixels, got ${width}.` });
+      }
+      const format = request.query.format ?? acceptedFormat(request.headers.accept);
+      const picture = await decoder.frame({ file: folder.container(row.id), index: request.params.t, width, format });
+      return reply
+        .type(`image/${format}`)
+        .header('cache-control', 'private, max-age=0, must-revalidate')
+        .header('vary', 'accept')
+        .header('etag', `"${picture.version}"`)
+        .header('x-container-version', picture.version)
+        .send(Buffer.from(picture.bytes));
+    },
+  );
+}
+
+function acceptedFormat(accept: string | undefined): 'png' | 'jpeg' | 'webp' {
+  return (['png', 'jpeg', 'webp'] as const).find((format) => accept?.includes(`image/${format}`)) ?? 'png';
+}
+
+/** Sends an open container. All headers are about this open file, so a newer one taking its place cannot mix with it. */
+async function sendContainer(request: FastifyRequest, reply: FastifyReply, handle: FileHandle, name: string): Promise<FastifyReply> {
+  try {
+    const stats = await handle.stat({ bigint: true });
+    const size = Number(stats.size);
+    const version = versionOf(stats);
+    const etag = `"${version}"`;
+    reply
+      .header('etag', etag)
+      .header('x-container-version', version)
+      .header('accept-ranges', 'bytes')
+      .header('cache-control', 'private, no-cache')
+      .header('last-modified', new Date(Number(stats.mtimeMs)).toUTCString())
+      .header('content-disposition', `attachment; filename*=UTF-8''${encodeURIComponent(name.replace(/\.[^.]*$/, '')).slice(0, 300)}.linr`)
+      .type('application/octet-stream');
+    if (etagMatches(request.headers['if-none-match'], etag)) {
+      await handle.close();
+      return await reply.code(304).send();
+    }
+    const ifRange = request.headers['if-range'];
+    const wanted = ifRange === undefined || ifRange === etag ? request.headers.range : undefined;
+    const range = parseRange(wanted, size);
+    if (range === 'unsatisfiable') {
+      reply.header('content-range', `bytes */${size}`);
+      throw new ApiError('range_not_satisfiable', { param: 'Range', message: `The range lies outside the file's ${size} bytes.` });
+    }
+    const { start, end } = range ?? { start: 0, end: size - 1 };
+    if (range) reply.code(206).header('content-range', `bytes ${start}-${end}/${size}`);
+    reply.header('content-length', end - start + 1);
+    if (request.method === 'HEAD') {
+      await handle.close();
+      return await reply.send();
+    }
+    return await reply.send(handle.createReadStream({ start, end }));
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}

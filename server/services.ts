@@ -1,0 +1,18 @@
+import type { Limits } from './config.js';
+import type { FrameDecoder } from './decode/decoder.js';
+import type { Inference } from './inference/inference.js';
+import type { Library } from './library/library.js';
+import type { DataFolder } from './store/files.js';
+
+/** What routes work with. */
+export interface Services {
+  readonly library: Library;
+  readonly folder: DataFolder;
+  readonly inference: Inference;
+  readonly decoder: FrameDecoder;
+  readonly limits: Limits;
+  /** The pack that is served; null where it could not be read. */
+  readonly model: { readonly id: string } | null;
+  /** Of this program. */
+  readonly version: string;
+}

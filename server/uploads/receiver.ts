@@ -1,0 +1,145 @@
+import { readdir, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { Server as TusServer } from '@tus/server';
+import type { FastifyBaseLogger } from 'fastify';
+import type { Limits } from '../config.js';
+import { ApiError, toApiError, type ErrorCode } from '../errors.js';
+import { newId, now_s } from '../ids.js';
+import type { Library } from '../library/library.js';
+import { fileBytes, type DataFolder } from '../store/files.js';
+import type { Uploads } from '../store/uploads.js';
+import { UploadStore } from './store.js';
+
+export interface ReceiverOptions {
+  readonly folder: DataFolder;
+  readonly uploads: Uploads;
+  readonly library: Library;
+  readonly limits: Limits;
+  readonly log: FastifyBaseLogger;
+}
+
+/** How the tus package's answers read in the one table of errors; other statuses are errors in the headers. */
+const codes: Readonly<Record<number, ErrorCode>> = {
+  404: 'upload_not_found',
+  409: 'upload_conflict',
+  410: 'upload_gone',
+  413: 'upload_too_large',
+  500: 'internal_error',
+  507: 'disk_full',
+};
+
+/** Resumable uploads by the tus protocol 1.0.0. The id of an upload becomes the id of its video. */
+export class Receiver {
+  readonly tus: TusServer;
+  readonly #options: ReceiverOptions;
+  /** Uploads that are being turned into videos right now. */
+  readonly #finishing = new Map<string, Promise<void>>();
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+    const { folder, uploads, limits } = options;
+    this.tus = new TusServer({
+      path: '/v1/uploads',
+      datastore: new UploadStore(folder, uploads),
+      maxSize: limits.uploadBytes,
+      relativeLocation: true,
+      disableTerminationForFinishedUploads: true,
+      allowedOrigins: [],
+      namingFunction: () => newId('vid'),
+      onUploadCreate: async (_request, upload) => {
+        await this.#checkRoom(upload.size ?? null);
+        return {};
+      },
+      onUploadFinish: async (_request, upload) => {
+        await this.finish(upload.id);
+        return { headers: { 'X-Video-Id': upload.id } };
+      },
+      onResponseError: (_request, error) => {
+        if ('status_code' in error) return { status_code: error.status_code, body: error.body };
+        const mapped = toApiError(error);
+        if (mapped.status >= 500) options.log.error({ err: error }, 'upload failed');
+        return { status_code: mapped.status, body: JSON.stringify(mapped.toBody()) };
+      },
+    });
+  }
+
+  /** Turns a complete upload into a video, once, however often it is asked for. */
+  finish(id: string): Promise<void> {
+    let work = this.#finishing.get(id);
+    if (!work) {
+      work = this.#finish(id).finally(() => this.#finishing.delete(id));
+      this.#finishing.set(id, work);
+    }
+    return work;
+  }
+
+  /** A client that asks how far its upload is may be about to learn that it is complete: then it must be a video too. */
+  async finishIfComplete(id: string): Promise<void> {
+    const row = this.#options.uploads.find(id);
+    if (!row || row.finished || row.size === null) return;
+    if ((await fileBytes(this.#options.folder.upload(id))) === row.size) await this.finish(id);
+  }
+
+  /** After a start: what was complete becomes a video, what is not stays resumable, files without an upload go. */
+  async recover(): Promise<void> {
+    const { folder, uploads } = this.#options;
+    for (const row of uploads.list()) {
+      if (row.finished) continue;
+      const bytes = await fileBytes(folder.upload(row.id));
+      if (bytes === null || bytes === row.size) await this.finish(row.id);
+    }
+    const known = new Set(uploads.list().map((row) => row.id));
+    for (const name of await readdir(folder.uploads)) {
+      if (!known.has(name)) await rm(path.join(folder.uploads, name), { recursive: true, force: true });
+    }
+    await this.removeExpired();
+  }
+
+  /** Removes uploads that nobody went on with, and the memory of finished ones. */
+  async removeExpired(): Promise<void> {
+    const { folder, uploads, limits } = this.#options;
+    for (const row of uploads.list()) {
+      const touched_s = row.finished ? row.created_s : await stat(folder.upload(row.id)).then((found) => found.mtimeMs / 1000, () => row.created_s);
+      if (now_s() - touched_s < limits.uploadExpiry_s) continue;
+      await rm(folder.upload(row.id), { force: true });
+      uploads.remove(row.id);
+    }
+  }
+
+  /** The error behind an answer of the tus package, in this server's one shape. */
+  static errorOf(status: number, body: string): ApiError {
+    const known = parsedError(body);
+    if (known) return known;
+    const code = codes[status] ?? 'upload_header_invalid';
+    const reason = body.trim();
+    return code === 'upload_header_invalid' && reason ? new ApiError(code, { message: `The upload request is wrong: ${reason}.` }) : new ApiError(code);
+  }
+
+  async #finish(id: string): Promise<void> {
+    const { uploads, library } = this.#options;
+    const row = uploads.find(id);
+    if (!row || row.finished) return;
+    await library.admit(id, displayName(row.metadata['filename'] ?? row.metadata['name'] ?? null));
+    uploads.finish(id);
+  }
+
+  async #checkRoom(size: number | null): Promise<void> {
+    if (size === 0) throw new ApiError('empty_file', { param: 'Upload-Length' });
+    const { folder, limits } = this.#options;
+    if ((await folder.freeBytes()) < limits.freeBytes + (size ?? 0)) throw new ApiError('disk_full');
+  }
+}
+
+function parsedError(body: string): ApiError | null {
+  if (!body.startsWith('{"error"')) return null;
+  const { error } = JSON.parse(body) as ReturnType<ApiError['toBody']>;
+  return new ApiError(error.code, { message: error.message, param: error.param });
+}
+
+/** A file name for people: without folders and control characters, of a length that fits a line. */
+export function displayName(name: string | null): string {
+  const base = (name ?? '').split(/[\\/]/).pop() ?? '';
+  // Control characters, bidirectional overrides and line separators would disturb what is around the name.
+  const clean = base.replace(/[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '').trim();
+  return clean.slice(0, 200) || 'video';
+}

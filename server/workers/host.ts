@@ -1,0 +1,77 @@
+import { Worker, type TransferListItem } from 'node:worker_threads';
+import type { FastifyBaseLogger } from 'fastify';
+
+export interface WorkerHostOptions<From> {
+  /** The compiled program of the worker. */
+  readonly program: URL;
+  readonly data: unknown;
+  readonly name: string;
+  readonly log: FastifyBaseLogger;
+  readonly onMessage: (message: From) => void;
+  /** The worker ended by itself: everything that was asked of it is lost. */
+  readonly onCrash: () => void;
+}
+
+/** Milliseconds before a worker that ended by itself is started again; the last is repeated. */
+const restart_ms = [50, 500, 2000, 10_000];
+/** A worker that lived this long, in seconds, starts over with the shortest pause. */
+const healthy_s = 60;
+
+/** A worker thread that is started again when it ends by itself. What is posted while none runs waits for the next one. */
+export class WorkerHost<To, From> {
+  readonly #options: WorkerHostOptions<From>;
+  #worker: Worker | null = null;
+  #outbox: { message: To; transfer: readonly TransferListItem[] }[] = [];
+  #crashes = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  constructor(options: WorkerHostOptions<From>) {
+    this.#options = options;
+  }
+
+  get running(): boolean {
+    return this.#worker !== null;
+  }
+
+  start(): void {
+    if (this.#worker || this.#closed) return;
+    const { program, data, name, log, onMessage } = this.#options;
+    const worker = new Worker(program, { workerData: data, name, execArgv: ['--enable-source-maps'] });
+    const started = performance.now();
+    this.#worker = worker;
+    worker.on('message', onMessage);
+    worker.on('messageerror', (error) => log.error({ err: error, worker: name }, 'a message of the worker could not be read'));
+    worker.on('error', (error) => log.error({ err: error, worker: name }, 'worker failed'));
+    worker.on('exit', (code) => {
+      if (this.#worker !== worker) return;
+      this.#worker = null;
+      if (this.#closed) return;
+      log.error({ worker: name, code }, 'worker ended and is started again');
+      if ((performance.now() - started) / 1000 > healthy_s) this.#crashes = 0;
+      const pause = restart_ms[Math.min(this.#crashes++, restart_ms.length - 1)] ?? 0;
+      this.#outbox = [];
+      this.#options.onCrash();
+      this.#timer = setTimeout(() => this.start(), pause).unref();
+    });
+    for (const { message, transfer } of this.#outbox.splice(0)) worker.postMessage(message, transfer);
+  }
+
+  post(message: To, transfer: readonly TransferListItem[] = []): void {
+    if (this.#worker) this.#worker.postMessage(message, transfer);
+    else this.#outbox.push({ message, transfer });
+  }
+
+  /** Ends the worker; a later `start` begins a new one. */
+  async end(): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = null;
+    await worker?.terminate();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#timer) clearTimeout(this.#timer);
+    await this.end();
+  }
+}
