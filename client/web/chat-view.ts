@@ -1,0 +1,130 @@
+import type { Video } from '../sdk/index.js';
+import { Composer } from './composer.js';
+import type { Conversation, ConversationChange } from './conversation.js';
+import { el, icon, setText } from './dom.js';
+import { MessageView } from './message-view.js';
+import { SpokenAnswer } from './spoken-answer.js';
+import { text } from './strings.js';
+
+/** Pixels from the end within which the reader counts as following the answer. */
+const followDistance = 48;
+
+/** The chat about the shown video. */
+export class ChatView {
+  readonly element: HTMLElement;
+  readonly composer: Composer;
+  readonly #log = el('div', { class: 'chat-log', attrs: { role: 'log', 'aria-live': 'off', 'aria-label': text.chat.label, tabindex: 0 } });
+  readonly #empty = el('div', { class: 'chat-empty' });
+  readonly #restart: HTMLButtonElement;
+  readonly #note = el('p', { class: 'chat-disclaimer', text: text.chat.disclaimer });
+  readonly #spoken = new SpokenAnswer();
+  #views: MessageView[] = [];
+  #conversation: Conversation | null = null;
+  #unlisten: (() => void) | null = null;
+  #video: Video | null = null;
+  #online = false;
+  #following = true;
+  /** What the empty state was last made for. */
+  #emptyFor = '';
+
+  constructor() {
+    this.composer = new Composer({ ask: (question) => this.#ask(question), stop: () => void this.#conversation?.stop() });
+    this.#restart = el('button', { class: 'text-button', attrs: { type: 'button' }, on: { click: () => this.#conversation?.restart() } }, icon('plus'), el('span', { text: text.chat.newConversation }));
+    this.#log.addEventListener('scroll', () => {
+      this.#following = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < followDistance;
+    });
+    this.element = el(
+      'section',
+      { class: 'chat', attrs: { 'aria-label': text.chat.label } },
+      el('div', { class: 'pane-head' }, el('h2', { text: text.chat.title }), this.#restart),
+      this.#log,
+      this.#spoken.element,
+      el('div', { class: 'chat-foot' }, this.composer.element, this.#note),
+    );
+    this.#log.append(this.#empty);
+    this.#render();
+  }
+
+  /** Shows the conversation about a video; called again whenever the video changed. */
+  show(video: Video | null, conversation: Conversation | null): void {
+    this.#video = video;
+    if (this.#conversation !== conversation) {
+      this.#unlisten?.();
+      this.#conversation = conversation;
+      this.#unlisten = conversation?.changed.listen((change) => this.#changed(change)) ?? null;
+      this.#following = true;
+      this.#renderMessages();
+      this.#spoken.clear();
+    }
+    this.#render();
+  }
+
+  setOnline(online: boolean): void {
+    this.#online = online;
+    this.#render();
+  }
+
+  /** Stops the running answer; false where there was none. */
+  stop(): boolean {
+    if (!this.#conversation?.answering) return false;
+    void this.#conversation.stop();
+    return true;
+  }
+
+  #ask(question: string): void {
+    this.#following = true;
+    void this.#conversation?.ask(question);
+  }
+
+  #changed(change: ConversationChange): void {
+    if (change === null) this.#renderMessages();
+    const last = this.#views.at(-1);
+    for (const view of this.#views) if (change === null || view.message === change) view.update(view === last);
+    this.#render();
+    if (last && last.message.role === 'assistant') this.#spoken.follow(last.message);
+    if (this.#following) this.#log.scrollTop = this.#log.scrollHeight;
+  }
+
+  #renderMessages(): void {
+    const messages = this.#conversation?.messages ?? [];
+    const known = new Map(this.#views.map((view) => [view.message, view]));
+    this.#views = messages.map((message) => known.get(message) ?? new MessageView(message, () => void this.#conversation?.again()));
+    this.#log.replaceChildren(this.#empty, ...this.#views.map((view) => view.element));
+    for (const view of this.#views) view.update(view === this.#views.at(-1));
+    this.#log.scrollTop = this.#log.scrollHeight;
+  }
+
+  #render(): void {
+    const video = this.#video;
+    const answering = this.#conversation?.answering ?? false;
+    const ready = this.#online && video !== null && video.askable;
+    this.composer.update({ placeholder: this.#placeholder(), ready: ready && !answering, answering });
+    this.#restart.hidden = this.#views.length === 0;
+    this.#empty.hidden = this.#views.length > 0 || video === null;
+    this.#renderEmpty(video, ready);
+  }
+
+  #placeholder(): string {
+    const video = this.#video;
+    if (!video) return text.chat.placeholderNone;
+    if (!this.#online) return text.chat.placeholderOffline;
+    if (video.askable) return video.kind === 'photo' ? text.chat.placeholderPhoto : text.chat.placeholder;
+    return video.state === 'failed' ? text.chat.placeholderFailed : text.chat.placeholderWaiting;
+  }
+
+  /** What to ask, while nothing has been asked. */
+  #renderEmpty(video: Video | null, ready: boolean): void {
+    const shownFor = `${video?.kind ?? ''}/${ready}`;
+    if (this.#emptyFor === shownFor) return;
+    this.#emptyFor = shownFor;
+    const suggestions = video?.kind === 'photo' ? text.chat.suggestionsPhoto : text.chat.suggestionsVideo;
+    const chips = suggestions.map((question) => {
+      const chip = el('button', { class: 'chip', text: question, attrs: { type: 'button' }, on: { click: () => this.#ask(question) } });
+      chip.disabled = !ready;
+      return chip;
+    });
+    const title = el('p', { class: 'chat-empty-title' });
+    setText(title, video?.kind === 'photo' ? text.chat.emptyPhoto : text.chat.emptyVideo);
+    this.#empty.replaceChildren(title, el('p', { class: 'chat-empty-text', text: text.chat.emptyText }), el('div', { class: 'chips' }, ...chips));
+  }
+}

@@ -1,0 +1,270 @@
+import type { ClientEvent, Conversation as WireConversation, Item, ResponseObject, ServerEvent } from '../sdk/index.js';
+import type { Backend } from './backend.js';
+import type { ConversationMemory } from './conversations.js';
+import { reason } from './library.js';
+import { Signal } from './signal.js';
+import { text } from './strings.js';
+
+/** `waiting`: no word yet; `cut`: ended at the length limit. */
+export type MessageStatus = 'waiting' | 'streaming' | 'complete' | 'stopped' | 'cut' | 'failed';
+
+export interface Message {
+  /** The server's item id, once known. */
+  id: string | null;
+  readonly role: 'user' | 'assistant';
+  text: string;
+  status: MessageStatus;
+  error: string | null;
+  timing: string | null;
+}
+
+/** What changed: one message's text or status, or with null the list of messages. */
+export type ConversationChange = Message | null;
+
+let nextEvent = 1;
+
+/** The conversation about one video, kept on the server; survives reloads and broken connections. */
+export class Conversation {
+  readonly changed = new Signal<ConversationChange>();
+  readonly videoId: string;
+  readonly #backend: Backend;
+  readonly #memory: ConversationMemory;
+  #messages: Message[] = [];
+  #id: string | null;
+  /** The connection this conversation was last read on, so that each connection reads it once. */
+  #current = false;
+  #responseId: string | null = null;
+  /** Ids of client events whose errors end the running answer. */
+  readonly #asking = new Set<string>();
+
+  constructor(videoId: string, backend: Backend, memory: ConversationMemory) {
+    this.videoId = videoId;
+    this.#backend = backend;
+    this.#memory = memory;
+    this.#id = memory.get(videoId);
+  }
+
+  get messages(): readonly Message[] {
+    return this.#messages;
+  }
+
+  get answering(): boolean {
+    return isOpen(this.#messages.at(-1));
+  }
+
+  /** Reads the conversation from the server, once per connection. */
+  async refresh(): Promise<void> {
+    if (this.#current || this.#backend.status !== 'open') return;
+    this.#current = true;
+    if (this.#id === null) return this.#lose();
+    await this.#send({ type: 'conversation.retrieve', conversation: this.#id }).catch(() => undefined);
+  }
+
+  /** Must be called on every new connection, before {@link refresh}. */
+  reconnected(): void {
+    this.#current = false;
+    this.#responseId = null;
+  }
+
+  /** Asks a question; failures end up in the answer's message. */
+  async ask(question: string): Promise<void> {
+    if (this.answering) return;
+    this.#messages.push(message('user', question, 'complete'), message('assistant', '', 'waiting'));
+    this.changed.emit(null);
+    try {
+      if (this.#id === null) await this.#send({ type: 'conversation.create' });
+      else await this.#sendQuestion(question);
+    } catch (error) {
+      this.#fail(reason(error));
+    }
+  }
+
+  /** Stops the running answer; what has arrived stays. */
+  async stop(): Promise<void> {
+    const last = this.#messages.at(-1);
+    if (!last || !isOpen(last)) return;
+    if (this.#responseId === null) this.#finish(last, 'stopped', null);
+    else await this.#cancel();
+  }
+
+  /** Asks the last question again in place of the answer it had. */
+  async again(): Promise<void> {
+    const answer = this.#messages.at(-1);
+    const question = this.#messages.at(-2);
+    if (this.answering || answer?.role !== 'assistant' || question?.role !== 'user') return;
+    for (const old of [answer, question]) {
+      if (old.id === null || this.#id === null) continue;
+      await this.#send({ type: 'conversation.item.delete', item_id: old.id, ...this.#place() }).catch(() => undefined);
+    }
+    this.#messages.splice(-2);
+    await this.ask(question.text);
+  }
+
+  /** Forgets this conversation and starts an empty one. */
+  restart(): void {
+    void this.stop();
+    this.#setId(null);
+    this.#messages = [];
+    this.#responseId = null;
+    this.#asking.clear();
+    this.changed.emit(null);
+  }
+
+  /** True while a question waits for the server to create the conversation it belongs to. */
+  get needsId(): boolean {
+    return this.#id === null && this.answering;
+  }
+
+  /** The server created the conversation that {@link needsId} waits for. */
+  created(id: string): void {
+    this.#setId(id);
+    const question = this.#messages.at(-2);
+    if (question) this.#sendQuestion(question.text).catch((error: unknown) => this.#fail(reason(error)));
+  }
+
+  /** Takes in one event of the socket; those of other conversations are ignored. */
+  receive(event: ServerEvent): void {
+    switch (event.type) {
+      case 'conversation.retrieved':
+        if (event.conversation.id === this.#id) this.#restore(event.conversation);
+        return;
+      case 'conversation.item.added':
+        if (event.conversation === this.#id) this.#itemAdded(event.item);
+        return;
+      case 'response.created':
+        if (event.response.conversation === this.#id) this.#responseCreated(event.response.id);
+        return;
+      case 'response.output_text.delta':
+        if (event.response_id === this.#responseId) this.#append(event.delta);
+        return;
+      case 'response.done':
+        if (event.response.id === this.#responseId) this.#done(event.response);
+        return;
+      case 'error':
+        this.#error(event.error);
+        return;
+      default:
+    }
+  }
+
+  #responseCreated(id: string): void {
+    this.#responseId = id;
+    if (!this.answering) void this.#cancel(); // Stopped before the server had named it.
+  }
+
+  #itemAdded(item: Item): void {
+    const last = this.#messages.at(-1);
+    if (item.role === 'assistant') {
+      if (last?.role === 'assistant') last.id ??= item.id;
+      return;
+    }
+    const question = this.#messages.at(-2);
+    if (!question || question.id !== null || !isOpen(last)) return;
+    question.id = item.id;
+    this.#send({ type: 'response.create', ...this.#place() }, true).catch((error: unknown) => this.#fail(reason(error)));
+  }
+
+  async #cancel(): Promise<void> {
+    if (this.#responseId === null) return;
+    await this.#send({ type: 'response.cancel', response_id: this.#responseId, ...this.#place() }).catch(() => undefined);
+  }
+
+  #append(delta: string): void {
+    const last = this.#messages.at(-1);
+    if (last?.role !== 'assistant') return;
+    last.text += delta;
+    last.status = 'streaming';
+    this.changed.emit(last);
+  }
+
+  #done(response: ResponseObject): void {
+    this.#responseId = null;
+    this.#asking.clear();
+    const last = this.#messages.at(-1);
+    if (last?.role !== 'assistant') return;
+    const statuses = { completed: 'complete', cancelled: 'stopped', incomplete: 'cut', failed: 'failed', in_progress: 'streaming' } as const;
+    this.#finish(last, statuses[response.status], response.status_details?.error?.message ?? null, timing(response));
+  }
+
+  #error(error: { readonly code: string; readonly message: string; readonly event_id: string | null }): void {
+    if (error.event_id === null || !this.#asking.has(error.event_id)) return;
+    if (error.code === 'conversation_not_found') {
+      this.#setId(null);
+      if (!this.answering) return this.#lose();
+    }
+    this.#fail(error.message);
+  }
+
+  /** The server has nothing of this conversation: an answer that was running is gone. */
+  #lose(): void {
+    if (this.answering) this.#fail(text.chat.lost);
+  }
+
+  #restore(conversation: WireConversation): void {
+    const running = conversation.response?.status === 'in_progress';
+    this.#responseId = running ? (conversation.response?.id ?? null) : null;
+    this.#messages = conversation.items.filter((item) => item.role !== 'system').map(fromItem);
+    if (running && this.#messages.at(-1)?.role === 'user') this.#messages.push(message('assistant', '', 'waiting'));
+    const last = this.#messages.at(-1);
+    // A question that was stored, but whose answer was never started or got lost.
+    if (last?.role === 'user') this.#messages.push({ ...message('assistant', '', 'failed'), error: text.chat.lost });
+    else if (last && isOpen(last) && !running) last.status = 'stopped';
+    this.changed.emit(null);
+  }
+
+  #fail(why: string): void {
+    const last = this.#messages.at(-1);
+    if (last && isOpen(last)) this.#finish(last, 'failed', why);
+  }
+
+  #finish(last: Message, status: MessageStatus, error: string | null, time: string | null = null): void {
+    last.status = status;
+    last.error = error;
+    last.timing = time;
+    this.changed.emit(last);
+  }
+
+  #sendQuestion(question: string): Promise<void> {
+    const content = [
+      { type: 'input_video', video_id: this.videoId },
+      { type: 'input_text', text: question },
+    ] as const;
+    return this.#send({ type: 'conversation.item.create', item: { type: 'message', role: 'user', content }, ...this.#place() }, true);
+  }
+
+  #place(): { conversation?: string } {
+    return this.#id === null ? {} : { conversation: this.#id };
+  }
+
+  async #send(event: ClientEvent, asking = event.type === 'conversation.retrieve' || event.type === 'conversation.create'): Promise<void> {
+    const event_id = `ask-${nextEvent++}`;
+    if (asking) this.#asking.add(event_id);
+    await this.#backend.send({ ...event, event_id });
+  }
+
+  #setId(id: string | null): void {
+    this.#id = id;
+    this.#memory.set(this.videoId, id);
+  }
+}
+
+function isOpen(last: Message | undefined): boolean {
+  return last?.status === 'waiting' || last?.status === 'streaming';
+}
+
+function message(role: Message['role'], content: string, status: MessageStatus): Message {
+  return { id: null, role, text: content, status, error: null, timing: null };
+}
+
+function fromItem(item: Item): Message {
+  const content = item.content.map((part) => (part.type === 'input_video' ? '' : part.text)).join('');
+  const statuses = { completed: 'complete', incomplete: 'stopped', in_progress: content === '' ? 'waiting' : 'streaming' } as const;
+  return { ...message(item.role === 'user' ? 'user' : 'assistant', content, statuses[item.status]), id: item.id };
+}
+
+function timing(response: ResponseObject): string | null {
+  const { seconds, usage } = response;
+  if (!seconds || !usage || usage.output_tokens < 2) return null;
+  const rate = (usage.output_tokens - 1) / Math.max(0.001, seconds.total - seconds.first_token);
+  return text.chat.timing(seconds.first_token.toFixed(2), rate.toFixed(0));
+}

@@ -1,0 +1,92 @@
+/**
+ * The decoder's worker: reads containers and runs their networks, so that scrubbing never blocks the page. ONNX Runtime's
+ * wasm is fetched from beside this script when the first frame is asked for.
+ */
+import { readContainer } from '../../model/container/index.js';
+import type { Container } from '../../model/container/index.js';
+import { LinrDecoder, MAX_ENLARGEMENT } from '../../model/inr/decoder.js';
+import type { Runtime } from '../../model/runtime/types.js';
+import { webRuntime } from '../../model/runtime/web.js';
+import type { ContainerInfo, DecodedFrame, DecoderAnswer, DecoderRequest } from './decoder-protocol.js';
+import { paintLatents } from './latent-picture.js';
+
+interface Opened {
+  readonly container: Container;
+  decoder: Promise<LinrDecoder> | null;
+}
+
+const opened = new Map<string, Opened>();
+let runtime: Promise<Runtime> | null = null;
+
+self.addEventListener('message', (event: MessageEvent<DecoderRequest>) => {
+  void answer(event.data);
+});
+
+async function answer(request: DecoderRequest): Promise<void> {
+  try {
+    const [result, transfer] = await perform(request);
+    send({ id: request.id, result }, transfer);
+  } catch (error) {
+    send({ id: request.id, error: error instanceof Error ? error.message : String(error) }, []);
+  }
+}
+
+function send(message: DecoderAnswer, transfer: Transferable[]): void {
+  self.postMessage(message, { transfer });
+}
+
+async function perform(request: DecoderRequest): Promise<[ContainerInfo | DecodedFrame | ImageBitmap | null, Transferable[]]> {
+  switch (request.op) {
+    case 'open': {
+      const container = readContainer(new Uint8Array(request.bytes));
+      opened.set(request.key, { container, decoder: null });
+      return [describe(container), []];
+    }
+    case 'frame': {
+      const frame = await decode(find(request.key), request.index, request.width);
+      return [frame, [frame.bitmap]];
+    }
+    case 'latents': {
+      const { container } = find(request.key);
+      const bitmap = await createImageBitmap(paintLatents(container.latents, container.latentDim));
+      return [bitmap, [bitmap]];
+    }
+    case 'close': {
+      const entry = opened.get(request.key);
+      opened.delete(request.key);
+      if (entry?.decoder) await (await entry.decoder).release();
+      return [null, []];
+    }
+  }
+}
+
+function find(key: string): Opened {
+  const entry = opened.get(key);
+  if (!entry) throw new Error(`The container ${key} is not open.`);
+  return entry;
+}
+
+function describe({ meta, latentDim, network }: Container): ContainerInfo {
+  const { width, height, frames, times_s, duration_s } = meta;
+  return { width, height, widest: width * MAX_ENLARGEMENT, frames, times_s, duration_s, latentDim, pictures: network !== null };
+}
+
+async function decode(entry: Opened, index: number, width: number): Promise<DecodedFrame> {
+  runtime ??= webRuntime();
+  const decoder = await (entry.decoder ??= LinrDecoder.open(entry.container, await runtime));
+  const start = performance.now();
+  const frame = await decoder.frame(index, width);
+  const bitmap = await createImageBitmap(toImage(frame.data, frame.width, frame.height));
+  return { bitmap, took_ms: performance.now() - start };
+}
+
+/** (H, W, 3) bytes to what a canvas takes. */
+function toImage(rgb: Uint8Array, width: number, height: number): ImageData {
+  const image = new ImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let pixel = 0, at = 0; pixel < pixels.length; pixel += 1, at += 3) {
+    // Every platform a browser runs on is little-endian: alpha is the highest byte.
+    pixels[pixel] = 0xff000000 | ((rgb[at + 2] ?? 0) << 16) | ((rgb[at + 1] ?? 0) << 8) | (rgb[at] ?? 0);
+  }
+  return image;
+}
