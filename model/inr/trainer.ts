@@ -36,7 +36,6 @@ export class Trainer {
   mse = NaN;
   cosine = NaN;
   readonly fixed: ReadonlyMap<string, HostTensor>;
-  private readonly random: () => number;
 
   private constructor(
     private readonly session: Session,
@@ -50,7 +49,6 @@ export class Trainer {
   ) {
     const zeros = (): Float32Array => new Float32Array(layout.size);
     this.state = resume ?? { parameters: zeros(), first: zeros(), second: zeros(), step: 0 };
-    this.random = seededRandom(options.seed + this.state.step);
     const { mean, gain } = latentStatistics(asFloat32(targets), config.latentDim);
     const values: Readonly<Record<string, Float32Array>> = { [LATENT_MEAN]: mean, [LATENT_GAIN]: Float32Array.of(gain), [MEAN_FRAME]: meanFrame };
     this.fixed = new Map(fixedSpecs(config).map(({ name, dims }) => [name, float32(values[name] as Float32Array, dims)]));
@@ -77,6 +75,8 @@ export class Trainer {
     const { config, state, options } = this;
     const grid = patchGrid(config);
     state.step += 1;
+    // Seeded by the step, so that training goes on from a checkpoint as if it had not stopped.
+    const random = seededRandom(`${options.seed}/${state.step}`);
     const vector = (data: Float32Array): HostTensor => float32(data, [data.length]);
     const [parameters, first, second] = [vector(state.parameters), vector(state.first), vector(state.second)];
     const results = await this.session.run(
@@ -87,9 +87,9 @@ export class Trainer {
         lambda: scalar(options.lambda),
         video: this.video,
         targets: this.targets,
-        frameIndex: this.pick(config.frames, options.shape.frames),
-        rowIndex: this.pick(grid.rows, options.shape.rows),
-        columnIndex: this.pick(grid.columns, options.shape.columns),
+        frameIndex: pick(random, config.frames, options.shape.frames),
+        rowIndex: pick(random, grid.rows, options.shape.rows),
+        columnIndex: pick(random, grid.columns, options.shape.columns),
       },
       // Written in place: the graph reads a state for the last time in the node that writes it.
       { parameters_out: parameters, first_out: first, second_out: second, mse: null, cosine: null },
@@ -117,14 +117,13 @@ export class Trainer {
   release(): Promise<void> {
     return this.session.release();
   }
+}
 
-  /** `wanted` different indices below `count`, sorted, at random. */
-  private pick(count: number, wanted: number): HostTensor {
-    const chosen = new Set<number>();
-    if (wanted >= count) return int64(Array.from({ length: wanted }, (_, i) => i % count));
-    while (chosen.size < wanted) chosen.add(Math.floor(this.random() * count));
-    return int64([...chosen].sort((a, b) => a - b));
-  }
+/** `wanted` different indices below `count`, sorted, at random. */
+function pick(random: () => number, count: number, wanted: number): HostTensor {
+  const chosen = new Set<number>();
+  while (chosen.size < wanted) chosen.add(Math.floor(random() * count));
+  return int64([...chosen].sort((a, b) => a - b));
 }
 
 /** Linear warm-up, then a cosine down to 1 % of the peak. */

@@ -1,5 +1,6 @@
 /** One training step as one ONNX graph: pick, forward, loss, backward, Adam. */
 import { adamStep, Graph, gradients, ops, ParameterLayout, type Value } from '../graph/index.js';
+import { float32 } from '../runtime/tensor.js';
 import { patchGrid, type InrConfig } from './config.js';
 import { fixedSpecs, inrNetwork, parameterSpecs } from './network.js';
 
@@ -57,7 +58,7 @@ export function trainingStep(config: InrConfig, shape: StepShape): { model: Uint
   const cosine = ops.reduceMean(cosines(latents, ops.gather(targets, frameIndex, 0)), null, false);
   const loss = ops.add(mse, ops.mul(lambda, ops.sub(1, cosine))); // eq. 6
 
-  const next = adamStep(state, gradients(loss, [state.parameters])[0] as Value, rate);
+  const next = adamStep(state, gradients(loss, [state.parameters])[0] as Value, ops.mul(learningRates(graph, layout), rate));
   graph.output('parameters_out', next.parameters);
   graph.output('first_out', next.first);
   graph.output('second_out', next.second);
@@ -75,4 +76,21 @@ function patchCentres(index: Value, count: number): Value {
 function cosines(a: Value, b: Value): Value {
   const dot = (x: Value, y: Value): Value => ops.reduceSum(ops.mul(x, y), [1], false);
   return ops.div(dot(a, b), ops.sqrt(ops.add(ops.mul(dot(a, a), dot(b, b)), 1e-12)));
+}
+
+/**
+ * Learning rate of each number relative to the trainer's. Grids take large steps; weights that every pixel of every frame
+ * depends on take smaller ones.
+ */
+function learningRates(graph: Graph, layout: ParameterLayout): Value {
+  const rates = new Float32Array(layout.size);
+  for (const { name } of layout.specs) layout.view(rates, name).fill(relativeRate(name));
+  return ops.constant(graph, float32(rates, [layout.size]));
+}
+
+function relativeRate(name: string): number {
+  const e = (globalThis as unknown as {process:{env:Record<string,string>}}).process.env['RATES']; if (e) { const [z,g,b,m,h,w] = e.split(',').map(Number) as number[]; return (name===LATENTS?z:name.startsWith('grid')?g:name==='basis'?b:name.startsWith('basis.')?m:name.includes('hyper')?h:w) as number; }
+  if (name === LATENTS) return 0.5;
+  if (name.startsWith('grid') || name === 'basis') return 1;
+  return name.includes('hyper') ? 0.2 : 0.3;
 }
