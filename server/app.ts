@@ -65,7 +65,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
     genReqId: () => newId('req'),
     bodyLimit: limits.bodyBytes,
     routerOptions: { maxParamLength: 200 },
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false } },
+    ajv: { customOptions: { removeAdditional: false, useDefaults: false } },
+    disableRequestLogging: true,
     forceCloseConnections: true,
   });
   errorHandlers(app);
@@ -80,6 +81,10 @@ export async function buildApp(options: AppOptions): Promise<App> {
   });
   app.addHook('onSend', async (request, reply) => {
     reply.header('x-request-id', request.id);
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, url } = request;
+    request.log.info({ method, path: url.split('?')[0], status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'request');
   });
 
   try {

@@ -1,8 +1,10 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
+import type { TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
 import { ChatCompletionSchema, ChatRequestSchema, ErrorSchema, type ChatRequest, type Usage } from '../api/schemas.js';
 import type { App } from '../api/typed.js';
 import { buildPrompt, checkLength, videoIdOf, type Turn } from '../chat/prompt.js';
-import { ApiError, toApiError } from '../errors.js';
+import { ApiError, toApiError, validationError } from '../errors.js';
 import { newId } from '../ids.js';
 import type { Reply } from '../inference/inference.js';
 import type { ReplyOutcome, ReplyTask, Sampling } from '../inference/messages.js';
@@ -13,6 +15,7 @@ export function chatRoutes(app: App, services: Services): void {
   app.post(
     '/v1/chat/completions',
     {
+      validatorCompiler: strictValidator,
       schema: {
         tags: ['chat'],
         summary: 'Ask about videos; OpenAI-compatible. Name a video with a content part {"type": "video_url", "video_url": {"url": "video://<id>"}}',
@@ -26,7 +29,7 @@ export function chatRoutes(app: App, services: Services): void {
       const head = { id: newId('chatcmpl'), created: Math.floor(Date.now() / 1000), model: services.model?.id ?? '' };
       if (body.stream) return stream(services, reply, task, head, body.stream_options?.include_usage ?? false);
       const answer = services.inference.reply(task, { onDelta: () => undefined });
-      cancelWithClient(request, reply, answer);
+      cancelWithClient(reply, answer);
       const outcome = await answer.outcome;
       if (outcome.finish === 'cancelled') throw new ApiError('cancelled');
       const message = { role: 'assistant' as const, content: outcome.text, refusal: null };
@@ -34,6 +37,12 @@ export function chatRoutes(app: App, services: Services): void {
       return reply.code(200).send({ ...head, object: 'chat.completion' as const, choices: [choice], usage: usageOf(outcome) });
     },
   );
+}
+
+/** Fastify's own validator turns strings into numbers, which an address needs and a JSON body must not have. */
+function strictValidator({ schema }: { schema: unknown }): (value: unknown) => { value: unknown } | { error: Error } {
+  const validator = Compile(schema as TSchema);
+  return (value) => (validator.Check(value) ? { value } : { error: validationError(validator.Errors(value)) });
 }
 
 interface Head {
@@ -92,7 +101,7 @@ function usageOf({ usage }: ReplyOutcome): Usage {
 }
 
 /** A client that hangs up wants no answer any more. */
-function cancelWithClient(_request: FastifyRequest, reply: FastifyReply, answer: Reply): void {
+function cancelWithClient(reply: FastifyReply, answer: Reply): void {
   reply.raw.once('close', () => {
     if (!reply.raw.writableFinished) answer.cancel();
   });
@@ -122,9 +131,7 @@ async function stream(services: Services, reply: FastifyReply, task: ReplyTask, 
     onStart: begin,
     onDelta: (text) => write(chunk({ content: text }, null)),
   });
-  raw.once('close', () => {
-    if (!raw.writableFinished) answer.cancel();
-  });
+  cancelWithClient(reply, answer);
   try {
     const outcome = await answer.outcome;
     begin();

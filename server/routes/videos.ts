@@ -10,10 +10,13 @@ import { etagMatches, parseRange } from './ranges.js';
 
 const Params = Type.Object({ id: Type.String({ maxLength: 100 }) });
 const FrameParams = Type.Object({ id: Type.String({ maxLength: 100 }), t: Type.Integer({ minimum: 0, description: 'Frame number, from 0.' }) });
-const FrameQuery = Type.Object({
-  width: Type.Optional(Type.Integer({ minimum: 1, description: 'Pixels; default the encoded width, at most four times that.' })),
-  format: Type.Optional(Type.Enum(['png', 'jpeg', 'webp'], { description: 'Default: png, or what the Accept header names.' })),
-});
+const FrameQuery = Type.Object(
+  {
+    width: Type.Optional(Type.Integer({ minimum: 1, description: 'Pixels; default the encoded width, at most four times that.' })),
+    format: Type.Optional(Type.Enum(['png', 'jpeg', 'webp'], { description: 'Default: png, or what the Accept header names.' })),
+  },
+  { additionalProperties: false },
+);
 
 /** The videos, their containers and their frames. */
 export function videoRoutes(app: App, services: Services): void {
@@ -69,12 +72,13 @@ export function videoRoutes(app: App, services: Services): void {
         throw new ApiError('invalid_request', { param: 'width', message: `The width must be at most ${limits.frameWidth} pixels, got ${width}.` });
       }
       const format = request.query.format ?? acceptedFormat(request.headers.accept);
+      if (etagMatches(request.headers['if-none-match'], `"${row.container.version}-${format}"`)) return reply.code(304).send();
       const picture = await decoder.frame({ file: folder.container(row.id), index: request.params.t, width, format });
       return reply
         .type(`image/${format}`)
         .header('cache-control', 'private, max-age=0, must-revalidate')
         .header('vary', 'accept')
-        .header('etag', `"${picture.version}"`)
+        .header('etag', `"${picture.version}-${format}"`)
         .header('x-container-version', picture.version)
         .send(Buffer.from(picture.bytes));
     },

@@ -191,5 +191,5 @@ function stateOf(row: VideoRow, progress: VideoProgress | null): Video['state'] 
   if (row.status === 'ready' || row.status === 'failed') return row.status;
   if (row.status === 'checking') return 'reading';
   if (!progress) return 'queued';
-  return row.container === null ? 'reading' : 'training';
+  return progress.stage === 'frames' || progress.stage === 'features' ? 'reading' : 'training';
 }
