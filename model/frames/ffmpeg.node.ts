@@ -14,7 +14,7 @@ import { nextWithin } from './stall.js';
 import type { Frame, FrameSource, FramesOptions, VideoInfo } from './types.js';
 
 /** ffmpeg's names of the demuxers. The demuxer is forced: left to guess, ffmpeg would follow playlists to other files. */
-export const DEMUXERS: Readonly<Record<CommonContainer | FfmpegContainer, string>> = {
+const DEMUXERS: Readonly<Record<CommonContainer | FfmpegContainer, string>> = {
   mp4: 'mov',
   matroska: 'matroska',
   avi: 'avi',
@@ -36,7 +36,7 @@ export async function openWithFfmpeg(
   programs: Ffmpeg,
 ): Promise<FrameSource> {
   const input = ['-protocol_whitelist', 'file,pipe', '-f', DEMUXERS[container], '-i', `file:${file.path}`];
-  const probe = await probeWithFfprobe(file, input, programs);
+  const probe = await probeWithFfprobe(file, container, input, programs);
   return new FfmpegSource(file.name, input, programs, probe);
 }
 

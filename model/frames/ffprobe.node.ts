@@ -6,6 +6,7 @@ import { FrameSourceError } from './error.js';
 import type { Ffmpeg } from './ffmpeg-program.node.js';
 import { endOfVideo, FrameCounter, meanRate, type ShownFrames } from './frame-counter.js';
 import { checkDuration, checkSize, MAX_COUNTED_BYTES, MAX_VIDEO_PIXELS, STALL_S } from './limits.js';
+import type { CommonContainer, FfmpegContainer } from './sniff.js';
 import type { FrameSize, VideoInfo } from './types.js';
 
 export interface Probe {
@@ -40,6 +41,7 @@ interface Probed {
 /** @throws FrameSourceError `no_video_track`, `codec_unsupported`, `too_large`, `media_damaged`. */
 export async function probeWithFfprobe(
   file: { readonly name: string; readonly bytes: number },
+  container: CommonContainer | FfmpegContainer,
   input: readonly string[],
   programs: Ffmpeg,
 ): Promise<Probe> {
@@ -58,8 +60,9 @@ export async function probeWithFfprobe(
   const told = number(stream.duration) ?? number(probed.format?.duration);
   const shown = file.bytes <= MAX_COUNTED_BYTES || told === null ? await readPackets(name, input, programs) : null;
   const start = number(stream.start_time) ?? shown?.start ?? 0;
-  const trackEnd = start + (number(stream.duration) ?? 0);
-  const duration_s = shown === null ? (told ?? NaN) : endOfVideo(shown, trackEnd) - start;
+  // Matroska counts a duration from zero on its clock, the others from their first frame.
+  const clockStart = container === 'matroska' ? 0 : start;
+  const duration_s = (shown === null ? clockStart + (told ?? NaN) : endOfVideo(shown, clockStart + (number(stream.duration) ?? 0))) - start;
   checkDuration(name, duration_s);
   const frames = shown === null ? wholeNumber(stream.nb_frames) : shown.frames;
   if (frames === 0) throw new FrameSourceError('media_damaged', `${name} has a video track without frames; the file is damaged.`);

@@ -1,6 +1,6 @@
 /** MP4, MOV, MKV and WebM through mediabunny, decoded by its server package: no program on the system is needed. */
 import { registerMediabunnyServer } from '@mediabunny/server';
-import { EncodedPacketSink, FilePathSource, Input, type InputVideoTrack, MATROSKA, MP4, QTFF, type VideoSample, VideoSampleSink, WEBM } from 'mediabunny';
+import { EncodedPacketSink, FilePathSource, Input, type InputVideoTrack, Logging, LogLevel, MATROSKA, MP4, QTFF, type VideoSample, VideoSampleSink, WEBM } from 'mediabunny';
 import { FrameSourceError } from './error.js';
 import { endOfVideo, FrameCounter, meanRate, type ShownFrames } from './frame-counter.js';
 import { checkDuration, checkFramesOptions, checkSize, MAX_COUNTED_BYTES, MAX_VIDEO_PIXELS } from './limits.js';
@@ -17,6 +17,8 @@ const PACKETS_FOR_RATE = 256;
 /** @throws FrameSourceError `no_video_track`, `codec_unsupported`, `too_large`, `media_damaged`. */
 export async function openWithMediabunny({ path, name, bytes }: MediaFile, container: CommonContainer): Promise<FrameSource> {
   registerMediabunnyServer({ hardwareContext: null });
+  // What is wrong with a file is said in the errors below, not on the console.
+  Logging.level = LogLevel.Errors;
   const input = new Input({
     // Read errors reach whoever waits for the data; one that nobody waits for any more must not end the process.
     source: new FilePathSource(path, { handleUnhandledError: () => undefined }),

@@ -16,7 +16,7 @@ export function uniformTimes(duration: number, count: number): number[] {
 
 /**
  * Every frame index once, in an order that makes a video useful early: first the `first` uniform ones that a chat
- * looks at, then the rest, each time halving the widest gaps so that any prefix covers the whole video.
+ * looks at, then the rest in sweeps over the whole video, each with half the stride of the one before.
  */
 export function* progressiveOrder(total: number, first = 8): Generator<number, void, void> {
   const done = new Uint8Array(total);

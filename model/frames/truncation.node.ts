@@ -17,32 +17,31 @@ export async function checkComplete(handle: FileHandle, file: MediaFile, contain
 /** Walks the boxes at the top of an MP4 or QuickTime file (ISO/IEC 14496-12, 4.2): each begins with its size and type. */
 async function checkMp4(handle: FileHandle, { name, bytes }: MediaFile): Promise<void> {
   const header = Buffer.alloc(16);
-  let hasIndex = false;
+  const seen = new Set<string>();
   let offset = 0;
   for (let box = 0; box < MAX_TOP_LEVEL_BOXES && offset < bytes; box++) {
-    const { bytesRead } = await handle.read(header, 0, 16, offset);
+    const { bytesRead } = await handle.read(header, 0, header.length, offset);
     // QuickTime files may end in a few zero bytes.
-    if (bytesRead < 8 || header.readUInt32BE(0) === 0) {
-      if (header.toString('latin1', 4, 8) === 'moov') hasIndex = true;
-      break;
-    }
+    if (bytesRead < 8 && header.subarray(0, bytesRead).every((byte) => byte === 0)) break;
+    if (bytesRead < 8) throw cutOff(name, 'next part', offset + 8, bytes);
     const type = header.toString('latin1', 4, 8);
+    seen.add(type);
     const small = header.readUInt32BE(0);
-    // Size 1: the true size is in the next 8 bytes. A size of 0 means up to the end of the file.
+    if (small === 0) break; // The last part, up to the end of the file, however long that is.
+    // Size 1: the true size is in the next 8 bytes.
     const size = small === 1 ? (bytesRead === 16 ? Number(header.readBigUInt64BE(8)) : NaN) : small;
     if (!(size >= 8)) throw new FrameSourceError('media_damaged', `${name} has a damaged structure at byte ${offset}. Export or download it again.`);
-    if (type === 'moov') hasIndex = true;
-    if (offset + size > bytes) {
-      throw new FrameSourceError(
-        'video_truncated',
-        `${name} is cut off: its part "${printable(type)}" should end at byte ${offset + size}, the file ends at ${bytes}. Copy or download it again.`,
-      );
-    }
+    if (offset + size > bytes) throw cutOff(name, `part "${printable(type)}"`, offset + size, bytes);
     offset += size;
   }
-  if (!hasIndex) {
+  if (!seen.has('moov')) {
     throw new FrameSourceError('video_truncated', `${name} has no index ("moov"): it was cut off, or its recording never finished. Copy or export it again.`);
   }
+  if (!seen.has('mdat') && offset >= bytes) throw new FrameSourceError('video_truncated', `${name} ends before its pictures ("mdat"). Copy or download it again.`);
+}
+
+function cutOff(name: string, part: string, end: number, bytes: number): FrameSourceError {
+  return new FrameSourceError('video_truncated', `${name} is cut off: its ${part} should end at byte ${end}, the file ends at ${bytes}. Copy or download it again.`);
 }
 
 /** A Matroska segment whose size is known (RFC 8794, 6) must end within the file. */

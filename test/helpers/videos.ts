@@ -1,6 +1,8 @@
 /** Small videos made on the spot, so that every container, codec and oddity can be tested without binary fixtures. */
 import { registerMediabunnyServer } from '@mediabunny/server';
 import {
+  AudioSample,
+  AudioSampleSource,
   BufferTarget,
   MkvOutputFormat,
   MovOutputFormat,
@@ -85,6 +87,22 @@ export async function makeVideo(recipe: VideoRecipe = {}): Promise<Uint8Array> {
   }
   await output.finalize();
   if (target.buffer === null) throw new Error('the video was not written');
+  return new Uint8Array(target.buffer);
+}
+
+/** The bytes of an MP4 file with a tenth of a second of silence and no pictures. */
+export async function makeSound(): Promise<Uint8Array> {
+  registerMediabunnyServer({ hardwareContext: null });
+  const source = new AudioSampleSource({ codec: 'aac', bitrate: 64_000 });
+  const target = new BufferTarget();
+  const output = new Output({ format: new Mp4OutputFormat(), target });
+  output.addAudioTrack(source);
+  await output.start();
+  const sample = new AudioSample({ data: new Float32Array(4800), format: 'f32', numberOfChannels: 1, sampleRate: 48_000, timestamp: 0 });
+  await source.add(sample);
+  sample.close();
+  await output.finalize();
+  if (target.buffer === null) throw new Error('the sound was not written');
   return new Uint8Array(target.buffer);
 }
 
