@@ -12,8 +12,8 @@ export interface Turn {
 }
 
 export interface PromptContext {
-  readonly library: Library;
-  readonly folder: DataFolder;
+  readonly library: Pick<Library, 'row'>;
+  readonly folder: Pick<DataFolder, 'container'>;
   readonly limits: Limits;
 }
 

@@ -10,7 +10,8 @@ export type VideoChange =
  */
 export class VideoFeed {
   readonly #listeners = new Set<(change: VideoChange) => void>();
-  readonly #timers = new Map<string, NodeJS.Timeout>();
+  /** Videos told about a moment ago; `stale` when something has changed since. */
+  readonly #recent = new Map<string, { timer: NodeJS.Timeout; stale: boolean }>();
   readonly #pause_ms: number;
   readonly #present: (id: string) => Video | null;
 
@@ -27,30 +28,30 @@ export class VideoFeed {
 
   /** Something about the video is new; `urgent` when its state is. */
   changed(id: string, urgent: boolean): void {
-    const timer = this.#timers.get(id);
-    if (timer && !urgent) return;
-    if (urgent) {
-      clearTimeout(timer);
-      this.#send(id);
+    const recent = this.#recent.get(id);
+    if (recent && !urgent) {
+      recent.stale = true;
+      return;
     }
-    this.#timers.set(
-      id,
-      setTimeout(() => {
-        this.#timers.delete(id);
-        if (!urgent) this.#send(id);
-      }, this.#pause_ms).unref(),
-    );
+    clearTimeout(recent?.timer);
+    const timer = setTimeout(() => {
+      const stale = this.#recent.get(id)?.stale;
+      this.#recent.delete(id);
+      if (stale) this.changed(id, false);
+    }, this.#pause_ms).unref();
+    this.#recent.set(id, { timer, stale: false });
+    this.#send(id);
   }
 
   deleted(id: string): void {
-    clearTimeout(this.#timers.get(id));
-    this.#timers.delete(id);
+    clearTimeout(this.#recent.get(id)?.timer);
+    this.#recent.delete(id);
     for (const listener of this.#listeners) listener({ type: 'video.deleted', video_id: id });
   }
 
   close(): void {
-    for (const timer of this.#timers.values()) clearTimeout(timer);
-    this.#timers.clear();
+    for (const { timer } of this.#recent.values()) clearTimeout(timer);
+    this.#recent.clear();
     this.#listeners.clear();
   }
 
