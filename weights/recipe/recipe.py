@@ -1,0 +1,48 @@
+"""Makes the default model pack from published weights and captioned photos: one command, resumable.
+
+    pip install -r weights/recipe/requirements.txt
+    python weights/recipe/recipe.py --data FOLDER --work FOLDER [--minutes 60] [--threads 2] [--steps ...]
+
+FOLDER of --data holds flickr8k/{train,dev}.tsv and flickr8k/images (Flickr8k, Hodosh et al. 2013).
+The starting weights come inside the Python packages of requirements.txt; their sha256 are checked (common.py).
+Steps, each skipped when its result is there:
+
+    features   pooled EfficientNet-Lite2 features of the photos          (about 10 minutes on 2 cores)
+    convert    language model, embedding, tokenizer, vision tower        (1 minute)
+    latents    the PCA that makes 256 numbers of a frame                 (1 minute)
+    fixtures   expected numbers for the tests, under test/fixtures       (2 minutes)
+    train      low-rank adapter and projector                            (--minutes)
+    export     projector, adapter, sanity scores, pack.json, model card  (10 minutes)
+"""
+
+import argparse
+import importlib
+from pathlib import Path
+
+STEPS = ["features", "convert", "latents", "fixtures", "train", "export"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with flickr8k/")
+    parser.add_argument("--work", type=Path, required=True, help="folder for intermediate files and checkpoints")
+    parser.add_argument("--minutes", type=float, default=60, help="wall-clock budget of the training (default 60)")
+    parser.add_argument("--threads", type=int, default=2, help="threads, and processes of the training (default 2)")
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS, help="only these steps")
+    arguments = parser.parse_args()
+
+    import torch
+
+    torch.set_num_threads(arguments.threads)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    for name in STEPS:
+        if name in arguments.steps:
+            step = importlib.import_module(name)
+            if name == "train":
+                step.run(arguments.data, arguments.work, arguments.minutes, arguments.threads)
+            else:
+                step.run(arguments.data, arguments.work)
+
+
+if __name__ == "__main__":
+    main()
