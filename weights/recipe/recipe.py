@@ -11,6 +11,7 @@ Steps, each skipped when its result is there:
     convert    language model, embedding, tokenizer, vision tower        (1 minute)
     latents    the PCA that makes 256 numbers of a frame                 (1 minute)
     fixtures   expected numbers for the tests, under test/fixtures       (2 minutes)
+    chat       text-only answers of the unchanged model, for the training (2 minutes)
     train      low-rank adapter and projector                            (--minutes)
     export     projector, adapter, sanity scores, pack.json, model card  (10 minutes)
 """
@@ -19,7 +20,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-STEPS = ["features", "convert", "latents", "fixtures", "train", "export"]
+STEPS = ["features", "convert", "latents", "fixtures", "chat", "train", "export"]
 
 
 def main():

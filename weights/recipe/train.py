@@ -20,7 +20,7 @@ import torch.multiprocessing
 from safetensors.numpy import load_file
 
 from batch import Latents, Trees, rounding_grid
-from common import PACK_FOLDER, log, read_captions
+from common import PACK_FOLDER, log, read_captions, write_json
 from convert import load_language
 from data import Captions, Example, Frame, photo_pieces
 from language import Adapter, FrozenHeadLoss, Language, Projector
@@ -34,7 +34,7 @@ WARMUP = 0.03  # share of the time
 WEIGHT_DECAY = 0.01
 CLIP = 1.0
 CHECKPOINT_SECONDS = 300
-DEV_PHOTOS = 40
+DEV_PHOTOS = 40  # for the loss printed at each checkpoint
 
 
 class Trainer:
@@ -181,7 +181,12 @@ class Trainer:
             if self.at >= steps:
                 self.epoch, self.at = self.epoch + 1, 0
         if self.rank == 0:
-            self.log(f"end: dev loss a token {self.dev_loss():.3f}, with other photos' latents {self.dev_loss(shift=17):.3f}")
+            dev, other = self.dev_loss(), self.dev_loss(shift=17)
+            self.log(f"end: dev loss a token {dev:.3f}, with other photos' latents {other:.3f}")
+            passes = self.epoch + (self.at / steps if self.at < steps else 0)
+            write_json(self.work / "training.json", {
+                "minutes": round(self.seconds / 60, 1), "steps": self.steps, "passes": round(passes, 2),
+                "processes": self.world, "dev_loss": round(dev, 3), "dev_loss_with_other_photos": round(other, 3)})
             self.save("trained.pt")
 
     def log(self, text):

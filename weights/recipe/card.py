@@ -1,0 +1,70 @@
+"""MODEL_CARD.md, written from the figures of the run."""
+
+from common import PACK_FOLDER
+
+CARD = """# latentchat default pack
+
+Answers questions about photos and short videos from small latents: 256 numbers a frame, 5 visual tokens each.
+
+| part | what | trained here |
+|---|---|---|
+| vision tower | EfficientNet-Lite2 (ImageNet), batch norms folded, float16 + 8-bit residual | no |
+| latent map | PCA of 5 x 1280 pooled features to 256 numbers, of 6,000 photos plain and mirrored | fitted |
+| projector | 256 -> 5 x 576: a linear path plus one hidden layer of 1,024 (GELU) | yes |
+| language model | SmolLM2-135M-Instruct, 4-bit blocks of 32 (GGUF Q4_1, bit for bit), 8-bit embedding | no |
+| adapter | rank 32 beside each of the four fused linear layers of the 30 blocks | yes |
+
+## Data
+
+Flickr8k (Hodosh, Young and Hockenmaier 2013): 6,000 training photos with five human captions each; 1,000 dev photos for the
+figures below. The photos are their owners'; research use. No photo and no caption is in this pack. Captions become sentences;
+rules make simple questions of their words (is there a ..., what color, how many, who, what is ... doing, where:
+`recipe/questions.py`); clips of 2 to 8 frames are put together from one photo or from two in a row, so **the model has never
+seen a real video in training**. {chat}
+
+## Training
+
+`python weights/recipe/recipe.py --data FOLDER --work FOLDER`. {minutes} minutes on two CPU cores that other work shared,
+{steps} steps of about 2,000 tokens, {passes} passes over the photos. The base stays frozen; one photo's captions and questions
+share its prefix (token trees), the loss is on answer tokens only. AdamW, rate 8e-4 for adapter and projector, 3% warm-up,
+cosine over wall-clock time. Latents carry uniform noise of half a step of a 4-bit grid, which stands for their rounding in
+a container. {notes}
+
+Python (PyTorch, bfloat16) does the training: {step_time}
+
+## Measured
+
+Dev photos, greedy, latents rounded to 4 bits, float32 in PyTorch (`recipe/export.py`). The product itself runs the 4-bit
+kernels, which cost a little; its own figures come from `latentchat evaluate`.
+
+| figure | value |
+|---|---|
+| CIDEr-D, first {photos} dev photos | {cider} |
+| BLEU-4, the same | {bleu4} |
+| loss a caption token | {dev_loss} |
+| loss with another photo's latents | {other_loss} |
+| yes/no questions made by rules (half of them "no" by construction) | {yes_right} of {yes_asked} |
+| one-word color questions made by rules | {color_right} of {color_asked} |
+
+## Limits
+
+- A small model of one kind of photo: people, dogs, sports and outdoor scenes of Flickr. Anything else is named with the
+  nearest thing it knows. It often gets colours, counts and small objects wrong, and it sounds equally sure when it does.
+- It cannot read text, name people or places, judge distances, or follow motion finer than the difference between frames.
+- English only. Questions unlike the trained ones may be answered with a caption.
+- Do not use it where a wrong answer does harm.
+"""
+
+
+def write_card(measured):
+    """Write MODEL_CARD.md from the figures of pack.json's `measured`."""
+    training = measured["training"]
+    yes, color = measured["yes or no questions"], measured["color questions"]
+    text = CARD.format(
+        chat=training.get("chat", "Text-only prompts, answered by the unchanged model, are mixed in (`recipe/chat.py`)."),
+        notes=training.get("notes", ""), step_time=training.get("step_time", "its step time is in the training log."),
+        minutes=training["minutes"], steps=training["steps"], passes=training["passes"],
+        photos=measured["photos"], cider=measured["cider"], bleu4=measured["bleu4"],
+        dev_loss=training["dev_loss"], other_loss=training["dev_loss_with_other_photos"],
+        yes_right=f"{yes['right']:.0%}", yes_asked=yes["asked"], color_right=f"{color['right']:.0%}", color_asked=color["asked"])
+    (PACK_FOLDER / "MODEL_CARD.md").write_text(text.replace(". \n", ".\n"), encoding="utf-8")
