@@ -89,8 +89,6 @@ function learningRates(graph: Graph, layout: ParameterLayout): Value {
 }
 
 function relativeRate(name: string): number {
-  const e = (globalThis as unknown as {process:{env:Record<string,string>}}).process.env['RATES']; if (e) { const [z,g,b,m,h,w] = e.split(',').map(Number) as number[]; return (name===LATENTS?z:name.startsWith('grid')?g:name==='basis'?b:name.startsWith('basis.')?m:name.includes('hyper')?h:w) as number; }
-  if (name === LATENTS) return 0.5;
   if (name.startsWith('grid') || name === 'basis') return 1;
-  return name.includes('hyper') ? 0.2 : 0.3;
+  return name === LATENTS || name.startsWith('basis.') ? 0.2 : 0.1;
 }
