@@ -1,4 +1,5 @@
 /** Choosing the next token from logits. */
+import { seededRandom } from '../runtime/random.js';
 
 export interface SamplingOptions {
   /** 0, the default, takes the likeliest token every time (greedy); higher is more varied. */
@@ -104,18 +105,4 @@ export function logSoftmax(logits: Float32Array): Float64Array {
   for (const logit of logits) sum += Math.exp(logit - best);
   const offset = best + Math.log(sum);
   return Float64Array.from(logits, (logit) => logit - offset);
-}
-
-/** Uniform numbers in [0, 1) from a 32-bit counter through a mixing function (splitmix32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x9e3779b9) >>> 0;
-    let mixed = state ^ (state >>> 16);
-    mixed = Math.imul(mixed, 0x21f0aaad);
-    mixed ^= mixed >>> 15;
-    mixed = Math.imul(mixed, 0x735a2d97);
-    mixed ^= mixed >>> 15;
-    return (mixed >>> 0) / 2 ** 32;
-  };
 }
