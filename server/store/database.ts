@@ -29,34 +29,31 @@ export type SqlValue = string | number | null;
 /** A thin, typed layer over SQLite: one connection, held by one process. */
 export class Store {
   readonly #db: Database.Database;
+  readonly #lock: Database.Database;
   readonly #statements = new Map<string, Database.Statement>();
 
-  private constructor(db: Database.Database) {
+  private constructor(db: Database.Database, lock: Database.Database) {
     this.#db = db;
+    this.#lock = lock;
   }
 
   /**
    * Opens or creates the database file and brings its schema up to date.
-   * The file stays locked while it is open: two servers on one data folder would run each other's jobs.
+   * A lock beside it is held as long as it is open: two servers on one data folder would run each other's jobs.
    */
   static open(file: string): Store {
-    const db = new Database(file);
+    const lock = takeLock(`${file}.lock`, file);
     try {
-      db.exec('PRAGMA locking_mode = EXCLUSIVE');
+      const db = new Database(file);
       db.exec('PRAGMA journal_mode = WAL');
       db.exec('PRAGMA synchronous = FULL');
       db.exec('PRAGMA foreign_keys = ON');
-      db.exec('BEGIN EXCLUSIVE');
       migrate(db);
-      db.exec('COMMIT');
+      return new Store(db, lock);
     } catch (error) {
-      db.close();
-      if (error instanceof Error && /locked|busy/i.test(error.message)) {
-        throw new Error(`Another server is using ${file}. Stop it, or start this one with another --data folder.`, { cause: error });
-      }
+      releaseLock(lock);
       throw error;
     }
-    return new Store(db);
   }
 
   run(sql: string, ...values: SqlValue[]): number {
@@ -88,6 +85,7 @@ export class Store {
   close(): void {
     this.#statements.clear();
     this.#db.close();
+    releaseLock(this.#lock);
   }
 
   #statement(sql: string): Database.Statement {
@@ -100,13 +98,41 @@ export class Store {
   }
 }
 
+/**
+ * An empty database on which a transaction stays open: the system ends it with the process, however that ends, and frees
+ * it at once on close, which a database with prepared statements does only when they are collected.
+ */
+function takeLock(lockFile: string, file: string): Database.Database {
+  const lock = new Database(lockFile);
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    lock.close();
+    if (error instanceof Error && /locked|busy/i.test(error.message)) {
+      throw new Error(`Another server is using ${file}. Stop it, or start this one with another --data folder.`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+function releaseLock(lock: Database.Database): void {
+  lock.exec('ROLLBACK');
+  lock.close();
+}
+
 function migrate(db: Database.Database): void {
   const row = db.prepare('PRAGMA user_version').get() as { user_version: number };
   if (row.user_version > migrations.length) {
     throw new Error(`The data folder was written by a newer version of this program (schema ${row.user_version}). Update the program.`);
   }
-  for (const [version, sql] of migrations.entries()) {
-    if (version >= row.user_version) db.exec(sql);
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    for (const sql of migrations.slice(row.user_version)) db.exec(sql);
+    db.exec(`PRAGMA user_version = ${migrations.length}`);
+    db.exec('COMMIT');
+  } catch (error) {
+    db.exec('ROLLBACK');
+    throw error;
   }
-  db.exec(`PRAGMA user_version = ${migrations.length}`);
 }
