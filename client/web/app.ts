@@ -47,7 +47,8 @@ function main(): void {
     { class: 'welcome' },
     el('p', { class: 'welcome-title', text: text.library.emptyTitle }),
     el('p', { class: 'welcome-text', text: text.library.emptyText }),
-    el('button', { class: 'button button-main', attrs: { type: 'button' }, on: { click: () => picker.open() } }, icon('plus'), el('span', { text: text.library.choose })),
+    el('button', { class: 'button button-main button-large', attrs: { type: 'button' }, on: { click: () => picker.open() } }, icon('plus'), el('span', { text: text.library.choose })),
+    el('p', { class: 'welcome-note', text: text.library.emptyNote }),
   );
   document.body.append(header, el('main', { class: 'columns' }, libraryView.element, player.element, chat.element, welcome), picker.element);
 

@@ -2,12 +2,10 @@ import type { Video } from '../sdk/index.js';
 import { Composer } from './composer.js';
 import type { Conversation, ConversationChange } from './conversation.js';
 import { el, icon, setText } from './dom.js';
+import { Follower } from './follower.js';
 import { MessageView } from './message-view.js';
 import { SpokenAnswer } from './spoken-answer.js';
 import { text } from './strings.js';
-
-/** Pixels from the end within which the reader counts as following the answer. */
-const followDistance = 48;
 
 /** The chat about the shown video. */
 export class ChatView {
@@ -18,21 +16,18 @@ export class ChatView {
   readonly #restart: HTMLButtonElement;
   readonly #note = el('p', { class: 'chat-disclaimer', text: text.chat.disclaimer });
   readonly #spoken = new SpokenAnswer();
+  readonly #follower = new Follower(this.#log);
   #views: MessageView[] = [];
   #conversation: Conversation | null = null;
   #unlisten: (() => void) | null = null;
   #video: Video | null = null;
   #online = false;
-  #following = true;
   /** What the empty state was last made for. */
   #emptyFor = '';
 
   constructor() {
     this.composer = new Composer({ ask: (question) => this.#ask(question), stop: () => void this.#conversation?.stop() });
     this.#restart = el('button', { class: 'text-button', attrs: { type: 'button' }, on: { click: () => this.#conversation?.restart() } }, icon('plus'), el('span', { text: text.chat.newConversation }));
-    this.#log.addEventListener('scroll', () => {
-      this.#following = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < followDistance;
-    });
     this.element = el(
       'section',
       { class: 'chat', attrs: { 'aria-label': text.chat.label } },
@@ -52,8 +47,8 @@ export class ChatView {
       this.#unlisten?.();
       this.#conversation = conversation;
       this.#unlisten = conversation?.changed.listen((change) => this.#changed(change)) ?? null;
-      this.#following = true;
       this.#renderMessages();
+      this.#follower.toEnd({ page: false });
       this.#spoken.clear();
     }
     this.#render();
@@ -72,8 +67,8 @@ export class ChatView {
   }
 
   #ask(question: string): void {
-    this.#following = true;
     void this.#conversation?.ask(question);
+    this.#follower.toEnd();
   }
 
   #changed(change: ConversationChange): void {
@@ -82,7 +77,7 @@ export class ChatView {
     for (const view of this.#views) if (change === null || view.message === change) view.update(view === last);
     this.#render();
     if (last && last.message.role === 'assistant') this.#spoken.follow(last.message);
-    if (this.#following) this.#log.scrollTop = this.#log.scrollHeight;
+    this.#follower.grew();
   }
 
   #renderMessages(): void {
@@ -91,7 +86,6 @@ export class ChatView {
     this.#views = messages.map((message) => known.get(message) ?? new MessageView(message, () => void this.#conversation?.again()));
     this.#log.replaceChildren(this.#empty, ...this.#views.map((view) => view.element));
     for (const view of this.#views) view.update(view === this.#views.at(-1));
-    this.#log.scrollTop = this.#log.scrollHeight;
   }
 
   #render(): void {

@@ -206,8 +206,8 @@ export class Conversation {
     this.#messages = conversation.items.filter((item) => item.role !== 'system').map(fromItem);
     if (running && this.#messages.at(-1)?.role === 'user') this.#messages.push(message('assistant', '', 'waiting'));
     const last = this.#messages.at(-1);
-    // A question that was stored, but whose answer was never started or got lost.
-    if (last?.role === 'user') this.#messages.push({ ...message('assistant', '', 'failed'), error: text.chat.lost });
+    // A question that was stored, but whose answer was stopped before its first word, or lost.
+    if (last?.role === 'user') this.#messages.push(message('assistant', '', 'stopped'));
     else if (last && isOpen(last) && !running) last.status = 'stopped';
     this.changed.emit(null);
   }

@@ -29,13 +29,15 @@ export class Facts {
 
   update(video: Video, info: ContainerInfo | null): void {
     const { container_bytes: ours, source_bytes: theirs } = video;
-    this.element.hidden = ours === null;
-    if (ours === null) return;
+    // Before there are pictures the file holds latents only: its size would promise too much.
+    const known = ours !== null && video.container_stage !== 'latents';
+    this.element.hidden = !known;
+    if (!known) return;
     const most = Math.max(ours, theirs ?? 0);
     show(this.#container, ours, most);
     this.#original.row.hidden = theirs === null;
     if (theirs !== null) show(this.#original, theirs, most);
-    setText(this.#verdict, theirs === null ? '' : verdict(ours, theirs));
+    setText(this.#verdict, theirs === null ? '' : verdict(ours, theirs, info));
     const psnr = video.psnr_db ?? video.progress?.psnr_db ?? null;
     const frames = video.encoded_frames ?? video.frames;
     this.#fill([
@@ -71,11 +73,11 @@ function show(row: Bar, bytes: number, most: number): void {
   setText(row.value, formatBytes(bytes));
 }
 
-function verdict(ours: number, theirs: number): string {
+/** How the sizes compare; at which picture size, since the encoded one is often smaller. */
+function verdict(ours: number, theirs: number, info: ContainerInfo | null): string {
   const ratio = theirs / Math.max(1, ours);
-  if (ratio >= 1.05) return text.facts.smaller(formatRatio(ratio));
-  if (ratio > 0.95) return text.facts.same;
-  return text.facts.larger(formatRatio(1 / ratio));
+  const words = ratio >= 1.05 ? text.facts.smaller(formatRatio(ratio)) : ratio > 0.95 ? text.facts.same : text.facts.larger(formatRatio(1 / ratio));
+  return info === null ? words : text.facts.at(words, text.facts.sizeValue(info.width, info.height));
 }
 
 function length(video: Video, frames: number | null): string | null {

@@ -81,7 +81,7 @@ export class LibraryView {
 
   #renderNote(): void {
     const { loaded, loadError, videos, uploads } = this.#library;
-    const note = loadError !== null && !loaded ? text.library.loadFailed : !loaded ? text.library.loading : videos.length + uploads.length === 0 ? text.library.emptyTitle : '';
+    const note = loadError !== null && !loaded ? text.library.loadFailed : !loaded ? text.library.loading : videos.length + uploads.length === 0 ? text.library.none : '';
     setText(this.#note, note);
     this.#note.hidden = note === '';
   }

@@ -97,12 +97,29 @@ export class Player {
       this.playback.load(reel);
       this.#timeline.load(reel);
       this.#renderControls();
-      if (!info.pictures) this.#say(text.player.waiting, text.player.waitingAskable);
+      if (!info.pictures) await this.#showLatents(source, current);
     } catch (error) {
       if (!current()) return;
       this.#loading = '';
       this.#say(text.player.decodeFailed, reason(error), true);
     }
+  }
+
+  /** Before the first pictures, the latents themselves are what there is to see. */
+  async #showLatents(source: ContainerSource, current: () => boolean): Promise<void> {
+    this.#say(text.player.waiting, text.player.waitingAskable);
+    const picture = await this.#decoder.latents(source);
+    if (current()) this.#paint(picture, true);
+    picture.close();
+  }
+
+  #paint(picture: ImageBitmap, latents: boolean): void {
+    if (this.#canvas.width !== picture.width || this.#canvas.height !== picture.height) {
+      this.#canvas.width = picture.width;
+      this.#canvas.height = picture.height;
+    }
+    this.#canvas.classList.toggle('is-latents', latents);
+    this.#canvas.getContext('2d')?.drawImage(picture, 0, 0);
   }
 
   #clear(): void {
@@ -118,11 +135,7 @@ export class Player {
 
   #draw({ frame }: Shown): void {
     const { bitmap } = frame;
-    if (this.#canvas.width !== bitmap.width || this.#canvas.height !== bitmap.height) {
-      this.#canvas.width = bitmap.width;
-      this.#canvas.height = bitmap.height;
-    }
-    this.#canvas.getContext('2d')?.drawImage(bitmap, 0, 0);
+    this.#paint(bitmap, false);
     setText(this.#decoded, `${text.player.decodedAt(bitmap.width, bitmap.height)} · ${text.player.decodeTime(Math.max(1, Math.round(frame.took_ms)))}`);
     if (this.#video?.state !== 'failed') this.#say('', '');
   }

@@ -1,4 +1,4 @@
-import type { Video } from '../sdk/index.js';
+import type { Video, VideoProgress } from '../sdk/index.js';
 import { el, setAttribute, setText } from './dom.js';
 import { formatLeft } from './format.js';
 import { text } from './strings.js';
@@ -46,8 +46,12 @@ export class ProgressView {
 }
 
 function sentence({ state, progress, askable }: Video): string {
-  if (state === 'queued' || !progress) return askable ? text.stages.sharpenNow : text.stages.queued;
-  const { stage, done, total } = progress;
+  if (state === 'queued' || !progress) return askable ? text.stages.askableNow(text.stages.sharpenNow) : text.stages.queued;
+  const now = doing(progress);
+  return askable ? text.stages.askableNow(now) : now;
+}
+
+function doing({ stage, done, total }: VideoProgress): string {
   switch (stage) {
     case 'frames':
       return text.stages.framesNow(done, total);

@@ -1,0 +1,158 @@
+/** Starts a real server and a real browser, and keeps what the tests are to hold the page to. */
+import { execFileSync, fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { brotliDecompressSync } from 'node:zlib';
+import chromiumPackage from '@sparticuz/chromium';
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
+/** Seconds an upload is trained in these tests: enough for pictures, not for good ones. */
+const encodeSeconds = 6;
+
+export class ServerProcess {
+  readonly dataDir: string;
+  #child: ChildProcess | null = null;
+  #url = '';
+
+  constructor(dataDir: string) {
+    this.dataDir = dataDir;
+  }
+
+  get url(): string {
+    return this.#url;
+  }
+
+  /** Starts it, on the port it had before where there was one. */
+  async start(): Promise<void> {
+    const options = {
+      port: this.#url === '' ? 0 : Number(new URL(this.#url).port),
+      dataDir: this.dataDir,
+      packDir: path.join(root, 'weights/default'),
+      demoDir: path.join(root, 'weights/demo'),
+      logLevel: 'error',
+      threads: 1,
+      encode: { preset: 'draft', seconds: encodeSeconds },
+    };
+    const child = fork(path.join(root, 'dist/test/e2e/page-server.js'), [JSON.stringify(options)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    this.#child = child;
+    const [message] = (await Promise.race([
+      once(child, 'message'),
+      once(child, 'exit').then(([code]) => Promise.reject(new Error(`the server ended with ${String(code)} before it listened`))),
+    ])) as [unknown];
+    this.#url = String(message);
+  }
+
+  /** Ends it at once, as a power cut would. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    this.#child = null;
+    if (!child || child.exitCode !== null) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#child;
+    this.#child = null;
+    if (!child || child.exitCode !== null) return;
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  }
+}
+
+/** What a page did that no page may do; tests look at it at their ends. */
+export interface Conduct {
+  /** Errors and warnings of the console, uncaught errors. */
+  readonly complaints: string[];
+  /** Addresses of everything that was asked for. */
+  readonly requests: string[];
+  /** Bytes of the bodies of everything that was answered, by path. */
+  readonly bytes: Map<string, number>;
+}
+
+export class Chromium {
+  readonly #browser: Browser;
+
+  private constructor(browser: Browser) {
+    this.#browser = browser;
+  }
+
+  static async start(): Promise<Chromium> {
+    const executablePath = await chromiumPackage.executablePath();
+    // The package brings a font: a bare machine has none, and pictures of the page should look alike everywhere.
+    const env = { ...process.env, FONTCONFIG_PATH: path.join(tmpdir(), 'fonts') };
+    const options = { executablePath, args: ['--no-sandbox', '--disable-gpu', '--font-render-hinting=none'] };
+    try {
+      return new Chromium(await chromium.launch({ ...options, env }));
+    } catch (error) {
+      if (!String(error).includes('shared libraries')) throw error;
+      return new Chromium(await chromium.launch({ ...options, env: { ...env, LD_LIBRARY_PATH: await bundledLibraries() } }));
+    }
+  }
+
+  /** A page in a profile of its own. */
+  async open(url: string, options: BrowserContextOptions = {}): Promise<{ page: Page; conduct: Conduct }> {
+    const context = await this.#browser.newContext({ viewport: { width: 1600, height: 900 }, colorScheme: 'light', ...options });
+    const page = await context.newPage();
+    page.setDefaultTimeout(30_000);
+    const conduct: Conduct = { complaints: [], requests: [], bytes: new Map() };
+    page.on('console', (message) => {
+      if (message.type() === 'error' || message.type() === 'warning') conduct.complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => conduct.complaints.push(error.message));
+    page.on('request', (request) => conduct.requests.push(request.url()));
+    page.on('response', (response) => {
+      void response.body().then(
+        (body) => conduct.bytes.set(new URL(response.url()).pathname, body.length),
+        () => undefined, // Redirects and cancelled requests have none.
+      );
+    });
+    await page.goto(url);
+    return { page, conduct };
+  }
+
+  close(): Promise<void> {
+    return this.#browser.close();
+  }
+}
+
+/** The system libraries Chromium links to, which its package brings for machines without them; the folder they lie in. */
+async function bundledLibraries(): Promise<string> {
+  const archive = path.join(root, 'node_modules/@sparticuz/chromium/bin/al2023.tar.br');
+  const folder = await mkdtemp(path.join(tmpdir(), 'chromium-libraries-'));
+  execFileSync('tar', ['-x', '-C', folder], { input: brotliDecompressSync(await readFile(archive)) });
+  return path.join(folder, 'lib');
+}
+
+/** Keeps a picture of the page in the folder that LATENTCHAT_SCREENSHOTS names; does nothing where it names none. */
+export async function screenshot(page: Page, name: string, fullPage = false): Promise<void> {
+  const folder = process.env.LATENTCHAT_SCREENSHOTS;
+  if (!folder) return;
+  await mkdir(folder, { recursive: true });
+  await page.screenshot({ path: path.join(folder, `${name}.png`), fullPage });
+}
+
+/** How many different colours a canvas shows: 1 for one that nothing was drawn on. */
+export function coloursOf(page: Page, selector: string): Promise<number> {
+  return page.locator(selector).first().evaluate((canvas) => {
+    if (!(canvas instanceof HTMLCanvasElement) || canvas.width === 0) return 0;
+    // Read from a copy: reading a canvas again and again makes the browser give up its fast path, and say so.
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+    copy?.drawImage(canvas, 0, 0);
+    const pixels = copy?.getImageData(0, 0, canvas.width, canvas.height).data;
+    return new Set(pixels ? new Uint32Array(pixels.buffer) : []).size;
+  });
+}
+
+/** Waits until a canvas shows a picture. */
+export async function painted(page: Page, selector: string, timeout_ms = 60_000): Promise<void> {
+  const end = Date.now() + timeout_ms;
+  while ((await coloursOf(page, selector)) < 50) {
+    if (Date.now() > end) throw new Error(`${selector} is still blank after ${timeout_ms / 1000} s`);
+    await page.waitForTimeout(100);
+  }
+}

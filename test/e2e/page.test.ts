@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { TestFolder } from '../helpers/folder.js';
+import { Chromium, painted, screenshot, ServerProcess, type Conduct } from './page-harness.js';
+
+const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
+const question = 'Describe what you see in one sentence.';
+
+let folder: TestFolder;
+let server: ServerProcess;
+let browser: Chromium;
+
+before(async () => {
+  folder = await TestFolder.make();
+  server = new ServerProcess(folder.path);
+  [browser] = await Promise.all([Chromium.start(), server.start()]);
+});
+
+after(async () => {
+  await browser.close();
+  await server.stop();
+  await folder.remove();
+});
+
+test('opens with the demo video: its thumbnail and its first frame are decoded by the browser', async () => {
+  const { page, conduct } = await browser.open(server.url);
+  await painted(page, '.thumbnail canvas');
+  await painted(page, '.stage-canvas');
+  assert.match(await page.locator('.player-title').innerText(), /\S/);
+  assert.match(await page.locator('.facts').innerText(), /As latents/);
+  const offered = await page.locator('.segment input:enabled').count();
+  assert.ok(offered >= 2, `${offered} widths are offered`);
+  await painted(page, '.timeline-strip');
+  await screenshot(page, 'demo-light-1600');
+  await behaved(page, conduct);
+});
+
+test('the first load is small: under 300 kB before the decoder is asked for', async () => {
+  const { page, conduct } = await browser.open(server.url);
+  await page.locator('.library-item').first().waitFor();
+  const decoder = /decoder-worker|ort-wasm|\/container$/;
+  const bytes = [...conduct.bytes].filter(([path]) => !decoder.test(path)).reduce((sum, [, size]) => sum + size, 0);
+  assert.ok(bytes > 20_000 && bytes < 300_000, `${bytes} bytes`);
+  await behaved(page, conduct);
+});
+
+test('playing moves through the frames, the slider shows any of them, the width changes the size decoded at', async () => {
+  const { page, conduct } = await browser.open(server.url);
+  await painted(page, '.stage-canvas');
+  const slider = page.getByRole('slider', { name: 'Position' });
+  const first = await slider.getAttribute('aria-valuetext');
+  await page.getByRole('button', { name: 'Play', exact: true }).click();
+  await page.waitForFunction((was) => document.querySelector('.timeline-slider')?.getAttribute('aria-valuetext') !== was, first);
+  await page.getByRole('button', { name: /^(Pause|Play again)$/ }).waitFor();
+
+  await slider.focus();
+  await page.keyboard.press('End');
+  const last = Number(await slider.getAttribute('max'));
+  assert.ok(last > 0);
+  assert.equal(await slider.inputValue(), String(last));
+  await page.keyboard.press('ArrowLeft');
+  assert.match((await slider.getAttribute('aria-valuetext')) ?? '', new RegExp(`frame ${last} of ${last + 1}$`));
+
+  const before = await page.locator('.stage-canvas').evaluate((canvas) => (canvas as HTMLCanvasElement).width);
+  const other = page.locator('.segment input:enabled:not(:checked)').last();
+  const width = Number(await other.getAttribute('value'));
+  await other.check({ force: true });
+  await page.waitForFunction((wanted) => document.querySelector<HTMLCanvasElement>('.stage-canvas')?.width === wanted, width);
+  assert.notEqual(before, width);
+  await behaved(page, conduct);
+});
+
+test('a question is answered in a stream, without layout shift, and the conversation is there after a reload', async () => {
+  const { page, conduct } = await browser.open(server.url);
+  await watchLayout(page);
+  await page.evaluate(() => {
+    const lengths = new Set<number>();
+    new MutationObserver(() => {
+      const answers = document.querySelectorAll('.message.is-assistant .message-text');
+      lengths.add(answers.item(answers.length - 1)?.textContent.length ?? 0);
+      document.body.dataset.lengths = String(lengths.size);
+    }).observe(document.querySelector('.chat-log') ?? document.body, { childList: true, subtree: true, characterData: true });
+  });
+  await page.getByRole('button', { name: question }).click();
+  const answer = await answered(page);
+  assert.ok(answer.length > 10, `the answer is "${answer}"`);
+  const grew = Number(await page.evaluate(() => document.body.dataset.lengths));
+  assert.ok(grew >= 3, `the text was seen at ${grew} lengths`);
+  assert.match(await page.locator('.message-note').last().innerText(), /first word after \d/);
+  assert.ok((await layoutShift(page)) < 0.02, `layout shift ${await layoutShift(page)}`);
+  assert.match(await page.locator('.chat [aria-live=polite]').innerText(), /\w/, 'the answer is told to screen readers');
+  await screenshot(page, 'answer-light-1600');
+
+  await page.reload();
+  await page.locator('.message.is-assistant').waitFor();
+  assert.equal(await page.locator('.message.is-user .message-text').innerText(), question);
+  assert.equal(await page.locator('.message.is-assistant .message-text').innerText(), answer);
+
+  await page.getByRole('button', { name: 'Answer again' }).click();
+  await answered(page);
+  assert.equal(await page.locator('.message.is-user').count(), 1, 'the old answer was replaced, not added to');
+
+  await page.getByRole('button', { name: 'New conversation' }).click();
+  await page.getByRole('button', { name: question }).waitFor();
+  assert.equal(await page.locator('.message').count(), 0);
+  await behaved(page, conduct);
+});
+
+test('the stop button cancels the answer on the server, and another question can follow', async () => {
+  const { page, conduct } = await browser.open(server.url);
+  const sent: string[] = [];
+  const received: string[] = [];
+  page.on('websocket', (socket) => {
+    socket.on('framesent', ({ payload }) => sent.push(String(payload)));
+    socket.on('framereceived', ({ payload }) => received.push(String(payload)));
+  });
+  // Clicked in the page itself, once, as soon as the server has begun: an answer takes less time than a test runner's click.
+  await page.addInitScript(() => {
+    const stop = (message: MessageEvent): void => {
+      if (document.body.dataset.stopped || !String(message.data).includes('"response.created"')) return;
+      document.body.dataset.stopped = 'yes';
+      setTimeout(() => document.querySelector<HTMLButtonElement>('.composer-button.is-stop')?.click());
+    };
+    globalThis.WebSocket = class extends WebSocket {
+      constructor(url: string | URL, protocols?: string | string[]) {
+        super(url, protocols);
+        this.addEventListener('message', stop);
+      }
+    };
+  });
+  await page.reload();
+  const box = page.getByRole('textbox', { name: /Ask about/ });
+  await box.fill('Tell a long story about everything in it.');
+  await page.keyboard.press('Enter');
+  await page.getByText('Stopped').waitFor();
+  await until(() => received.some((frame) => frame.includes('"response.done"')), 'the server has ended the response');
+  assert.ok(sent.some((frame) => frame.includes('"response.cancel"')));
+  assert.match(received.find((frame) => frame.includes('"response.done"')) ?? '', /"status":"cancelled"/);
+
+  await box.fill(question);
+  await page.keyboard.press('Enter');
+  assert.match(await answered(page), /\w/);
+  await behaved(page, conduct);
+});
+
+test('everything is reached by keyboard', async () => {
+  const { page, conduct } = await browser.open(server.url);
+  await page.locator('.library-item').first().waitFor();
+  const reached: string[] = [];
+  for (let presses = 0; presses < 25; presses += 1) {
+    await page.keyboard.press('Tab');
+    reached.push(await page.evaluate(() => document.activeElement?.className ?? ''));
+  }
+  for (const part of ['library-add', 'library-item', 'library-remove', 'timeline-slider', 'player-toggle', 'chip', 'composer-input']) {
+    assert.ok(reached.some((name) => name.includes(part)), `Tab reaches ${part}: ${reached.join(' | ')}`);
+  }
+  await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
+  await page.keyboard.press('/');
+  assert.ok(await page.locator('.composer-input').evaluate((input) => input === document.activeElement));
+  await behaved(page, conduct);
+});
+
+test('fits a phone: nothing scrolls sideways, a suggestion is answered with the end of it in sight', async () => {
+  const { page, conduct } = await browser.open(server.url, phone);
+  await painted(page, '.stage-canvas');
+  await screenshot(page, 'demo-light-360');
+  assert.ok(await fits(page));
+  await page.getByRole('button', { name: question }).tap();
+  await answered(page);
+  assert.ok(await fits(page));
+  const note = await page.locator('.message-foot').last().boundingBox();
+  const composer = await page.locator('.chat-foot').boundingBox();
+  assert.ok(note && composer && note.y + note.height <= composer.y + 1, 'the end of the answer is above the composer');
+  await screenshot(page, 'answer-light-360');
+  await behaved(page, conduct);
+});
+
+test('follows the dark scheme, at every width', async () => {
+  for (const width of [360, 820, 1600]) {
+    const { page, conduct } = await browser.open(server.url, { viewport: { width, height: 900 }, colorScheme: 'dark' });
+    await painted(page, '.stage-canvas');
+    const [ground, ink] = await page.evaluate(() => {
+      const style = getComputedStyle(document.body);
+      return [style.backgroundColor, style.color].map((colour) => Math.max(...(colour.match(/\d+/g) ?? []).map(Number)));
+    });
+    assert.ok((ground ?? 255) < 60 && (ink ?? 0) > 200, `ground ${ground}, ink ${ink}`);
+    assert.ok(await fits(page));
+    await painted(page, '.timeline-strip');
+    await screenshot(page, `demo-dark-${width}`, width === 360);
+    await behaved(page, conduct);
+  }
+});
+
+/** Waits for the end of the running answer and gives its text. */
+async function answered(page: Page): Promise<string> {
+  await page.locator('.message.is-assistant').last().getByRole('button', { name: 'Answer again' }).waitFor({ timeout: 60_000 });
+  return page.locator('.message.is-assistant .message-text').last().innerText();
+}
+
+/** No complaint in the console, nothing fetched from elsewhere, and no picture asked of the server. */
+async function behaved(page: Page, conduct: Conduct): Promise<void> {
+  assert.deepEqual(conduct.complaints, []);
+  for (const address of conduct.requests) {
+    const { origin, pathname, protocol } = new URL(address);
+    if (protocol === 'blob:' || protocol === 'data:') continue;
+    assert.equal(origin, new URL(server.url).origin, `a request left for ${address}`);
+    assert.doesNotMatch(pathname, /\/frames\//, 'frames come from the browser’s own decoder');
+  }
+  await page.context().close();
+}
+
+function fits(page: Page): Promise<boolean> {
+  return page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
+}
+
+async function watchLayout(page: Page): Promise<void> {
+  await painted(page, '.timeline-strip');
+  await page.evaluate(() => {
+    document.body.dataset.shift = '0';
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) {
+        const { value, hadRecentInput } = entry as PerformanceEntry & { value: number; hadRecentInput: boolean };
+        if (!hadRecentInput) document.body.dataset.shift = String(Number(document.body.dataset.shift) + value);
+      }
+    }).observe({ type: 'layout-shift' });
+  });
+}
+
+async function layoutShift(page: Page): Promise<number> {
+  return Number(await page.evaluate(() => document.body.dataset.shift));
+}
+
+async function until(holds: () => boolean, what: string, timeout_ms = 30_000): Promise<void> {
+  const end = Date.now() + timeout_ms;
+  while (!holds()) {
+    if (Date.now() > end) throw new Error(`waited ${timeout_ms / 1000} s in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
