@@ -1,0 +1,107 @@
+/** Any file as something to ask about, and one question to it. */
+import { open, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { ContainerError, readContainer, readHead, writeContainer, type Container } from '../../model/container/index.js';
+import { openFrames } from '../../model/frames/open.node.js';
+import { checkFeatureSpace, type ReplyOptions, type ReplyResult, type VideoPart } from '../../projector/index.js';
+import type { Models } from './models.js';
+import { inFile, isContainer } from './sources.js';
+
+/** Bytes read first of a container whose head may be longer: most are shorter. */
+const HEAD_GUESS = 64 * 1024;
+
+export interface Askable {
+  readonly video: VideoPart;
+  readonly container: Container;
+}
+
+/**
+ * Latents of a container, or those of a video or photo: no network is trained for these, but the latents are written as a container and
+ * read back, so that an answer never depends on more than a file holds.
+ *
+ * @throws UserError, FrameSourceError or PromptError naming the file that cannot be used.
+ */
+export async function openAskable(file: string, models: Models, signal?: AbortSignal): Promise<Askable> {
+  const exists = await stat(file).then((facts) => facts.isFile(), () => false);
+  const container = exists && (await isContainer(file)) ? await readHeadOf(file) : await encodeLatents(file, models, signal);
+  const { id, feature_space } = models.pack.manifest;
+  checkFeatureSpace(container.meta.pack, { id, feature_space });
+  return {
+    container,
+    video: { type: 'video', id: file, latents: container.latents, dim: container.latentDim, times_s: container.meta.times_s, version: '1' },
+  };
+}
+
+/** The head alone: the network can be a hundred times larger and is not needed for answers. */
+async function readHeadOf(file: string): Promise<Container> {
+  const handle = await open(file, 'r');
+  try {
+    const { size } = await handle.stat();
+    const read = async (count: number): Promise<Uint8Array> => {
+      const buffer = Buffer.alloc(Math.min(count, size));
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
+      return buffer.subarray(0, bytesRead);
+    };
+    const start = await read(HEAD_GUESS);
+    try {
+      return readHead(start).container;
+    } catch (error) {
+      if (!(error instanceof ContainerError) || error.code !== 'truncated' || error.neededBytes === null || start.length === size) {
+        return inFile(file, () => readHead(start).container);
+      }
+      const whole = await read(error.neededBytes);
+      return inFile(file, () => readHead(whole).container);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The frames that a chat looks at, through the vision tower into a container without network. */
+async function encodeLatents(file: string, models: Models, signal: AbortSignal | undefined): Promise<Container> {
+  const started = performance.now();
+  const source = await openFrames(file);
+  try {
+    const tower = await models.tower();
+    const { manifest } = models.pack;
+    const latents: Float32Array[] = [];
+    const times: number[] = [];
+    for await (const frame of source.frames({ limit: manifest.prompt.max_frames, ...(signal === undefined ? {} : { signal }) })) {
+      latents.push(tower.latents(await tower.features([frame])));
+      times.push(frame.time_s);
+    }
+    const { width, height, duration_s } = source.info;
+    const joined = new Float32Array(latents.length * tower.latentDim);
+    latents.forEach((latent, i) => joined.set(latent, i * tower.latentDim));
+    const bytes = writeContainer({
+      meta: {
+        width,
+        height,
+        frames: times.length,
+        duration_s,
+        source: { name: path.basename(file), width, height, bytes: (await stat(file)).size },
+        times_s: Float64Array.from(times),
+        pack: { id: manifest.id, feature_space: manifest.feature_space },
+        encoder: { preset: 'latents', seconds: (performance.now() - started) / 1000 },
+      },
+      latents: joined,
+      latentDim: tower.latentDim,
+      network: null,
+    });
+    return readContainer(bytes);
+  } finally {
+    await source.close();
+  }
+}
+
+/** Asks one question about one video and gives the whole answer. @throws the signal's reason when it was aborted. */
+export async function askOnce(models: Models, video: VideoPart, question: string, options: ReplyOptions): Promise<ReplyResult> {
+  const chat = await models.chat();
+  const reply = chat.reply([{ role: 'user', content: [video, { type: 'text', text: question }] }], options);
+  for (;;) {
+    const next = await reply.next();
+    if (next.done !== true) continue;
+    if (next.value.finish === 'cancelled') options.signal?.throwIfAborted();
+    return next.value;
+  }
+}

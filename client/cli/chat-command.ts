@@ -1,0 +1,117 @@
+import readline from 'node:readline';
+import { Command } from 'commander';
+import type { ChatMessage } from '../../projector/index.js';
+import { openAskable } from './ask.js';
+import { maxTokensOption, packOption, threadsOption } from './common-options.js';
+import { describeFailure, UserError } from './failure.js';
+import { interruptible } from './interrupt.js';
+import { Models } from './models.js';
+
+interface ChatOptions {
+  readonly pack?: string;
+  readonly threads: number;
+  readonly maxTokens: number;
+}
+
+export function chatCommand(): Command {
+  return new Command('chat')
+    .description('Ask about a .linr file, a video or a photo. Without a question: ask several, one a line.')
+    .argument('<file>', 'container, video or photo')
+    .argument('[question]', 'what to ask')
+    .addOption(packOption())
+    .addOption(threadsOption())
+    .addOption(maxTokensOption(256))
+    .action(chat);
+}
+
+async function chat(file: string, question: string | undefined, options: ChatOptions): Promise<void> {
+  if (question !== undefined && question.trim() === '') throw new UserError('The question is empty. Put it in quotes after the file.');
+  const opening = interruptible('Nothing was asked.');
+  let conversation: Conversation;
+  try {
+    conversation = await Conversation.open(file, options, opening.signal);
+  } finally {
+    opening.dispose();
+  }
+  try {
+    if (question === undefined) await converse(conversation);
+    else await conversation.ask(question);
+  } finally {
+    await conversation.release();
+  }
+}
+
+/** Questions and answers about one video; each answer knows the ones before. */
+class Conversation {
+  #messages: ChatMessage[] = [];
+
+  private constructor(
+    private readonly models: Models,
+    private readonly video: Awaited<ReturnType<typeof openAskable>>['video'],
+    private readonly maxTokens: number,
+  ) {}
+
+  static async open(file: string, options: ChatOptions, signal: AbortSignal): Promise<Conversation> {
+    const models = await Models.open(options);
+    const { video } = await openAskable(file, models, signal);
+    return new Conversation(models, video, options.maxTokens);
+  }
+
+  /** Streams the answer to standard output. Ctrl+C cuts it short and throws. */
+  async ask(question: string): Promise<void> {
+    const interrupt = interruptible('The answer was cut short.');
+    const text = { type: 'text', text: question } as const;
+    const asked: ChatMessage = { role: 'user', content: this.#messages.length === 0 ? [this.video, text] : [text] };
+    let answer = '';
+    try {
+      const chat = await this.models.chat();
+      for await (const piece of chat.reply([...this.#messages, asked], { maxTokens: this.maxTokens, signal: interrupt.signal })) {
+        answer += piece.text;
+        process.stdout.write(piece.text);
+      }
+      interrupt.signal.throwIfAborted();
+    } finally {
+      if (answer !== '') process.stdout.write('\n');
+      interrupt.dispose();
+    }
+    this.#messages.push(asked, { role: 'assistant', content: [{ type: 'text', text: answer }] });
+  }
+
+  release(): Promise<void> {
+    return this.models.release();
+  }
+}
+
+/** Questions from standard input until it ends. On a terminal a failed question is told and the next one may follow. */
+async function converse(conversation: Conversation): Promise<void> {
+  const { stdin } = process;
+  const terminal = stdin.isTTY === true;
+  if (terminal) process.stderr.write('Ask about the video; an empty line or Ctrl+D ends.\n');
+  const lines = readline.createInterface({ input: stdin, ...(terminal ? { output: process.stderr, prompt: '> ' } : {}) });
+  if (terminal) {
+    lines.on('SIGINT', () => lines.close());
+    lines.prompt();
+  }
+  let asked = 0;
+  for await (const line of lines) {
+    if (line.trim() === '') {
+      if (terminal) break;
+      continue;
+    }
+    asked++;
+    try {
+      // While an answer streams, Ctrl+C is the answer's, not the prompt's.
+      if (terminal) stdin.setRawMode(false);
+      await conversation.ask(line);
+    } catch (error) {
+      if (!terminal) throw error;
+      process.stderr.write(`${describeFailure(error)}\n`);
+    }
+    if (terminal) {
+      stdin.setRawMode(true);
+      lines.prompt();
+    }
+  }
+  if (terminal) lines.close();
+  if (asked === 0 && !terminal) throw new UserError('No question was asked. Put one in quotes after the file, or write some to standard input, one a line.');
+}

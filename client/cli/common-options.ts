@@ -1,0 +1,12 @@
+import { Option } from 'commander';
+import { wholeNumber } from './arguments.js';
+import { DEFAULT_THREADS } from './models.js';
+
+/** Options that several verbs share, each described once. */
+export const packOption = (): Option => new Option('--pack <folder>', 'model pack to use (default: the one that comes with latentchat)');
+export const threadsOption = (): Option =>
+  new Option('--threads <n>', 'processor threads of the networks').argParser(wholeNumber(1, 64)).default(DEFAULT_THREADS);
+export const beamsOption = (): Option =>
+  new Option('--beams <n>', 'answers searched side by side; 1 takes the likeliest word each time').argParser(wholeNumber(1, 8)).default(1);
+export const maxTokensOption = (tokens: number): Option =>
+  new Option('--max-tokens <n>', 'longest answer, in tokens').argParser(wholeNumber(1, 2048)).default(tokens);

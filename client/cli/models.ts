@@ -1,0 +1,51 @@
+/** The model pack's parts, loaded when they are first needed. */
+import os from 'node:os';
+import type { ModelPack } from '../../model/pack/index.js';
+import type { Runtime } from '../../model/runtime/types.js';
+import type { VisionTower } from '../../model/vision/index.js';
+import type { ChatModel } from '../../projector/index.js';
+
+/** More threads than these two gain little at these sizes; on a single core a second one loses much. */
+export const DEFAULT_THREADS = Math.min(2, os.availableParallelism());
+
+export interface ModelOptions {
+  /** Folder of the model pack; default: the one that comes with latentchat. */
+  readonly pack?: string;
+  readonly threads: number;
+}
+
+export class Models {
+  readonly runtime: Runtime;
+  #tower: Promise<VisionTower> | null = null;
+  #chat: Promise<ChatModel> | null = null;
+
+  private constructor(
+    readonly pack: ModelPack,
+    runtime: Runtime,
+  ) {
+    this.runtime = runtime;
+  }
+
+  static async open({ pack, threads }: ModelOptions): Promise<Models> {
+    const [{ ModelPack }, { nodeRuntime }] = await Promise.all([
+      import('../../model/pack/open.node.js'),
+      import('../../model/runtime/node.node.js'),
+    ]);
+    return new Models(await ModelPack.open(pack), nodeRuntime({ threads }));
+  }
+
+  tower(): Promise<VisionTower> {
+    this.#tower ??= import('../../model/vision/index.js').then(({ VisionTower }) => VisionTower.load(this.pack, this.runtime));
+    return this.#tower;
+  }
+
+  chat(): Promise<ChatModel> {
+    this.#chat ??= import('../../projector/index.js').then(({ ChatModel }) => ChatModel.load(this.pack, this.runtime));
+    return this.#chat;
+  }
+
+  async release(): Promise<void> {
+    await (await this.#tower)?.release();
+    await (await this.#chat)?.release();
+  }
+}

@@ -1,0 +1,30 @@
+/** The command `latentchat` and its verbs. Each verb loads what it needs when it runs, so that --help answers at once. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Command } from 'commander';
+import { captionCommand } from './caption-command.js';
+import { chatCommand } from './chat-command.js';
+import { decodeCommand } from './decode-command.js';
+import { encodeCommand } from './encode-command.js';
+import { evaluateCommand } from './evaluate-command.js';
+import { infoCommand } from './info-command.js';
+import { packageRoot } from './package-root.js';
+import { serveCommand } from './serve-command.js';
+
+/** Throws CommanderError instead of ending the process. */
+export function buildProgram(): Command {
+  const { version } = JSON.parse(readFileSync(path.join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
+  const program = new Command('latentchat')
+    .description('Chat with videos through their compressed latents.')
+    .version(version)
+    .option('--debug', 'print a stack trace when something fails')
+    .showHelpAfterError('(add --help for the options)');
+  const verbs = [serveCommand(), encodeCommand(), decodeCommand(), infoCommand(), chatCommand(), captionCommand(), evaluateCommand()];
+  for (const verb of verbs) program.addCommand(verb);
+  for (const command of [program, ...verbs, ...verbs.flatMap((verb) => verb.commands)]) {
+    command.exitOverride();
+    // Commands that were made on their own have not inherited this.
+    if (command !== program) command.showHelpAfterError('(add --help for the options)').option('--debug', 'print a stack trace when something fails');
+  }
+  return program;
+}

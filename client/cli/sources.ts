@@ -1,0 +1,55 @@
+/** What the user names on the command line: containers, videos, photos and folders of them. */
+import { open, readFile, readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { ContainerError, readContainer, type Container } from '../../model/container/index.js';
+import { UserError } from './failure.js';
+
+/** Names that a folder is searched for; the bytes decide what a file really is. */
+const KNOWN_NAMES = /\.(linr|mp4|m4v|mov|mkv|webm|avi|jpe?g|png|webp)$/i;
+/** First bytes of a container, enough to tell it from videos and photos. */
+const SIGNATURE = Buffer.from([0x89, 0x4c, 0x49, 0x4e, 0x52]);
+
+/** Whether the file starts as a container does. */
+export async function isContainer(file: string): Promise<boolean> {
+  const handle = await open(file, 'r');
+  try {
+    const head = Buffer.alloc(SIGNATURE.length);
+    const { bytesRead } = await handle.read(head, 0, head.length, 0);
+    return bytesRead === SIGNATURE.length && head.equals(SIGNATURE);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Reads a whole container. @throws UserError that names the file when it is not one, or is damaged. */
+export async function readContainerFile(file: string): Promise<{ container: Container; bytes: Uint8Array }> {
+  const bytes = await readFile(file);
+  return { container: inFile(file, () => readContainer(bytes)), bytes };
+}
+
+/** Runs a reading of `file`'s bytes and puts the file's name into what it refuses. */
+export function inFile<T>(file: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ContainerError)) throw error;
+    const help = error.code === 'not_a_container' ? ' Make one from a video or photo with: latentchat encode' : '';
+    throw new UserError(`${file}: ${error.message}${help}`, { cause: error });
+  }
+}
+
+/** Files as they are, and folders as the videos, photos and containers below them in order of name. @throws UserError for an empty folder. */
+export async function expandInputs(inputs: readonly string[]): Promise<string[]> {
+  const files: string[] = [];
+  for (const input of inputs) {
+    const facts = await stat(input).catch(() => null);
+    if (facts === null || !facts.isDirectory()) {
+      files.push(input);
+      continue;
+    }
+    const found = (await readdir(input, { recursive: true })).filter((name) => KNOWN_NAMES.test(name)).sort();
+    if (found.length === 0) throw new UserError(`The folder ${input} has no videos, photos or containers in it.`);
+    files.push(...found.map((name) => path.join(input, name)));
+  }
+  return [...new Set(files)];
+}
