@@ -2,6 +2,7 @@
 import type { Decoder } from './decoder.js';
 import type { FinishReason } from './generate.js';
 import type { KvCache } from './kv-cache.js';
+import { logSumExp } from './sampler.js';
 
 export interface BeamOptions {
   /** Continuations kept at each step. */
@@ -89,9 +90,6 @@ function likeliest(logits: Float32Array, count: number, parent: number, score: n
     if (top.length > count) top.pop();
     floor = (top.at(-1) as { logit: number }).logit;
   }
-  const greatest = (top[0] as { logit: number }).logit;
-  let sum = 0;
-  for (const logit of logits) sum += Math.exp(logit - greatest);
-  const normalizer = greatest + Math.log(sum);
+  const normalizer = logSumExp(logits);
   return top.map(({ token, logit }) => ({ parent, token, score: score + logit - normalizer }));
 }

@@ -4,7 +4,7 @@ import { asFloat32, float32, int32, int64, type HostTensor } from '../runtime/te
 import type { Runtime, Session } from '../runtime/types.js';
 import type { LanguageConfig } from '../pack/manifest.js';
 import { buildDecoder, cacheNames, mergeLayers, type MergedLayers } from './decoder-graph.js';
-import { prepareInPlace, runInPlace } from './in-place.js';
+import { prepareInPlace, runInPlace } from '../runtime/in-place.js';
 import { KvCache } from './kv-cache.js';
 import { quantizeQ8, type WeightKind } from './linear.js';
 import { dequantize, embed, type DecoderWeights, type EmbeddingWeights, type Linear } from './weights.js';

@@ -4,7 +4,7 @@ export { ContextError, Decoder, type DecoderOptions } from './decoder.js';
 export { beamSearch, type BeamOptions } from './beam-search.js';
 export { generate, prefill, type FinishReason, type GenerateOptions } from './generate.js';
 export { KvCache } from './kv-cache.js';
-export { argmax, checkSampling, logSoftmax, Sampler, type SamplingOptions } from './sampler.js';
+export { argmax, checkSampling, logProbability, Sampler, type SamplingOptions } from './sampler.js';
 export type { WeightKind } from './linear.js';
 export { ChatTemplate, type TemplateMessage } from './chat-template.js';
 export { TextStream, TextTokenizer } from './tokenizer.js';

@@ -98,11 +98,15 @@ export function argmax(logits: Float32Array): number {
   return best;
 }
 
-/** Natural logarithms of the softmax of `logits`, in double precision. */
-export function logSoftmax(logits: Float32Array): Float64Array {
+/** Natural logarithm of the probability that `logits` (V) give `token`, summed in double precision. */
+export function logProbability(logits: Float32Array, token: number): number {
+  return (logits[token] as number) - logSumExp(logits);
+}
+
+/** Natural logarithm of the sum of the exponentials: what a logit lacks to be a log probability. */
+export function logSumExp(logits: Float32Array): number {
   const best = logits[argmax(logits)] as number;
   let sum = 0;
-  for (const logit of logits) sum += Math.exp(logit - best);
-  const offset = best + Math.log(sum);
-  return Float64Array.from(logits, (logit) => logit - offset);
+  for (let i = 0; i < logits.length; i++) sum += Math.exp((logits[i] as number) - best);
+  return best + Math.log(sum);
 }
