@@ -1,6 +1,7 @@
 /** Trains one segment: state in place, random patches each step, a learning rate that follows the progress. */
 import { adamRate } from '../graph/index.js';
 import type { ParameterLayout } from '../graph/index.js';
+import { prepareInPlace, runInPlace } from '../runtime/in-place.js';
 import { seededRandom } from '../runtime/random.js';
 import { asFloat32, float32, int64, scalar, type HostTensor } from '../runtime/tensor.js';
 import type { Runtime, Session } from '../runtime/types.js';
@@ -32,7 +33,7 @@ const WARM_UP = 0.02;
 
 export class Trainer {
   readonly state: TrainingState;
-  /** Mean squared error and mean cosine, running averages over about 100 steps. */
+  /** Mean squared error and mean cosine, running averages over about 50 steps. */
   mse = NaN;
   cosine = NaN;
   readonly fixed: ReadonlyMap<string, HostTensor>;
@@ -64,7 +65,7 @@ export class Trainer {
   ): Promise<Trainer> {
     const { model, layout } = trainingStep(config, options.shape);
     if (resume !== null && resume.parameters.length !== layout.size) throw new Error('the checkpoint belongs to another network; delete it to start again');
-    const session = await runtime.createSession(model);
+    const session = await runtime.createSession(prepareInPlace(model));
     const grid = patchGrid(config);
     const video: HostTensor = { dtype: 'uint8', dims: [config.frames, grid.rows, grid.columns, config.patch ** 2 * 3], data: patches.data };
     return new Trainer(session, config, layout, options, video, float32(targets, [config.frames, config.latentDim]), resume, patches.meanFrame());
@@ -79,7 +80,9 @@ export class Trainer {
     const random = seededRandom(`${options.seed}/${state.step}`);
     const vector = (data: Float32Array): HostTensor => float32(data, [data.length]);
     const [parameters, first, second] = [vector(state.parameters), vector(state.first), vector(state.second)];
-    const results = await this.session.run(
+    const [mse, cosine] = [scalar(0), scalar(0)];
+    await runInPlace(
+      this.session,
       {
         parameters, first, second,
         ...Object.fromEntries(this.fixed),
@@ -92,14 +95,10 @@ export class Trainer {
         columnIndex: pick(random, grid.columns, options.shape.columns),
       },
       // Written in place: the graph reads a state for the last time in the node that writes it.
-      { parameters_out: parameters, first_out: first, second_out: second, mse: null, cosine: null },
+      { parameters_out: parameters, first_out: first, second_out: second, mse, cosine },
     );
-    const average = (old: number, name: string): number => {
-      const value = asFloat32(results[name] as HostTensor)[0] as number;
-      return Number.isNaN(old) ? value : old + (value - old) * 0.02;
-    };
-    this.mse = average(this.mse, 'mse');
-    this.cosine = average(this.cosine, 'cosine');
+    this.mse = average(this.mse, mse);
+    this.cosine = average(this.cosine, cosine);
   }
 
   /** The latent dictionary Z (T, D) as it is now, a copy. */
@@ -117,6 +116,12 @@ export class Trainer {
   release(): Promise<void> {
     return this.session.release();
   }
+}
+
+/** A running average over about 50 steps, started by its first value. */
+function average(old: number, latest: HostTensor): number {
+  const value = asFloat32(latest)[0] as number;
+  return Number.isNaN(old) ? value : old + (value - old) * 0.02;
 }
 
 /** `wanted` different indices below `count`, sorted, at random. */

@@ -12,11 +12,17 @@ export interface NodeRuntimeOptions {
    * Always explicit: ORT's own choice is a thread a core, and two threads on one free core are far slower than one.
    */
   readonly threads?: number;
+  /**
+   * Whether idle threads of a session wait busily for the next operator. Default false: where anything else runs, a
+   * busy wait takes the core that the work needs (measured: several times slower); on an idle machine it gains about a tenth.
+   */
+  readonly spin?: boolean;
 }
 
 /** The CPU execution provider of onnxruntime-node. */
 export function nodeRuntime(options: NodeRuntimeOptions = {}): Runtime {
   const defaultThreads = options.threads ?? 2;
+  const spinning = options.spin === true ? '1' : '0';
   return {
     name: 'onnxruntime-node (cpu)',
     async createSession(model: Uint8Array, sessionOptions: SessionOptions = {}): Promise<Session> {
@@ -27,6 +33,7 @@ export function nodeRuntime(options: NodeRuntimeOptions = {}): Runtime {
         executionMode: 'sequential',
         graphOptimizationLevel: 'all',
         logSeverityLevel: 3,
+        extra: { session: { intra_op: { allow_spinning: spinning } } },
       });
       return new OrtSession(session, ort.Tensor);
     },
