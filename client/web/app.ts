@@ -67,8 +67,8 @@ function main(): void {
 
 function render(): void {
   const { loaded, videos, uploads } = library;
-  // The first video there is, or the next one when the shown one was removed.
-  if (loaded && !library.find(selected)) selected = videos[0]?.id ?? null;
+  // The newest that can be talked about, also when the shown one was removed.
+  if (loaded && !library.find(selected)) selected = (videos.find((video) => video.askable) ?? videos[0])?.id ?? null;
   const video = library.find(selected);
   document.body.classList.toggle('is-loading', !loaded);
   document.body.classList.toggle('is-bare', loaded && videos.length + uploads.length === 0);

@@ -94,7 +94,7 @@ export class ChatView {
     const ready = this.#online && video !== null && video.askable;
     this.composer.update({ placeholder: this.#placeholder(), ready: ready && !answering, answering });
     this.#restart.hidden = this.#views.length === 0;
-    this.#empty.hidden = this.#views.length > 0 || video === null;
+    this.#empty.hidden = this.#views.length > 0 || video === null || (video.state === 'failed' && !video.askable);
     this.#renderEmpty(video, ready);
   }
 
@@ -108,7 +108,8 @@ export class ChatView {
 
   /** What to ask, while nothing has been asked. */
   #renderEmpty(video: Video | null, ready: boolean): void {
-    const shownFor = `${video?.kind ?? ''}/${ready}`;
+    const waiting = video !== null && !video.askable;
+    const shownFor = `${video?.kind ?? ''}/${ready}/${waiting}`;
     if (this.#emptyFor === shownFor) return;
     this.#emptyFor = shownFor;
     const suggestions = video?.kind === 'photo' ? text.chat.suggestionsPhoto : text.chat.suggestionsVideo;
@@ -118,7 +119,7 @@ export class ChatView {
       return chip;
     });
     const title = el('p', { class: 'chat-empty-title' });
-    setText(title, video?.kind === 'photo' ? text.chat.emptyPhoto : text.chat.emptyVideo);
-    this.#empty.replaceChildren(title, el('p', { class: 'chat-empty-text', text: text.chat.emptyText }), el('div', { class: 'chips' }, ...chips));
+    setText(title, waiting ? text.chat.emptyWaiting : text.chat.empty);
+    this.#empty.replaceChildren(title, el('p', { class: 'chat-empty-text', text: waiting ? text.chat.emptyWaitingText : text.chat.emptyText }), el('div', { class: 'chips' }, ...chips));
   }
 }

@@ -24,6 +24,7 @@ export class Facts {
       { class: 'facts' },
       el('div', { class: 'facts-bytes' }, this.#container.row, this.#original.row, this.#verdict),
       this.#list,
+      el('p', { class: 'facts-note', text: text.facts.note }),
     );
   }
 

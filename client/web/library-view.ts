@@ -94,7 +94,7 @@ export class LibraryView {
     const button = el(
       'button',
       { class: 'library-item', attrs: { type: 'button' }, on: { click: () => this.#actions.select(entry.video) } },
-      el('span', { class: 'thumbnail' }, canvas, bar),
+      el('span', { class: 'thumbnail' }, canvas, icon('warning'), bar),
       el('span', { class: 'library-words' }, name, meta),
     );
     const remove = el('button', { class: 'icon-button library-remove', attrs: { type: 'button', title: text.library.remove(video.name), 'aria-label': text.library.remove(video.name) }, on: { click: () => this.#actions.remove(entry.video) } }, icon('trash'));
@@ -173,7 +173,7 @@ class UploadRow {
     this.element = el(
       'li',
       { class: 'library-row' },
-      el('div', { class: 'library-item' }, el('span', { class: 'thumbnail' }, this.#bar), el('span', { class: 'library-words' }, el('span', { class: 'library-name', text: upload.name }), this.#meta)),
+      el('div', { class: 'library-item' }, el('span', { class: 'thumbnail' }, icon('warning'), this.#bar), el('span', { class: 'library-words' }, el('span', { class: 'library-name', text: upload.name }), this.#meta)),
       this.#cancel,
     );
   }
@@ -197,8 +197,8 @@ function describe(video: Video): string {
   const share = progress && progress.total > 0 ? formatShare(progress.done / progress.total) : '';
   if (state === 'failed') return text.state.failed;
   if (state === 'queued') return text.state.queued;
-  if (state === 'reading') return progress?.stage === 'features' ? text.state.features(share) : text.state.reading(share);
-  if (state === 'training') {
+  if (state === 'reading' && !video.askable) return progress?.stage === 'features' ? text.state.features(share) : text.state.reading(share);
+  if (state === 'training' || state === 'reading') {
     const psnr = progress?.psnr_db ?? video.psnr_db;
     return psnr === null ? text.state.askable : text.state.sharpening(text.stages.psnr(psnr.toFixed(1)));
   }

@@ -66,6 +66,7 @@ export class Player {
     if (video?.id !== this.#video?.id) this.#clear();
     this.#video = video;
     this.element.classList.toggle('is-empty', video === null);
+    this.element.classList.toggle('is-unread', video?.state === 'failed' && video.container_version === null);
     setText(this.#title, video?.name ?? text.player.noneTitle);
     setAttribute(this.#canvas, 'aria-label', video ? text.player.canvas(video.name) : text.player.noneTitle);
     if (!video) {

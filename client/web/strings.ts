@@ -4,9 +4,6 @@ export const text = {
   tagline: 'Chat with videos through their latents',
 
   connection: {
-    open: 'Connected',
-    connecting: 'Connecting',
-    waiting: 'Server not reachable. Trying again',
     retry: 'Try now',
     offline: 'The server does not answer. The page reconnects by itself as soon as it is back.',
   },
@@ -40,7 +37,6 @@ export const text = {
     queued: 'Waiting for its turn',
     reading: (share: string) => `Reading frames ${share}`,
     features: (share: string) => `Looking at frames ${share}`,
-    writing: 'Writing the file',
     sharpening: (psnr: string) => `Askable, sharpening ${psnr}`,
     askable: 'Askable now',
     failed: 'Failed',
@@ -53,7 +49,6 @@ export const text = {
     frames: 'Read frames',
     askable: 'Askable',
     sharpen: 'Sharpen the picture',
-    done: 'Done',
     queued: 'Waiting for its turn. Videos are read one after another.',
     framesNow: (done: number, total: number) => (total > 0 ? `Reading frame ${done} of ${total}` : 'Reading the frames'),
     featuresNow: (done: number, total: number) => `Looking at frame ${done} of ${total}`,
@@ -84,7 +79,6 @@ export const text = {
     failedTitle: 'This video could not be read',
     decodeFailed: 'The frames could not be decoded in this browser.',
     canvas: (name: string) => `Frame of ${name}, decoded from its latents`,
-    strip: 'Frames along the video',
     latents: 'Latents over time: what the model reads',
   },
 
@@ -109,8 +103,9 @@ export const text = {
   chat: {
     label: 'Chat',
     title: 'Ask about it',
-    emptyVideo: 'What would you like to know?',
-    emptyPhoto: 'What would you like to know?',
+    empty: 'What would you like to know?',
+    emptyWaiting: 'In a moment you can ask',
+    emptyWaitingText: 'Its frames are being read. A short video takes a few seconds.',
     emptyText: 'Answers come from the latents alone: the model never sees the original file.',
     suggestionsVideo: ['Describe what you see in one sentence.', 'What is happening?', 'Who or what is in it?', 'Where is this?'],
     suggestionsPhoto: ['Describe what you see in one sentence.', 'What is in the foreground?', 'What colours are there?', 'Where is this?'],
@@ -140,7 +135,6 @@ export const text = {
   },
 
   upload: {
-    failed: (name: string, reason: string) => `${name}: ${reason}`,
     empty: 'The file is empty.',
   },
 } as const;

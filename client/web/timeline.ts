@@ -24,8 +24,9 @@ export class Timeline {
     this.#decoder = decoder;
     this.#playback = playback;
     this.#slider.addEventListener('input', () => {
+      const index = Number(this.#slider.value); // Read first: pausing puts the slider back to the frame that was playing.
       playback.pause();
-      playback.seek(Number(this.#slider.value));
+      playback.seek(index);
     });
     this.#slider.addEventListener('keydown', (event) => this.#jump(event));
     this.element = el('div', { class: 'timeline' }, this.#strip, this.#latents, this.#slider);

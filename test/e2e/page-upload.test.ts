@@ -90,7 +90,7 @@ test('a file that is no video fails with its reason, where the viewer looks, and
 
 test('a server that goes away is told of, and the page is whole again when it is back', async () => {
   const { page } = await browser.open(server.url);
-  await page.getByRole('button', { name: 'What is in the foreground?' }).or(page.getByRole('button', { name: 'What is happening?' })).click();
+  await page.locator('.chip').first().click();
   await page.getByRole('button', { name: 'Answer again' }).waitFor({ timeout: 60_000 });
   const answer = await page.locator('.message.is-assistant .message-text').innerText();
   await server.kill();
