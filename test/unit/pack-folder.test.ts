@@ -1,0 +1,84 @@
+/** Pack folders: what is complete opens, what is damaged is refused by name. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { PackError, parseManifest, writeSafetensors } from '../../model/pack/index.js';
+import { ModelPack } from '../../model/pack/open.node.js';
+import { float32 } from '../../model/runtime/tensor.js';
+import { TestFolder } from '../helpers/folder.js';
+
+const tensors = writeSafetensors(new Map([['x', float32(Float32Array.of(1, 2), [2])]]));
+const sha256 = createHash('sha256').update(tensors).digest('hex');
+
+const manifest = {
+  format: 1,
+  id: 'test-pack',
+  feature_space: 'test-space',
+  files: { 'a.safetensors': { sha256, bytes: tensors.byteLength } },
+  licences: [],
+  sources: [],
+  vision: {
+    architecture: 'efficientnet-lite2', size: 260, mean: 127, std: 128, padding: 'same-tf', eps: 0.001,
+    blocks: [{ kernel: 3, stride: 1, in: 32, out: 16, expand: 1 }],
+  },
+  latent: { dim: 256, tokens: 5 },
+  language: {
+    architecture: 'llama', layers: 2, hidden: 64, heads: 4, kv_heads: 2, head_dim: 16, intermediate: 96, vocab: 320,
+    rope_theta: 10000, rms_eps: 1e-5, context: 128, bos: 0, eos: 1, tied: true,
+  },
+  projector: { hidden: 8 },
+  prompt: {
+    system: 's', photo_before: 'p', photo_after: 'q', video_before: 'v{n}', frame_before: '{t}', frame_after: '\n', max_frames: 8, default_question: '?',
+  },
+};
+
+let folder: TestFolder;
+before(async () => {
+  folder = await TestFolder.make();
+});
+after(() => folder.remove());
+
+test('a whole pack opens and gives its tensors', async () => {
+  await folder.write('pack.json', JSON.stringify(manifest));
+  await folder.write('a.safetensors', tensors);
+  const pack = await ModelPack.open(folder.path);
+  assert.equal(pack.manifest.id, 'test-pack');
+  assert.deepEqual([...(await pack.tensors('a.safetensors')).get('x').data], [1, 2]);
+  await assert.rejects(pack.tensors('b.safetensors'), /has no file "b\.safetensors"/);
+  // A name every object has, were names looked up carelessly.
+  await assert.rejects(pack.bytes('constructor'), PackError);
+});
+
+test('an altered, a cut and a missing file are told apart', async () => {
+  await folder.write('pack.json', JSON.stringify(manifest));
+  const altered = tensors.slice();
+  altered[altered.length - 1] = 7;
+  await folder.write('a.safetensors', altered);
+  const pack = await ModelPack.open(folder.path);
+  await assert.rejects(pack.bytes('a.safetensors'), /a\.safetensors .* was altered: its sha256 is/);
+  await folder.write('a.safetensors', tensors.subarray(0, 20));
+  await assert.rejects(pack.bytes('a.safetensors'), /has 20 bytes, pack\.json says/);
+  const absent = { ...manifest, files: { 'gone.safetensors': { sha256, bytes: 1 } } };
+  await folder.write('pack.json', JSON.stringify(absent));
+  await assert.rejects((await ModelPack.open(folder.path)).bytes('gone.safetensors'), /gone\.safetensors is missing from the pack/);
+});
+
+test('a folder without pack.json is said to be no pack', async () => {
+  await assert.rejects(ModelPack.open(`${folder.path}/nowhere`), (error) => error instanceof PackError && /is not a model pack/.test(error.message));
+});
+
+const wrong: [string, unknown, RegExp][] = [
+  ['text', 'nope', /is not JSON/],
+  ['another format', { ...manifest, format: 2 }, /format/],
+  ['a missing field', { ...manifest, prompt: { ...manifest.prompt, system: undefined } }, /prompt/],
+  ['a size that is not one', { ...manifest, language: { ...manifest.language, layers: 0 } }, /language\.layers/],
+  ['heads that do not group', { ...manifest, language: { ...manifest.language, kv_heads: 3 } }, /heads 4 is not a multiple of language\.kv_heads 3/],
+  ['a file outside the folder', { ...manifest, files: { '../secret': { sha256, bytes: 1 } } }, /"\.\.\/secret"/],
+  ['a digest that is none', { ...manifest, files: { x: { sha256: 'abc', bytes: 1 } } }, /files\.x\.sha256/],
+];
+for (const [name, value, message] of wrong) {
+  test(`pack.json with ${name} is refused, naming it`, () => {
+    const text = typeof value === 'string' ? value : JSON.stringify(value);
+    assert.throws(() => parseManifest(text, 'pack.json'), (error) => error instanceof PackError && message.test(error.message));
+  });
+}
