@@ -7,6 +7,7 @@ const FILE_PROBLEMS: Readonly<Record<string, string>> = {
   ENOENT: 'does not exist',
   ENOTDIR: 'lies in something that is not a folder',
   EISDIR: 'is a folder; a file is needed',
+  ENAMETOOLONG: 'is too long for a file name',
   EACCES: 'may not be read or written by this user',
   EPERM: 'may not be read or written by this user',
   EROFS: 'lies on a file system that cannot be written',

@@ -150,6 +150,15 @@ describe('the command', () => {
     }
   });
 
+  test('takes command lines of any length, with the exit code of the verb', async () => {
+    const many = await runCli(['info', ...Array.from({ length: 4000 }, (_, i) => `photo-${i}.png`)]);
+    assert.equal(many.code, 2);
+    assert.match(many.stderr, /too many arguments/);
+    const missing = await runCli(['chat', '/nowhere/photo.png', 'why '.repeat(20_000)]);
+    assert.equal(missing.code, 1);
+    assert.match(missing.stderr, /^latentchat: .*photo\.png.*\n$/);
+  });
+
   test('ends with 1 and one line for a failure, with a stack only on --debug', async () => {
     const { code, stdout, stderr } = await runCli(['info', '/nowhere/clip.linr']);
     assert.deepEqual([code, stdout, stderr], [1, '', 'latentchat: /nowhere/clip.linr does not exist.\n']);
