@@ -2,17 +2,18 @@ import { existsSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import Fastify, { type FastifyBaseLogger } from 'fastify';
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyReply } from 'fastify';
+import type { Preset } from '../model/inr/plan.js';
 import { ModelPack } from '../model/pack/open.node.js';
 import type { App } from './api/typed.js';
 import { defaultLimits, type Limits } from './config.js';
 import { FrameDecoder } from './decode/decoder.js';
+import { toApiError } from './errors.js';
 import { newId } from './ids.js';
 import { Inference } from './inference/inference.js';
-import type { Preset } from './jobs/messages.js';
 import { importDemos } from './library/demo.js';
 import { Library } from './library/library.js';
-import { errorHandlers } from './plugins/errors.js';
+import { errorHandlers, refuseConnection, sendError } from './plugins/errors.js';
 import { guard } from './plugins/guard.js';
 import { openApi } from './plugins/openapi.js';
 import { ConversationHub } from './realtime/conversations.js';
@@ -66,8 +67,10 @@ export async function buildApp(options: AppOptions): Promise<App> {
     bodyLimit: limits.bodyBytes,
     routerOptions: { maxParamLength: 200 },
     ajv: { customOptions: { removeAdditional: false, useDefaults: false } },
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: true,
+    frameworkErrors: (error, _request, reply) => void sendError(reply as FastifyReply, toApiError(error)),
+    clientErrorHandler: refuseConnection,
   });
   errorHandlers(app);
   const opened = openServices(app.log, options, limits, await readPack(options.packDir, app.log));

@@ -1,3 +1,4 @@
+import type { Preset } from '../../model/inr/plan.js';
 import type { VideoProgress } from '../api/schemas.js';
 import type { ErrorCode } from '../errors.js';
 import type { ContainerFacts, Media } from '../store/videos.js';
@@ -30,8 +31,6 @@ export interface FailedMessage {
   /** The stack, for the server's log alone. */
   readonly detail: string;
 }
-
-export type Preset = 'draft' | 'standard' | 'fine';
 
 /** What an encoder process is told to do. */
 export interface EncodeTask {

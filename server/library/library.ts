@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import type { FastifyBaseLogger } from 'fastify';
+import type { Preset } from '../../model/inr/plan.js';
 import type { Video } from '../api/schemas.js';
 import type { Limits } from '../config.js';
 import { errorTable, toApiError, type ErrorCode } from '../errors.js';
-import type { EncodeTask, Preset, ProbeReport } from '../jobs/messages.js';
+import type { EncodeTask, ProbeReport } from '../jobs/messages.js';
 import { Prober } from '../jobs/probe.js';
 import { EncodeQueue, type EncodeEvents } from '../jobs/queue.js';
 import type { Store } from '../store/database.js';

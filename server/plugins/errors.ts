@@ -1,5 +1,18 @@
+import type { Socket } from 'node:net';
+import type { FastifyReply } from 'fastify';
 import type { App } from '../api/typed.js';
 import { ApiError, toApiError } from '../errors.js';
+
+export function sendError(reply: FastifyReply, error: ApiError): FastifyReply {
+  return reply.code(error.status).type('application/json; charset=utf-8').send(JSON.stringify(error.toBody()));
+}
+
+/** For bytes that are no HTTP request: there is no reply object, only the socket. */
+export function refuseConnection(_error: Error, socket: Socket): void {
+  if (!socket.writable) return;
+  const body = JSON.stringify(new ApiError('invalid_request', { message: 'This is not a valid HTTP request.' }).toBody());
+  socket.end(`HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
+}
 
 /** Every error leaves in the one shape; what the server did wrong is logged in full and told in one sentence. */
 export function errorHandlers(app: App): void {
@@ -9,7 +22,7 @@ export function errorHandlers(app: App): void {
     else request.log.info({ code: error.code, param: error.param }, 'request refused');
     // The rest of an upload that is refused is not read: its connection cannot be used again.
     if (error.status === 413 || error.status === 507) reply.header('connection', 'close');
-    return reply.code(error.status).type('application/json; charset=utf-8').send(JSON.stringify(error.toBody()));
+    return sendError(reply, error);
   });
   app.setNotFoundHandler((request) => {
     throw new ApiError('not_found', { message: `There is nothing at ${request.method} ${request.url.split('?')[0]?.slice(0, 200) ?? ''}. /docs lists what there is.` });

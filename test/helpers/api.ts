@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import type { Video } from '../../server/api/schemas.js';
+import type { ErrorBody } from '../../server/errors.js';
+
+/** The error of an answer: checks the one shape and gives code and status. */
+export async function errorOf(answer: Response): Promise<{ status: number; code: string; message: string; param: string | null }> {
+  const { error } = (await answer.json()) as ErrorBody;
+  assert.deepEqual(Object.keys(error), ['code', 'message', 'type', 'param']);
+  return { status: answer.status, code: error.code, message: error.message, param: error.param };
+}
+
+export async function getVideo(url: string, id: string): Promise<Video> {
+  const answer = await fetch(`${url}/v1/videos/${id}`);
+  assert.equal(answer.status, 200, await answer.clone().text());
+  return (await answer.json()) as Video;
+}
+
+/** Waits until the video fits; fails after `limit_s` seconds, showing it. */
+export async function untilVideo(url: string, id: string, fits: (video: Video) => boolean, limit_s = 60): Promise<Video> {
+  const deadline = performance.now() + limit_s * 1000;
+  for (;;) {
+    const video = await getVideo(url, id);
+    if (fits(video)) return video;
+    assert.ok(performance.now() < deadline, `the video did not come to fit within ${limit_s} s: ${JSON.stringify(video)}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
