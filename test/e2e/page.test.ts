@@ -146,7 +146,7 @@ test('the stop button cancels the answer on the server, and another question can
 
 test('everything is reached by keyboard', async () => {
   const { page, conduct } = await browser.open(server.url);
-  await page.locator('.library-item').first().waitFor();
+  await painted(page, '.stage-canvas');
   const reached: string[] = [];
   for (let presses = 0; presses < 25; presses += 1) {
     await page.keyboard.press('Tab');
