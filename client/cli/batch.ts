@@ -1,6 +1,6 @@
 /** One question to each of many files: the work behind captioning and evaluation. */
 import { askOnce, openAskable } from './ask.js';
-import { describeFailure } from './failure.js';
+import { describeFailure, UserError } from './failure.js';
 import { ResumedLines, type JsonLine } from './json-lines.js';
 import type { Models } from './models.js';
 import { Progress } from './terminal.js';
@@ -47,11 +47,15 @@ export interface BatchReport {
  * with `error` and the rest goes on. With `output` null nothing is kept on disk.
  *
  * @throws the signal's reason when it is aborted; lines written by then stay, and the next run goes on after them.
+ * @throws PackError and the like when the model cannot be loaded, UserError when `output` was begun with another model pack.
  */
 export async function runBatch(items: readonly BatchItem[], output: ResumedLines | null, models: Models, options: BatchOptions): Promise<BatchReport> {
   const lines = new Map<string, JsonLine>();
   for (const line of output?.earlier ?? []) lines.set(String(line['id']), line);
+  checkPack(output, models.pack.manifest.id);
   const waiting = items.filter(({ id }) => !lines.has(id));
+  // A model that cannot be loaded is no file's fault: it ends the command instead of becoming an error line for each.
+  if (waiting.length > 0) await Promise.all([models.tower(), models.chat()]);
   const started = performance.now();
   const elapsed = (): number => (performance.now() - started) / 1000;
   let failed = 0;
@@ -80,6 +84,13 @@ export async function runBatch(items: readonly BatchItem[], output: ResumedLines
   }
   options.progress.clear();
   return { lines, answered: waiting.length - failed, skipped: items.length - waiting.length, failed, seconds: elapsed() };
+}
+
+/** Lines of two packs in one file would be scored as if one had written them all. */
+function checkPack(output: ResumedLines | null, pack: string): void {
+  const other = output?.earlier.find((line) => typeof line['pack'] === 'string' && line['pack'] !== pack);
+  if (output === null || other === undefined) return;
+  throw new UserError(`${output.file} was begun with the model pack ${String(other['pack'])}, and this is ${pack}. Give another --out, or --pack as before.`);
 }
 
 async function answer(item: BatchItem, models: Models, { beams, maxTokens, signal }: BatchOptions): Promise<BatchAnswer> {

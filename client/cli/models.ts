@@ -44,8 +44,11 @@ export class Models {
     return this.#chat;
   }
 
+  /** Frees what was loaded; what could not be loaded has told so already. */
   async release(): Promise<void> {
-    await (await this.#tower)?.release();
-    await (await this.#chat)?.release();
+    for (const loading of [this.#tower, this.#chat]) {
+      const loaded = await loading?.catch(() => undefined);
+      await loaded?.release();
+    }
   }
 }

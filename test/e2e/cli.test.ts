@@ -111,6 +111,10 @@ describe('latentchat', () => {
     assert.ok(typeof lines[0]?.['caption'] === 'string' && lines[0]['caption'].length > 5);
     assert.deepEqual(Object.keys(lines[1]?.['error'] as object), ['code', 'message']);
     assert.deepEqual([lines[2]?.['start_s'], lines[2]?.['end_s']], [0, 1]);
+    const other = await folder.write('other-pack.jsonl', `${JSON.stringify({ ...lines[0], pack: 'another' })}\n`);
+    const mixed = await runCli(['caption', photo, at('clip.linr'), '--out', other]);
+    assert.equal(mixed.code, 1);
+    assert.match(mixed.stderr, /begun with the model pack another/);
   });
 
   test('evaluate captions asks the model, keeps what it said and scores it', async () => {
