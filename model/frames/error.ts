@@ -34,3 +34,9 @@ export class FrameSourceError extends Error {
     super(message, options);
   }
 }
+
+/** A file whose data cannot be decoded. */
+export function damaged(name: string, cause: unknown): FrameSourceError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new FrameSourceError('media_damaged', `${name} cannot be decoded (${reason}); the file is damaged. Export or download it again.`, { cause });
+}

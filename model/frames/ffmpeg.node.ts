@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { FrameSourceError } from './error.js';
+import { damaged, FrameSourceError } from './error.js';
 import { probeWithFfprobe, type Probe } from './ffprobe.node.js';
 import type { Ffmpeg } from './ffmpeg-program.node.js';
 import { checkFramesOptions } from './limits.js';
@@ -10,7 +10,7 @@ import type { MediaFile } from './open.node.js';
 import { uniformTimes } from './sampling.js';
 import { scaleFilter } from './scale-filter.js';
 import type { CommonContainer, FfmpegContainer } from './sniff.js';
-import { nextWithin } from './stall.js';
+import { withinPatience } from './stall.js';
 import type { Frame, FrameSource, FramesOptions, VideoInfo } from './types.js';
 
 /** ffmpeg's names of the demuxers. The demuxer is forced: left to guess, ffmpeg would follow playlists to other files. */
@@ -67,7 +67,7 @@ class FfmpegSource implements FrameSource {
       const frames = video.frames();
       try {
         for (;;) {
-          const next = await nextWithin(frames, options.signal, () => undefined);
+          const next = await withinPatience(frames.next(), options.signal);
           if (next.done === true) break;
           if (next.value.time <= last) continue;
           last = next.value.time;
@@ -76,14 +76,14 @@ class FfmpegSource implements FrameSource {
       } catch (cause) {
         if (options.signal?.aborted === true) throw cause;
         if (this.closed) throw new FrameSourceError('source_closed', `${this.name} was closed.`, { cause });
-        throw this.damaged(cause);
+        throw damaged(this.name, cause);
       } finally {
         this.running.delete(video);
         video.kill();
         await frames.return();
       }
     }
-    if (last === -Infinity) throw this.damaged(new Error('no frame could be decoded'));
+    if (last === -Infinity) throw damaged(this.name, new Error('no frame could be decoded'));
   }
 
   close(): Promise<void> {
@@ -109,11 +109,6 @@ class FfmpegSource implements FrameSource {
     const stretch = (time: string): string => `floor((${time}-${this.probe.start - lead})/${duration_s / limit}-0.5)`;
     const select = `isnan(prev_selected_t)*gte(${stretch('t')},0)+gt(${stretch('t')},${stretch('prev_selected_t')})`;
     return [{ before: [], filters: [`select='${select}'`] }];
-  }
-
-  private damaged(cause: unknown): FrameSourceError {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    return new FrameSourceError('media_damaged', `${this.name} cannot be decoded (${reason}); the file is damaged. Export or download it again.`, { cause });
   }
 }
 

@@ -23,6 +23,9 @@ export const STALL_S = 120;
 /** Boxes at the top of an MP4 that are looked at for truncation: an hour of fragments of one second each. */
 export const MAX_TOP_LEVEL_BOXES = 8192;
 
+/** Elements of a Matroska segment that are walked over: a day of clusters of a second each. */
+export const MAX_MATROSKA_ELEMENTS = 100_000;
+
 /** @throws FrameSourceError `too_large` when a video's upright size is above the limits, `media_damaged` below 1 x 1. */
 export function checkSize(name: string, width: number, height: number, maxPixels: number): void {
   if (!(width >= 1 && height >= 1)) {

@@ -1,147 +1,72 @@
-/** MP4, MOV, MKV and WebM through mediabunny, decoded by its server package: no program on the system is needed. */
-import { registerMediabunnyServer } from '@mediabunny/server';
-import { EncodedPacketSink, FilePathSource, Input, type InputVideoTrack, Logging, LogLevel, MATROSKA, MP4, QTFF, type VideoSample, VideoSampleSink, WEBM } from 'mediabunny';
-import { FrameSourceError } from './error.js';
-import { endOfVideo, FrameCounter, meanRate, type ShownFrames } from './frame-counter.js';
-import { checkDuration, checkFramesOptions, checkSize, MAX_COUNTED_BYTES, MAX_VIDEO_PIXELS } from './limits.js';
+/** Videos through mediabunny in a process of its own, so that no file can hang, crash or fill the program that reads it. */
+import { DecoderProcess } from './decoder.node.js';
+import { damaged, FrameSourceError } from './error.js';
+import { checkFramesOptions } from './limits.js';
+import { checkMatroskaElements } from './matroska.node.js';
 import type { MediaFile } from './open.node.js';
-import { uniformTimes } from './sampling.js';
-import { type Orientation, RgbScaler } from './scaler.node.js';
 import type { CommonContainer } from './sniff.js';
-import { nextWithin } from './stall.js';
+import { withinPatience } from './stall.js';
 import type { Frame, FrameSource, FramesOptions, VideoInfo } from './types.js';
 
-/** Packets that tell the frame rate of a file too long to count. */
-const PACKETS_FOR_RATE = 256;
-
 /** @throws FrameSourceError `no_video_track`, `codec_unsupported`, `too_large`, `media_damaged`. */
-export async function openWithMediabunny({ path, name, bytes }: MediaFile, container: CommonContainer): Promise<FrameSource> {
-  registerMediabunnyServer({ hardwareContext: null });
-  // What is wrong with a file is said in the errors below, not on the console.
-  Logging.level = LogLevel.Errors;
-  const input = new Input({
-    // Read errors reach whoever waits for the data; one that nobody waits for any more must not end the process.
-    source: new FilePathSource(path, { handleUnhandledError: () => undefined }),
-    formats: container === 'mp4' ? [MP4, QTFF] : [MATROSKA, WEBM],
-  });
+export async function openWithMediabunny(file: MediaFile, container: CommonContainer): Promise<FrameSource> {
+  if (container === 'matroska') await checkMatroskaElements(file);
+  const decoder = DecoderProcess.take(file.name);
   try {
-    const track = await videoTrack(input, name);
-    const { info, orientation, start } = await describe(track, name, bytes);
-    return new MediabunnySource(name, input, track, info, orientation, start);
-  } catch (cause) {
-    input.dispose();
-    throw cause instanceof FrameSourceError ? cause : damaged(name, cause);
+    const info = await withinPatience(decoder.call({ call: 'open', file, container }), undefined);
+    return new IsolatedSource(decoder, file.name, info);
+  } catch (error) {
+    decoder.end();
+    throw error instanceof FrameSourceError ? error : damaged(file.name, error);
   }
 }
 
-class MediabunnySource implements FrameSource {
+class IsolatedSource implements FrameSource {
+  private loops = 0;
   private closed = false;
 
   constructor(
+    private readonly decoder: DecoderProcess,
     private readonly name: string,
-    private readonly input: Input,
-    private readonly track: InputVideoTrack,
     readonly info: VideoInfo,
-    private readonly orientation: Orientation,
-    /** Seconds on the track's clock when the first frame is shown. */
-    private readonly start: number,
   ) {}
 
   async *frames(options: FramesOptions = {}): AsyncGenerator<Frame, void, void> {
     checkFramesOptions(options);
     options.signal?.throwIfAborted();
-    const { width, height } = options.size ?? this.info;
-    const scaler = new RgbScaler({ width, height }, this.orientation);
-    const samples = this.samples(options.limit);
-    let last = -Infinity;
+    if (this.closed) throw this.closedError();
+    const loop = this.loops++;
     try {
+      await this.decoder.call({ call: 'frames', loop, size: options.size ?? null, limit: options.limit ?? null });
+      let next = this.decoder.call({ call: 'next', loop });
       for (;;) {
-        if (this.closed) throw new FrameSourceError('source_closed', `${this.name} was closed.`);
-        const next = await nextWithin(samples, options.signal, (late) => late?.close());
-        if (next.done === true) break;
-        const sample = next.value;
-        // Null before the first frame; the same frame again where `limit` asks for more than there are.
-        if (sample === null) continue;
-        const timestamp = sample.timestamp;
-        let data: Uint8Array;
-        try {
-          if (timestamp <= last) continue;
-          data = await scaler.toRgb(sample);
-        } finally {
-          sample.close();
-        }
-        last = timestamp;
-        yield { width, height, time_s: Math.max(timestamp - this.start, 0), data };
+        const frame = await withinPatience(next, options.signal);
+        if (frame === null) break;
+        // The next frame is decoded while this one is used.
+        next = this.decoder.call({ call: 'next', loop });
+        next.catch(() => undefined); // Looked at when it is awaited, unless the loop is left before.
+        // What comes from a process is a view into the message; the frame gets memory of its own.
+        yield { ...frame, data: new Uint8Array(frame.data) };
+        if (this.closed) throw this.closedError();
       }
-      if (last === -Infinity) throw new Error('no frame could be decoded');
-    } catch (cause) {
-      if (cause instanceof FrameSourceError || options.signal?.aborted === true) throw cause;
-      if (this.closed) throw new FrameSourceError('source_closed', `${this.name} was closed.`, { cause });
-      throw damaged(this.name, cause);
+    } catch (error) {
+      if (error instanceof FrameSourceError || options.signal?.aborted === true) throw error;
+      // A decoder that is stuck cannot be talked to.
+      this.decoder.end();
+      throw damaged(this.name, error);
     } finally {
-      await samples.return();
-      scaler.close();
+      // A process that has ended, or reads another file by now, has left this loop already.
+      if (!this.closed) this.decoder.call({ call: 'return', loop }).catch(() => undefined);
     }
   }
 
   close(): Promise<void> {
-    if (!this.closed) this.input.dispose();
+    if (!this.closed) this.decoder.giveBack(this.closedError());
     this.closed = true;
     return Promise.resolve();
   }
 
-  private samples(limit: number | undefined): AsyncGenerator<VideoSample | null, void, unknown> {
-    const sink = new VideoSampleSink(this.track, { hardwareAcceleration: 'prefer-software' });
-    if (limit === undefined || (this.info.frames !== null && this.info.frames <= limit)) return sink.samples(this.start);
-    return sink.samplesAtTimestamps(uniformTimes(this.info.duration_s, limit).map((time) => this.start + time));
+  private closedError(): FrameSourceError {
+    return new FrameSourceError('source_closed', `${this.name} was closed.`);
   }
-}
-
-async function videoTrack(input: Input, name: string): Promise<InputVideoTrack> {
-  const track = await input.getPrimaryVideoTrack();
-  if (track === null) {
-    throw new FrameSourceError('no_video_track', `${name} holds no video track, so there are no frames to look at.`);
-  }
-  if (!(await track.canDecode())) {
-    const codec = (await track.getCodec()) ?? String((await track.getInternalCodecId()) ?? 'an unknown codec');
-    throw new FrameSourceError(
-      'codec_unsupported',
-      `The video in ${name} is coded as ${codec}, which the built-in decoder does not read. Install ffmpeg on this machine's PATH, or convert the file to H.264.`,
-    );
-  }
-  return track;
-}
-
-async function describe(track: InputVideoTrack, name: string, bytes: number): Promise<{ info: VideoInfo; orientation: Orientation; start: number }> {
-  const [width, height] = [await track.getDisplayWidth(), await track.getDisplayHeight()];
-  checkSize(name, width, height, MAX_VIDEO_PIXELS);
-  checkSize(name, await track.getCodedWidth(), await track.getCodedHeight(), MAX_VIDEO_PIXELS);
-  // What lies before zero on the track's clock has been cut away by the file and is not shown.
-  const start = Math.max(await track.getFirstTimestamp(), 0);
-  const trackEnd = await track.computeDuration();
-  const shown = bytes <= MAX_COUNTED_BYTES ? await countFrames(track) : null;
-  const duration_s = (shown === null ? trackEnd : endOfVideo(shown, trackEnd)) - start;
-  checkDuration(name, duration_s);
-  const frames = shown?.frames ?? null;
-  if (frames === 0) throw new FrameSourceError('media_damaged', `${name} has a video track without frames; the file is damaged.`);
-  const fps = frames === null ? (await track.computePacketStats(PACKETS_FOR_RATE)).averagePacketRate : meanRate(frames, duration_s);
-  return {
-    info: { width, height, duration_s, frames, fps, kind: 'video' },
-    orientation: { rotation: await track.getRotation(), flip: await track.getFlip() },
-    start,
-  };
-}
-
-/** The frames that are shown, from the packets' headers alone. */
-async function countFrames(track: InputVideoTrack): Promise<ShownFrames> {
-  const shown = new FrameCounter();
-  for await (const { timestamp, duration } of new EncodedPacketSink(track).packets(undefined, undefined, { metadataOnly: true })) {
-    if (timestamp >= 0 || timestamp + duration > 0) shown.add(timestamp, duration);
-  }
-  return shown;
-}
-
-function damaged(name: string, cause: unknown): FrameSourceError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new FrameSourceError('media_damaged', `${name} cannot be decoded (${reason}); the file is damaged. Export or download it again.`, { cause });
 }

@@ -2,14 +2,11 @@
 import { STALL_S } from './limits.js';
 
 /**
- * The iterator's next value, or an error as soon as `signal` aborts or after STALL_S seconds without one.
+ * The promise's value, or an error as soon as `signal` aborts or when it takes more than STALL_S seconds.
  *
- * @param discard Frees a value that comes after nobody waits for it any more.
- * @throws the signal's reason; Error when the decoder is stuck.
+ * @throws the signal's reason; Error when the decoder is stuck; what the promise throws.
  */
-export async function nextWithin<T>(iterator: AsyncIterator<T>, signal: AbortSignal | undefined, discard: (late: T) => void): Promise<IteratorResult<T>> {
-  signal?.throwIfAborted();
-  const next = iterator.next();
+export async function withinPatience<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   let stop: (() => void) | undefined;
   const interrupted = new Promise<never>((_, reject) => {
     const timer = setTimeout(() => reject(new Error(`no frame for ${STALL_S} seconds`)), STALL_S * 1000);
@@ -19,18 +16,12 @@ export async function nextWithin<T>(iterator: AsyncIterator<T>, signal: AbortSig
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
     };
+    if (signal?.aborted === true) abort();
   });
   try {
-    return await Promise.race([next, interrupted]);
-  } catch (error) {
-    next.then(
-      (late) => {
-        if (late.done !== true) discard(late.value);
-      },
-      () => undefined, // It failed after it was given up: the error being thrown says more.
-    );
-    throw error;
+    return await Promise.race([promise, interrupted]);
   } finally {
     stop?.();
+    promise.catch(() => undefined); // A failure after it was given up: the error being thrown says more.
   }
 }

@@ -2,12 +2,9 @@
 import type { FileHandle } from 'node:fs/promises';
 import { FrameSourceError } from './error.js';
 import { MAX_TOP_LEVEL_BOXES } from './limits.js';
+import { findSegment } from './matroska.node.js';
 import type { MediaFile } from './open.node.js';
 import type { CommonContainer } from './sniff.js';
-
-const MATROSKA_SEGMENT = 0x18538067;
-/** An EBML header is a few dozen bytes; the segment's own header follows it at once. */
-const MATROSKA_HEAD_BYTES = 1024;
 
 /** @throws FrameSourceError `video_truncated` or `media_damaged`. */
 export async function checkComplete(handle: FileHandle, file: MediaFile, container: CommonContainer): Promise<void> {
@@ -44,36 +41,13 @@ function cutOff(name: string, part: string, end: number, bytes: number): FrameSo
   return new FrameSourceError('video_truncated', `${name} is cut off: its ${part} should end at byte ${end}, the file ends at ${bytes}. Copy or download it again.`);
 }
 
-/** A Matroska segment whose size is known (RFC 8794, 6) must end within the file. */
+/** A Matroska segment whose size is known must end within the file. */
 async function checkMatroska(handle: FileHandle, { name, bytes }: MediaFile): Promise<void> {
-  const head = Buffer.alloc(MATROSKA_HEAD_BYTES);
-  const { bytesRead } = await handle.read(head, 0, head.length, 0);
-  const header = readVint(head, 4, bytesRead);
-  if (header === null) throw new FrameSourceError('video_truncated', `${name} ends within its header. Copy or download it again.`);
-  const start = header.end + header.value;
-  if (start + 4 > bytesRead || head.readUInt32BE(start) !== MATROSKA_SEGMENT) return; // Unusual; the demuxer decides.
-  const segment = readVint(head, start + 4, bytesRead);
-  if (segment === null || segment.unknown) return;
-  const end = segment.end + segment.value;
-  if (end > bytes) {
-    throw new FrameSourceError('video_truncated', `${name} is cut off: it should be ${end} bytes long, the file ends at ${bytes}. Copy or download it again.`);
+  const segment = await findSegment(handle);
+  if (segment === 'cut off') throw new FrameSourceError('video_truncated', `${name} ends within its header. Copy or download it again.`);
+  if (segment !== null && segment.end !== null && segment.end > bytes) {
+    throw new FrameSourceError('video_truncated', `${name} is cut off: it should be ${segment.end} bytes long, the file ends at ${bytes}. Copy or download it again.`);
   }
-}
-
-/** An EBML variable-size number: the leading zero bits of its first byte say how many bytes follow. All ones: unknown. */
-function readVint(data: Buffer, offset: number, length: number): { value: number; unknown: boolean; end: number } | null {
-  const first = data[offset];
-  if (first === undefined || first === 0 || offset >= length) return null;
-  const size = Math.clz32(first) - 23;
-  if (offset + size > length) return null;
-  let value = first & (0xff >> size);
-  let unknown = value === 0xff >> size;
-  for (let index = 1; index < size; index++) {
-    const byte = data[offset + index] as number;
-    value = value * 256 + byte;
-    unknown &&= byte === 0xff;
-  }
-  return { value, unknown, end: offset + size };
 }
 
 function printable(type: string): string {

@@ -20,7 +20,7 @@ const LATENT_MAP_FILE = 'latent-map.safetensors';
 const COLOURS = 3;
 
 /** Frames a run: more gain nothing on a CPU and delay the first result. */
-export const FRAMES_PER_RUN = 4;
+export const FRAMES_PER_RUN = 1;
 
 export class VisionTower {
   private logitsSession: Promise<Session> | undefined;

@@ -22,8 +22,9 @@ export function readWeight(tensors: TensorFile, name: string, dims: readonly num
     throw new TypeError(`${residualName} must be int8 and ${residualName}_scale float32`);
   }
   const rowLength = values.length / scales.length;
-  for (let i = 0; i < values.length; i++) {
-    values[i] = (values[i] as number) + (residual[i] as number) * (scales[Math.floor(i / rowLength)] as number);
+  for (let row = 0, i = 0; row < scales.length; row++) {
+    const scale = scales[row] as number;
+    for (const end = i + rowLength; i < end; i++) values[i] = (values[i] as number) + (residual[i] as number) * scale;
   }
   return values;
 }

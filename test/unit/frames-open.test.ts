@@ -228,6 +228,20 @@ for (const decoder of ['mediabunny', 'ffmpeg'] as const) {
       await assert.rejects(all(source), { code: 'source_closed' });
     });
 
+    test('closing a source ends its loops and leaves other sources alone', async () => {
+      const first = await open({ picture: ramp }, options);
+      const loop = first.frames()[Symbol.asyncIterator]();
+      await loop.next();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await first.close();
+      const second = await open({ times: [0, 1, 2] }, options);
+      await assert.rejects(async () => {
+        for (let i = 0; i < 5; i++) await loop.next();
+      }, { code: 'source_closed' });
+      assert.deepEqual(times(await all(second)), [0, 1, 2]);
+      await second.close();
+    });
+
     test('options out of range are named', async () => {
       const source = await open({ times: [0] }, options);
       await assert.rejects(all(source, { size: { width: 0, height: 5 } }), /size\.width must be a whole number/);

@@ -1,0 +1,40 @@
+/** What a program and its decoder process say to each other. Each request gets one reply, with the same id. */
+import type { FrameSourceErrorCode } from './error.js';
+import type { MediaFile } from './open.node.js';
+import type { CommonContainer } from './sniff.js';
+import type { Frame, FrameSize, VideoInfo } from './types.js';
+
+export type Request =
+  | { readonly call: 'open'; readonly file: MediaFile; readonly container: CommonContainer }
+  /** Starts a loop over the frames; `loop` names it from here on. */
+  | { readonly call: 'frames'; readonly loop: number; readonly size: FrameSize | null; readonly limit: number | null }
+  | { readonly call: 'next'; readonly loop: number }
+  | { readonly call: 'return'; readonly loop: number }
+  /** Lets go of the file; another may be opened. */
+  | { readonly call: 'close' };
+
+export interface Replies {
+  readonly open: VideoInfo;
+  readonly frames: null;
+  /** Null: the video is over. */
+  readonly next: Frame | null;
+  readonly return: null;
+  readonly close: null;
+}
+
+export interface Failure {
+  /** Null for anything but a FrameSourceError. */
+  readonly code: FrameSourceErrorCode | null;
+  readonly message: string;
+}
+
+export interface RequestMessage {
+  readonly id: number;
+  readonly request: Request;
+}
+
+export interface ReplyMessage {
+  readonly id: number;
+  readonly value?: Replies[keyof Replies];
+  readonly failure?: Failure;
+}
