@@ -8,7 +8,6 @@ import {
   prefill,
   type FinishReason,
   type GenerateOptions,
-  type KvCache,
   type LanguageModelOptions,
 } from '../model/language/index.js';
 import type { ModelPack, PackManifest } from '../model/pack/index.js';
@@ -68,7 +67,8 @@ export class ChatModel {
 
   /**
    * Answers the last message. Keys and values of everything this prompt shares with earlier ones (the system message,
-   * a video's frames, past turns) are reused, so a follow-up question costs its own tokens only.
+   * a video's frames, past turns) are reused: a follow-up costs the last answer's and its own tokens only. Greedy
+   * answers are the same whatever was asked before.
    * @yields text as it is written, whole characters
    * @throws PromptError when the messages or a video's latents cannot be used
    * @throws ContextError when the prompt leaves no room for an answer
@@ -107,7 +107,6 @@ export class ChatModel {
       };
     };
 
-    const answered: number[] = [];
     try {
       const logits = await prefill(decoder, await this.embeddings(prompt.slice(cached)), cache, options.signal);
       if (logits === null) return result('cancelled', 0);
@@ -117,15 +116,17 @@ export class ChatModel {
         if (whole !== '') yield show(whole);
         return result(finish, tokens.length);
       }
-      const writing = generate(decoder, tokenizer, cache, logits, { ...options, maxTokens }, answered);
+      const writing = generate(decoder, tokenizer, cache, logits, { ...options, maxTokens });
       for (;;) {
         const next = await writing.next();
         if (next.done === true) return result(next.value.finish, next.value.completionTokens);
         yield show(next.value);
       }
     } finally {
-      // Also when the caller stops listening in the middle: what was run is worth keeping.
-      this.remember([...identity, ...answered].slice(0, cache.length), cache);
+      // Also when the caller stops listening in the middle: what was run is worth keeping. The answer's own tokens were
+      // run one at a time and so differ in the last digits from a prompt's; left out, a follow-up's answer never depends
+      // on what happens to be cached, at the price of running the last answer once more.
+      this.prefixes.put(identity.slice(0, cache.length), cache);
     }
   }
 
@@ -150,10 +151,6 @@ export class ChatModel {
       prompt: this.manifest.prompt,
       tokensPerFrame: this.manifest.latent.tokens,
     });
-  }
-
-  private remember(tokens: readonly (number | string)[], cache: KvCache): void {
-    if (tokens.length > 0) this.prefixes.put(tokens, cache);
   }
 
   /** Embeddings (S, H): the embedding matrix's rows for words, the projector's for frames. */

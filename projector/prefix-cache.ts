@@ -1,5 +1,5 @@
 /** Keys and values of past prompts, found again by their beginnings. */
-import type { KvCache } from '../model/language/index.js';
+import { SHORTEST_PREFILL, type KvCache } from '../model/language/index.js';
 import type { TokenIdentity } from './prompt.js';
 
 interface Entry {
@@ -20,14 +20,14 @@ export class PrefixCache {
   }
 
   /**
-   * A copy of the longest known beginning of `tokens`, always leaving at least the last one to run.
+   * A copy of the longest known beginning of `tokens`, always leaving the last few to run.
    * @param capacity positions the copy makes room for
    */
   take(tokens: readonly TokenIdentity[], capacity: number): KvCache | null {
     let best: Entry | null = null;
     let length = 0;
     for (const entry of this.entries) {
-      const common = Math.min(commonLength(entry.tokens, tokens), tokens.length - 1);
+      const common = Math.min(commonLength(entry.tokens, tokens), tokens.length - SHORTEST_PREFILL);
       if (common > length) [best, length] = [entry, common];
     }
     if (best === null) return null;
@@ -35,11 +35,12 @@ export class PrefixCache {
     return best.cache.fork(length, capacity);
   }
 
-  /** Keeps a copy of `cache`, which holds exactly `tokens`. Entries it contains are dropped for it. */
+  /** Keeps a copy of the beginning of `cache`, which holds `tokens`. Entries it contains are dropped for it. */
   put(tokens: readonly TokenIdentity[], cache: KvCache): void {
+    if (tokens.length === 0) return;
     const longer = this.entries.find((entry) => commonLength(entry.tokens, tokens) === tokens.length);
     if (longer !== undefined) return this.touch(longer);
-    const kept = cache.fork();
+    const kept = cache.fork(tokens.length);
     if (kept.bytes > this.limitBytes) return;
     this.entries = this.entries.filter((entry) => commonLength(entry.tokens, tokens) < entry.tokens.length);
     this.entries.push({ tokens: [...tokens], cache: kept });

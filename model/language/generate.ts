@@ -8,6 +8,12 @@ import { TextStream, type TextTokenizer } from './tokenizer.js';
 /** Tokens a run: small enough that a cancel or another conversation waits a fraction of a second at most. */
 const PREFILL_CHUNK = 128;
 
+/**
+ * ONNX Runtime multiplies a single row by quantised weights in another order than several rows, and rounds differently.
+ * Prompts run in pieces of at least this many tokens give the same logits however they are cut, cached or not.
+ */
+export const SHORTEST_PREFILL = 2;
+
 export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to write. Default 256. */
   readonly maxTokens?: number;
@@ -25,19 +31,22 @@ export type FinishReason = 'stop' | 'length' | 'cancelled';
  * @returns logits (V) after the last of them, or null when `signal` was aborted first
  */
 export async function prefill(decoder: Decoder, embeddings: Float32Array, cache: KvCache, signal?: AbortSignal): Promise<Float32Array | null> {
-  const chunk = PREFILL_CHUNK * decoder.config.hidden;
+  const { hidden } = decoder.config;
+  const tokens = embeddings.length / hidden;
   let logits: Float32Array | null = null;
-  for (let start = 0; start < embeddings.length; start += chunk) {
+  for (let start = 0; start < tokens; ) {
     if (signal?.aborted === true) return null;
-    logits = await decoder.forward(embeddings.subarray(start, start + chunk), cache);
+    // A single token left over would go through another kernel (see SHORTEST_PREFILL): the chunk before it gives one up.
+    const size = tokens - start === PREFILL_CHUNK + 1 ? PREFILL_CHUNK - 1 : PREFILL_CHUNK;
+    logits = await decoder.forward(embeddings.subarray(start * hidden, (start + size) * hidden), cache);
+    start += size;
   }
   return logits;
 }
 
 /**
- * Writes an answer after what `cache` holds. The cache is left holding every token that was run.
+ * Writes an answer after what `cache` holds; the cache grows by the tokens of the answer.
  * @param logits of the first token (V); overwritten
- * @param tokens receives the ids whose keys and values were appended to the cache
  * @yields text as it becomes whole characters, never an empty string
  */
 export async function* generate(
@@ -46,7 +55,6 @@ export async function* generate(
   cache: KvCache,
   logits: Float32Array,
   options: GenerateOptions = {},
-  tokens: number[] = [],
 ): AsyncGenerator<string, { finish: FinishReason; completionTokens: number }> {
   const { maxTokens = 256, signal } = options;
   const sampler = new Sampler(options);
@@ -71,6 +79,5 @@ export async function* generate(
     // The last token allowed needs no run: nothing follows it.
     if (written + 1 === room) continue;
     await decoder.forward(decoder.embed([token]), cache, 1, logits);
-    tokens.push(token);
   }
 }
