@@ -43,22 +43,21 @@ export function videoRoutes(app: App, services: Services): void {
     },
   );
 
-  app.get(
-    '/v1/videos/:id/container',
-    {
-      schema: {
-        tags: ['videos'],
-        summary: 'The .linr file; supports ranges and ETag. It is replaced by a sharper one while the video is in training',
-        params: Params,
-        produces: ['application/octet-stream'],
-      },
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/v1/videos/:id/container',
+    schema: {
+      tags: ['videos'],
+      summary: 'The .linr file; supports ranges and ETag. It is replaced by a sharper one while the video is in training',
+      params: Params,
+      produces: ['application/octet-stream'],
     },
-    async (request, reply) => {
+    handler: async (request, reply) => {
       const row = library.row(request.params.id);
       if (!row.container) throw new ApiError('container_not_ready', row.error ? { message: row.error.message } : {});
       return sendContainer(request, reply, await open(folder.container(row.id), 'r'), row.name);
     },
-  );
+  });
 
   app.get(
     '/v1/videos/:id/frames/:t',
