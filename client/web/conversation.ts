@@ -34,6 +34,8 @@ export class Conversation {
   /** The connection this conversation was last read on, so that each connection reads it once. */
   #current = false;
   #responseId: string | null = null;
+  /** The answer was stopped after it was asked for and before the server had named it. */
+  #stopWhenNamed = false;
   /** Ids of client events whose errors end the running answer. */
   readonly #asking = new Set<string>();
 
@@ -64,6 +66,7 @@ export class Conversation {
   reconnected(): void {
     this.#current = false;
     this.#responseId = null;
+    this.#stopWhenNamed = false;
   }
 
   /** Asks a question; failures end up in the answer's message. */
@@ -83,8 +86,9 @@ export class Conversation {
   async stop(): Promise<void> {
     const last = this.#messages.at(-1);
     if (!last || !isOpen(last)) return;
-    if (this.#responseId === null) this.#finish(last, 'stopped', null);
-    else await this.#cancel();
+    if (this.#responseId !== null) return this.#cancel();
+    this.#stopWhenNamed = this.#messages.at(-2)?.id !== null;
+    this.#finish(last, 'stopped', null);
   }
 
   /** Asks the last question again in place of the answer it had. */
@@ -131,6 +135,9 @@ export class Conversation {
       case 'conversation.item.added':
         if (event.conversation === this.#id) this.#itemAdded(event.item);
         return;
+      case 'conversation.item.deleted':
+        if (event.conversation === this.#id) this.#itemDeleted(event.item_id);
+        return;
       case 'response.created':
         if (event.response.conversation === this.#id) this.#responseCreated(event.response.id);
         return;
@@ -149,19 +156,40 @@ export class Conversation {
 
   #responseCreated(id: string): void {
     this.#responseId = id;
-    if (!this.answering) void this.#cancel(); // Stopped before the server had named it.
+    if (this.#stopWhenNamed) {
+      this.#stopWhenNamed = false;
+      void this.#cancel();
+    } else if (!this.answering) {
+      // Another tab asked.
+      this.#messages.push(message('assistant', '', 'waiting'));
+      this.changed.emit(null);
+    }
   }
 
   #itemAdded(item: Item): void {
+    if (this.#messages.some(({ id }) => id === item.id)) return;
     const last = this.#messages.at(-1);
-    if (item.role === 'assistant') {
-      if (last?.role === 'assistant') last.id ??= item.id;
+    const question = this.#messages.at(-2);
+    if (item.role === 'assistant' && last?.role === 'assistant' && last.id === null) {
+      last.id = item.id;
       return;
     }
-    const question = this.#messages.at(-2);
-    if (!question || question.id !== null || !isOpen(last)) return;
+    if (item.role !== 'user' || question?.role !== 'user' || question.id !== null) {
+      // Another tab added it.
+      this.#messages.push(fromItem(item));
+      this.changed.emit(null);
+      return;
+    }
     question.id = item.id;
+    if (!isOpen(last)) return; // Stopped before it was asked.
     this.#send({ type: 'response.create', ...this.#place() }, true).catch((error: unknown) => this.#fail(reason(error)));
+  }
+
+  #itemDeleted(itemId: string): void {
+    const at = this.#messages.findIndex(({ id }) => id === itemId);
+    if (at < 0) return;
+    this.#messages.splice(at, 1);
+    this.changed.emit(null);
   }
 
   async #cancel(): Promise<void> {

@@ -63,7 +63,7 @@ test('a chosen photo is a video of one frame: no timeline, and it is asked about
   assert.equal(await page.getByRole('slider').count(), 0);
   await page.getByRole('textbox', { name: 'Ask about this photo' }).fill('What is in it?');
   await page.keyboard.press('Enter');
-  await page.getByRole('button', { name: 'Answer again' }).waitFor({ timeout: 60_000 });
+  await page.getByRole('button', { name: 'Answer again' }).waitFor({ timeout: 120_000 });
   await screenshot(page, 'photo-light-1600');
   assert.deepEqual(conduct.complaints, []);
   await page.context().close();
@@ -91,7 +91,7 @@ test('a file that is no video fails with its reason, where the viewer looks, and
 test('a server that goes away is told of, and the page is whole again when it is back', async () => {
   const { page } = await browser.open(server.url);
   await page.locator('.chip').first().click();
-  await page.getByRole('button', { name: 'Answer again' }).waitFor({ timeout: 60_000 });
+  await page.getByRole('button', { name: 'Answer again' }).waitFor({ timeout: 120_000 });
   const answer = await page.locator('.message.is-assistant .message-text').innerText();
   await server.kill();
   await page.getByText('The server does not answer.').waitFor();

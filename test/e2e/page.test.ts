@@ -144,6 +144,21 @@ test('the stop button cancels the answer on the server, and another question can
   await behaved(page, conduct);
 });
 
+test('a second tab follows the conversation, and neither disturbs the other', async () => {
+  const { page, conduct } = await browser.open(server.url);
+  await page.locator('.chip').first().click();
+  await answered(page);
+  const second = await page.context().newPage();
+  await second.goto(server.url);
+  await second.locator('.message.is-assistant').waitFor();
+  await page.getByRole('textbox', { name: /Ask about/ }).fill('What colours are there?');
+  await page.keyboard.press('Enter');
+  await second.locator('.message.is-user', { hasText: 'What colours are there?' }).waitFor();
+  const answer = await answered(page);
+  await until(async () => (await second.locator('.message.is-assistant .message-text').last().innerText()) === answer, 'the second tab shows the same answer');
+  await behaved(page, conduct);
+});
+
 test('everything is reached by keyboard', async () => {
   const { page, conduct } = await browser.open(server.url);
   await painted(page, '.stage-canvas');
@@ -194,7 +209,7 @@ test('follows the dark scheme, at every width', async () => {
 
 /** Waits for the end of the running answer and gives its text. */
 async function answered(page: Page): Promise<string> {
-  await page.locator('.message.is-assistant').last().getByRole('button', { name: 'Answer again' }).waitFor({ timeout: 60_000 });
+  await page.locator('.message.is-assistant').last().getByRole('button', { name: 'Answer again' }).waitFor({ timeout: 120_000 });
   return page.locator('.message.is-assistant .message-text').last().innerText();
 }
 
@@ -231,9 +246,9 @@ async function layoutShift(page: Page): Promise<number> {
   return Number(await page.evaluate(() => document.body.dataset.shift));
 }
 
-async function until(holds: () => boolean, what: string, timeout_ms = 30_000): Promise<void> {
+async function until(holds: () => boolean | Promise<boolean>, what: string, timeout_ms = 30_000): Promise<void> {
   const end = Date.now() + timeout_ms;
-  while (!holds()) {
+  while (!(await holds())) {
     if (Date.now() > end) throw new Error(`waited ${timeout_ms / 1000} s in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
