@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { runBatch, type BatchItem } from './batch.js';
-import { beamsOption, maxTokensOption, packOption, threadsOption } from './common-options.js';
+import { beamsOption, CAPTION_BEAMS, maxTokensOption, packOption, threadsOption } from './common-options.js';
 import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { ResumedLines } from './json-lines.js';
@@ -23,7 +23,7 @@ export function captionCommand(): Command {
     .argument('<input...>', 'containers, videos, photos, or folders of them')
     .requiredOption('--out <file>', 'the .jsonl file to write; what it already has is not done again')
     .option('--prompt <text>', "what to ask of each (default: the model pack's own question for a caption)")
-    .addOption(beamsOption())
+    .addOption(beamsOption(CAPTION_BEAMS))
     .addOption(maxTokensOption(64))
     .addOption(packOption())
     .addOption(threadsOption())

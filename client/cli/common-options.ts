@@ -2,11 +2,14 @@ import { Option } from 'commander';
 import { wholeNumber } from './arguments.js';
 import { DEFAULT_THREADS } from './models.js';
 
+/** Captions are searched with three beams: each word of a caption depends on what follows more than an answer's does. */
+export const CAPTION_BEAMS = 3;
+
 /** Options that several verbs share, each described once. */
 export const packOption = (): Option => new Option('--pack <folder>', 'model pack to use (default: the one that comes with latentchat)');
 export const threadsOption = (): Option =>
   new Option('--threads <n>', 'processor threads of the networks').argParser(wholeNumber(1, 64)).default(DEFAULT_THREADS);
-export const beamsOption = (): Option =>
-  new Option('--beams <n>', 'answers searched side by side; 1 takes the likeliest word each time').argParser(wholeNumber(1, 8)).default(1);
+export const beamsOption = (beams: number): Option =>
+  new Option('--beams <n>', 'answers searched side by side; 1 takes the likeliest word each time').argParser(wholeNumber(1, 8)).default(beams);
 export const maxTokensOption = (tokens: number): Option =>
   new Option('--max-tokens <n>', 'longest answer, in tokens').argParser(wholeNumber(1, 2048)).default(tokens);

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { wholeNumber } from './arguments.js';
 import { runBatch, type BatchItem, type BatchReport } from './batch.js';
-import { beamsOption, maxTokensOption, packOption, threadsOption } from './common-options.js';
+import { beamsOption, CAPTION_BEAMS, maxTokensOption, packOption, threadsOption } from './common-options.js';
 import { scoreAnswers } from './evaluate/answers.js';
 import { scoreCaptions } from './evaluate/caption-scores.js';
 import { predictionOf, readCaptionData, readPredictions, readQuestionData } from './evaluate/data.js';
@@ -25,25 +25,25 @@ interface EvaluateOptions {
 }
 
 export function evaluateCommand(): Command {
-  const captions = task('captions', 64)
+  const captions = task('captions', 64, CAPTION_BEAMS)
     .description('Score captions of videos, photos or containers against references: BLEU, ROUGE-L, CIDEr-D.')
     .argument('<data>', '.jsonl lines {"id","source","references":[...]}, or a .tsv of image and caption with the photos in images/ beside it')
     .option('--prompt <text>', "what to ask of each (default: the model pack's own question for a caption)")
     .action(evaluateCaptions);
-  const questions = task('qa', 32)
+  const questions = task('qa', 32, 1)
     .description('Score answers to questions about videos, photos or containers: exact match and VQA accuracy after normalisation.')
     .argument('<data>', '.jsonl lines {"id","source","question","answers":[...],"type"?}')
     .action(evaluateQuestions);
   return new Command('evaluate').description('Score captions or answers against what people wrote.').addCommand(captions).addCommand(questions);
 }
 
-function task(name: string, maxTokens: number): Command {
+function task(name: string, maxTokens: number, beams: number): Command {
   return new Command(name)
     .addOption(new Option('--predictions <file>', 'score these .jsonl lines instead of asking the model').conflicts('out'))
     .option('--out <file>', 'keep what the model says, one JSON object a line; what it already has is not done again')
     .option('--report <file>', 'write every figure as JSON')
     .addOption(new Option('--limit <n>', 'only the first n').argParser(wholeNumber(1, 1e9)))
-    .addOption(beamsOption())
+    .addOption(beamsOption(beams))
     .addOption(maxTokensOption(maxTokens))
     .addOption(packOption())
     .addOption(threadsOption());
