@@ -35,7 +35,9 @@ async function answer(request: Request): Promise<Replies[keyof Replies]> {
     return null;
   }
   const next = await loop?.next();
-  return next === undefined || next.done === true ? null : next.value;
+  if (next !== undefined && next.done !== true) return next.value;
+  loops.delete(request.loop);
+  return null;
 }
 
 function failureOf(error: unknown): Failure {
@@ -54,6 +56,8 @@ process.on('message', ({ id, request }: RequestMessage) => {
   );
 });
 process.on('disconnect', () => process.exit(0));
+// An interrupt typed at the terminal reaches this process too, but it is for the program, which ends this one itself.
+process.on('SIGINT', () => undefined);
 
 // Nothing on this thread can notice that this thread is stuck in a loop; a second thread can.
 const turns = new Int32Array(new SharedArrayBuffer(4));

@@ -74,7 +74,7 @@ class FfmpegSource implements FrameSource {
           yield { width, height, time_s: Math.max(last - this.probe.start, 0), data: next.value.data };
         }
       } catch (cause) {
-        if (options.signal?.aborted === true) throw cause;
+        if (options.signal?.aborted === true) throw options.signal.reason;
         if (this.closed) throw new FrameSourceError('source_closed', `${this.name} was closed.`, { cause });
         throw damaged(this.name, cause);
       } finally {
@@ -129,7 +129,8 @@ class RawVideo {
     this.child = spawn(
       programs.ffmpeg,
       ['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'info', '-copyts', '-threads', '2', '-filter_threads', '1', ...args, ...programs.passthrough, '-f', 'rawvideo', 'pipe:1'],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
+      // In a group of its own: an interrupt typed at the terminal is for the program, which stops ffmpeg itself.
+      { stdio: ['ignore', 'pipe', 'pipe'], detached: process.platform !== 'win32', windowsHide: true },
     );
     this.messages = this.readMessages();
   }

@@ -36,11 +36,13 @@ class IsolatedSource implements FrameSource {
     options.signal?.throwIfAborted();
     if (this.closed) throw this.closedError();
     const loop = this.loops++;
+    let over = false;
     try {
       await this.decoder.call({ call: 'frames', loop, size: options.size ?? null, limit: options.limit ?? null });
       let next = this.decoder.call({ call: 'next', loop });
       for (;;) {
         const frame = await withinPatience(next, options.signal);
+        over = frame === null;
         if (frame === null) break;
         // The next frame is decoded while this one is used.
         next = this.decoder.call({ call: 'next', loop });
@@ -50,13 +52,14 @@ class IsolatedSource implements FrameSource {
         if (this.closed) throw this.closedError();
       }
     } catch (error) {
-      if (error instanceof FrameSourceError || options.signal?.aborted === true) throw error;
+      if (options.signal?.aborted === true) throw options.signal.reason;
+      if (error instanceof FrameSourceError) throw error;
       // A decoder that is stuck cannot be talked to.
       this.decoder.end();
       throw damaged(this.name, error);
     } finally {
       // A process that has ended, or reads another file by now, has left this loop already.
-      if (!this.closed) this.decoder.call({ call: 'return', loop }).catch(() => undefined);
+      if (!over && !this.closed) this.decoder.call({ call: 'return', loop }).catch(() => undefined);
     }
   }
 
