@@ -28,6 +28,7 @@ def main():
     parser.add_argument("--data", type=Path, required=True, help="folder with flickr8k/")
     parser.add_argument("--work", type=Path, required=True, help="folder for intermediate files and checkpoints")
     parser.add_argument("--minutes", type=float, default=60, help="wall-clock budget of the training (default 60)")
+    parser.add_argument("--start", type=Path, help="trained.pt of an earlier run whose weights the training starts from")
     parser.add_argument("--threads", type=int, default=2, help="threads, and processes of the training (default 2)")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS, help="only these steps")
     arguments = parser.parse_args()
@@ -40,7 +41,7 @@ def main():
         if name in arguments.steps:
             step = importlib.import_module(name)
             if name == "train":
-                step.run(arguments.data, arguments.work, arguments.minutes, arguments.threads)
+                step.run(arguments.data, arguments.work, arguments.minutes, arguments.threads, arguments.start)
             else:
                 step.run(arguments.data, arguments.work)
 

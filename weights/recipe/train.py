@@ -30,6 +30,8 @@ SEED = 1
 TOKEN_BUDGET = 1100  # padded tokens of one process's share of a batch
 POOL = 256  # examples that are sorted by length and cut into batches
 RATE, PROJECTOR_RATE = 8e-4, 8e-4
+LATER_SHARE = 0.7  # of the rates, for a run that starts from an earlier run's weights
+FIRST_EPOCH_OF_LATER_RUNS = 100  # so that its passes are not those the weights have seen
 WARMUP = 0.03  # share of the time
 WEIGHT_DECAY = 0.01
 CLIP = 1.0
@@ -57,6 +59,7 @@ class Trainer:
             {"params": list(self.adapter.parameters()), "rate": RATE},
             {"params": list(self.projector.parameters()), "rate": PROJECTOR_RATE},
         ], lr=0.0, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY, fused=True)
+        self.rate_share = 1.0
         self.epoch, self.at, self.steps, self.seconds = 0, 0, 0, 0.0
 
     def epoch_batches(self, epoch):
@@ -107,7 +110,7 @@ class Trainer:
         progress = min(1.0, self.seconds / budget)
         shape = min(1.0, progress / WARMUP) * 0.5 * (1 + math.cos(math.pi * progress))
         for group in self.optimizer.param_groups:
-            group["lr"] = group["rate"] * shape
+            group["lr"] = group["rate"] * shape * self.rate_share
         batch = self.trees.batch(rows)
         z = self.latents["train"].noisy(batch.frames, self.generator) if batch.frames else None
         loss, tokens = self.loss(batch, z, self.adapter.cast())
@@ -137,6 +140,14 @@ class Trainer:
             "epoch": self.epoch, "at": self.at, "steps": self.steps, "seconds": self.seconds,
         }, temporary)
         os.replace(temporary, target)
+
+    def start_from(self, path):
+        """The weights and optimiser state of an earlier run; the schedule and the passes are this run's own."""
+        state = torch.load(path, weights_only=True)
+        self.adapter.load_state_dict(state["adapter"])
+        self.projector.load_state_dict(state["projector"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch = FIRST_EPOCH_OF_LATER_RUNS
 
     def load(self, name):
         state = torch.load(self.work / name, weights_only=True)
@@ -183,7 +194,7 @@ class Trainer:
         if self.rank == 0:
             dev, other = self.dev_loss(), self.dev_loss(shift=17)
             self.log(f"end: dev loss a token {dev:.3f}, with other photos' latents {other:.3f}")
-            passes = self.epoch + (self.at / steps if self.at < steps else 0)
+            passes = self.epoch % FIRST_EPOCH_OF_LATER_RUNS + (self.at / steps if self.at < steps else 0)
             write_json(self.work / "training.json", {
                 "minutes": round(self.seconds / 60, 1), "steps": self.steps, "passes": round(passes, 2),
                 "processes": self.world, "dev_loss": round(dev, 3), "dev_loss_with_other_photos": round(other, 3)})
@@ -194,12 +205,15 @@ class Trainer:
             log(text)
 
 
-def process(rank, world, data, work, minutes):
+def process(rank, world, data, work, minutes, start):
     """Body of one training process."""
     torch.set_num_threads(1)
     if world > 1:
         torch.distributed.init_process_group("gloo", init_method=f"file://{(work / 'meeting').resolve()}", rank=rank, world_size=world)
     trainer = Trainer(data, work, rank, world)
+    if start:
+        trainer.rate_share = LATER_SHARE
+        trainer.start_from(start)
     if (work / "checkpoint.pt").exists():
         trainer.load("checkpoint.pt")
     trainer.train(minutes)
@@ -208,9 +222,9 @@ def process(rank, world, data, work, minutes):
         torch.distributed.destroy_process_group()
 
 
-def run(data, work, minutes, processes):
-    """Train for `minutes`, or what is left of them after the last checkpoint."""
+def run(data, work, minutes, processes, start=None):
+    """Train for `minutes`, or what is left of them after the last checkpoint. start: trained.pt of an earlier run, or None."""
     if (work / "trained.pt").exists():
         return
     (work / "meeting").unlink(missing_ok=True)
-    torch.multiprocessing.spawn(process, (processes, data, work, minutes), nprocs=processes)
+    torch.multiprocessing.spawn(process, (processes, data, work, minutes, start), nprocs=processes)
