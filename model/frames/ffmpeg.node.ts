@@ -67,6 +67,7 @@ class FfmpegSource implements FrameSource {
       const frames = video.frames();
       try {
         for (;;) {
+          if (this.closed) throw new Error('closed');
           const next = await withinPatience(frames.next(), options.signal);
           if (next.done === true) break;
           if (next.value.time <= last) continue;
