@@ -5,7 +5,7 @@ import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { ResumedLines } from './json-lines.js';
 import { Models } from './models.js';
-import { expandInputs } from './sources.js';
+import { checkOutput, expandInputs } from './sources.js';
 import { duration, Progress } from './terminal.js';
 
 interface CaptionOptions {
@@ -32,6 +32,7 @@ export function captionCommand(): Command {
 }
 
 async function caption(inputs: readonly string[], options: CaptionOptions): Promise<void> {
+  await checkOutput(options.out);
   const files = await expandInputs(inputs);
   const output = await ResumedLines.open(options.out);
   const interrupt = interruptible(`The captions so far are in ${options.out}; the same command goes on from there.`);

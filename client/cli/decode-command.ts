@@ -43,7 +43,10 @@ async function decode(file: string, options: DecodeOptions): Promise<void> {
   const interrupt = interruptible(`The frames written so far are in ${options.output}.`);
   const progress = new Progress();
   const digits = Math.max(5, String(count - 1).length);
-  const decoder = await LinrDecoder.open(container, nodeRuntime({ threads: options.threads }));
+  const decoder = await LinrDecoder.open(container, nodeRuntime({ threads: options.threads })).catch((error: unknown) => {
+    // The file's own network cannot be built: what is wrong with it is in the message, which file is not.
+    throw error instanceof RangeError ? new UserError(`${file}: ${error.message}`, { cause: error }) : error;
+  });
   try {
     await mkdir(options.output, { recursive: true });
     let done = 0;

@@ -6,9 +6,10 @@ import { DEFAULT_WIDTH, MAX_SIDE, PRESETS, type Preset } from '../../model/inr/p
 import { bitsPerPixel } from '../../model/inr/quality.js';
 import { pixelSize, positiveSeconds, wholeNumber, type PixelSize } from './arguments.js';
 import { packOption, threadsOption } from './common-options.js';
+import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { Models } from './models.js';
-import { readContainerFile } from './sources.js';
+import { checkOutput, isContainer, readContainerFile } from './sources.js';
 import { duration, grouped, Progress, type ProgressState } from './terminal.js';
 
 interface EncodeOptions {
@@ -42,11 +43,15 @@ export function encodeCommand(): Command {
 
 async function encode(input: string, options: EncodeOptions): Promise<void> {
   const { output, preset, width, size, seconds } = options;
+  await checkOutput(output);
   const checkpoint = `${output}.checkpoint`;
   const interrupt = interruptible(`The same command goes on where it stopped, from ${checkpoint} if training had begun.`);
   const progress = new Progress();
   const [{ openFrames }, { encodeVideo }] = await Promise.all([import('../../model/frames/open.node.js'), import('../../model/inr/encode.node.js')]);
-  const source = await openFrames(input);
+  const source = await openFrames(input).catch(async (error: unknown) => {
+    const encoded = await isContainer(input).catch(() => false);
+    throw encoded ? new UserError(`${input} is a container already. Use it with info, decode or chat.`) : error;
+  });
   try {
     const models = await Models.open(options);
     const report = await encodeVideo(source, {

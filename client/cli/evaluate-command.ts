@@ -10,6 +10,7 @@ import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { ResumedLines } from './json-lines.js';
 import { Models } from './models.js';
+import { checkOutput } from './sources.js';
 import { duration, Progress } from './terminal.js';
 
 interface EvaluateOptions {
@@ -29,6 +30,7 @@ export function evaluateCommand(): Command {
     .description('Score captions of videos, photos or containers against references: BLEU, ROUGE-L, CIDEr-D.')
     .argument('<data>', '.jsonl lines {"id","source","references":[...]}, or a .tsv of image and caption with the photos in images/ beside it')
     .option('--prompt <text>', "what to ask of each (default: the model pack's own question for a caption)")
+    .addHelpText('after', "\nEvery score equals pycocoevalcap's; CIDEr-D is on its scale, where 0.40 is what papers print as 40.")
     .action(evaluateCaptions);
   const questions = task('qa', 32, 1)
     .description('Score answers to questions about videos, photos or containers: exact match and VQA accuracy after normalisation.')
@@ -50,6 +52,7 @@ function task(name: string, maxTokens: number, beams: number): Command {
 }
 
 async function evaluateCaptions(dataFile: string, options: EvaluateOptions): Promise<void> {
+  await checkOutputs(options);
   const data = (await readCaptionData(dataFile)).slice(0, options.limit);
   const { texts, run } = await predictions(
     data.map(({ id, file, source }) => ({ id, file, source, question: options.prompt ?? '' })),
@@ -70,6 +73,7 @@ async function evaluateCaptions(dataFile: string, options: EvaluateOptions): Pro
 }
 
 async function evaluateQuestions(dataFile: string, options: EvaluateOptions): Promise<void> {
+  await checkOutputs(options);
   const data = (await readQuestionData(dataFile)).slice(0, options.limit);
   const { texts, run } = await predictions(data, 'answer', options);
   const scores = scoreAnswers(data.map(({ id, answers, type }) => ({ answer: texts.get(id) ?? '', answers, type })));
@@ -80,6 +84,10 @@ async function evaluateQuestions(dataFile: string, options: EvaluateOptions): Pr
     ...Object.entries(types).map(([type, part]): [string, number] => [`exact match, ${type} (${part.count})`, part.exact_match]),
   ]);
   await writeReport(options, dataFile, run, { task: 'qa', count, exact_match, vqa_accuracy, types });
+}
+
+async function checkOutputs({ out, report }: EvaluateOptions): Promise<void> {
+  for (const file of [out, report]) if (file !== undefined) await checkOutput(file);
 }
 
 interface Predicted {

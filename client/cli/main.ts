@@ -5,6 +5,12 @@ import { describeFailure } from './failure.js';
 import { safeArguments } from './long-arguments.js';
 import { buildProgram } from './program.js';
 
+// Whoever reads the output may stop early, as `head` does: that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
 const given = await safeArguments(fileURLToPath(import.meta.url));
 if (given !== null) await run(given);
 

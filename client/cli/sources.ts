@@ -53,3 +53,12 @@ export async function expandInputs(inputs: readonly string[]): Promise<string[]>
   }
   return [...new Set(files)];
 }
+
+/** Refuses, before any long work, a place where its result could not be written. */
+export async function checkOutput(file: string): Promise<void> {
+  const folder = path.dirname(path.resolve(file));
+  const facts = await stat(folder).catch(() => null);
+  if (facts === null || !facts.isDirectory()) throw new UserError(`${file} cannot be written: there is no folder ${folder}. Make it first or name another place.`);
+  const there = await stat(file).catch(() => null);
+  if (there?.isDirectory() === true) throw new UserError(`${file} is a folder; name a file to write.`);
+}

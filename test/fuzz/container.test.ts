@@ -138,7 +138,7 @@ test(`${CASES} mutated containers are read or refused, within a second and their
     const original = originals[random.below(originals.length)] as Uint8Array;
     const file = mutate(original, random);
     let outcome = 'read';
-    const start = performance.now();
+    const start = process.cpuUsage();
     const allocated = allocatedDuring(() => {
       try {
         if (random.uniform() < 0.2) readHead(file);
@@ -150,7 +150,8 @@ test(`${CASES} mutated containers are read or refused, within a second and their
         outcome = error.code;
       }
     });
-    const elapsed = performance.now() - start;
+    // Processor time: other work on the machine is no fault of the reader's.
+    const elapsed = process.cpuUsage(start).user / 1000;
     slowest = Math.max(slowest, elapsed);
     assert.ok(elapsed < 1000, `seed ${SEED + i} took ${elapsed.toFixed(0)} ms`);
     const allowed = file.length * BYTES_PER_FILE_BYTE + BYTES_OF_TABLES;
