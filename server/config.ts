@@ -45,6 +45,8 @@ export interface Limits {
   readonly sockets: number;
   /** Conversations that one socket may have open. */
   readonly conversationsPerSocket: number;
+  /** Messages that one conversation may hold. */
+  readonly itemsPerConversation: number;
   /** Unsent bytes of one socket above which its answers pause and its progress events are merged. */
   readonly bufferedBytes: number;
   /** A socket that reads nothing for this long while its buffer is full is closed with 4008, in seconds. */
@@ -85,6 +87,7 @@ export const defaultLimits: Limits = {
   eventsBurst: 200,
   sockets: 1024,
   conversationsPerSocket: 64,
+  itemsPerConversation: 1000,
   bufferedBytes: 256 * 1024,
   slowReader_s: 60,
   heartbeat_s: 30,

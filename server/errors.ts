@@ -8,6 +8,7 @@ export const errorTable = {
   question_too_long: [400, 'invalid_request_error', 'The question is too long.'],
   too_many_videos: [400, 'invalid_request_error', 'The conversation has too many videos.'],
   too_many_conversations: [400, 'invalid_request_error', 'The socket has too many conversations open.'],
+  conversation_full: [400, 'invalid_request_error', 'The conversation has too many messages. Start a new one.'],
   context_too_long: [400, 'invalid_request_error', 'The conversation is longer than the model can read. Start a new one.'],
   unsupported_video_url: [400, 'invalid_request_error', 'Videos are named as video://<id>; upload the file to /v1/uploads first.'],
   upload_header_invalid: [400, 'invalid_request_error', 'A header of the upload is missing or wrong.'],

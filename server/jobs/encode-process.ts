@@ -13,7 +13,7 @@ import { describeFailure } from './failure.js';
 import type { EncodeTask, FromEncoder, ToEncoder } from './messages.js';
 
 /** Niceness while somebody waits to ask the first question, and of the training behind it. The chat runs at 0. */
-const readingNiceness = 10;
+const readingNiceness = 5;
 const trainingNiceness = 19;
 
 const stop = new AbortController();

@@ -95,6 +95,10 @@ export class LiveConversation {
 
   /** Adds and stores a message. Throws ApiError naming the part that is wrong. */
   addItem(role: MessageRole, content: readonly NewPart[]): Item {
+    const { itemsPerConversation } = this.#context.limits;
+    if (this.#items.length >= itemsPerConversation) {
+      throw new ApiError('conversation_full', { message: `The conversation has ${this.#items.length} messages; the limit is ${itemsPerConversation}. Start a new one.` });
+    }
     const parts = content.map((part, index) => this.#checkedPart(role, part, `item.content[${index}]`));
     const empty = parts.every((part) => part.type !== 'input_video' && part.text.trim() === '');
     if (empty) throw new ApiError('empty_question', { param: 'item.content' });

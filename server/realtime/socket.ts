@@ -95,6 +95,7 @@ export class RealtimeSocket {
         this.#outbox.send({ type: 'session.updated', session: this.#session() });
         return;
       case 'conversation.create': {
+        this.#checkRoom();
         const conversation = this.#join(this.#context.hub.create());
         this.#outbox.send({ type: 'conversation.created', conversation: conversation.state() });
         return;
@@ -177,11 +178,17 @@ export class RealtimeSocket {
 
   #conversation(id: string | undefined): LiveConversation {
     if (id === undefined) return this.#default;
-    return this.#conversations.get(id)?.conversation ?? this.#join(this.#context.hub.open(id));
+    const joined = this.#conversations.get(id);
+    if (joined) return joined.conversation;
+    this.#checkRoom();
+    return this.#join(this.#context.hub.open(id));
+  }
+
+  #checkRoom(): void {
+    if (this.#conversations.size >= this.#context.limits.conversationsPerSocket) throw new ApiError('too_many_conversations');
   }
 
   #join(conversation: LiveConversation): LiveConversation {
-    if (this.#conversations.size >= this.#context.limits.conversationsPerSocket) throw new ApiError('too_many_conversations');
     const leave = conversation.subscribe((event) => this.#outbox.send(event));
     this.#conversations.set(conversation.id, { conversation, leave });
     return conversation;

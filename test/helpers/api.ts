@@ -16,7 +16,7 @@ export async function getVideo(url: string, id: string): Promise<Video> {
 }
 
 /** Waits until the video fits; fails after `limit_s` seconds, showing it. */
-export async function untilVideo(url: string, id: string, fits: (video: Video) => boolean, limit_s = 60): Promise<Video> {
+export async function untilVideo(url: string, id: string, fits: (video: Video) => boolean, limit_s = 150): Promise<Video> {
   const deadline = performance.now() + limit_s * 1000;
   for (;;) {
     const video = await getVideo(url, id);
