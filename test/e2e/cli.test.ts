@@ -76,7 +76,7 @@ describe('latentchat', () => {
 
   test('chat answers about a container, a video and a photo', async () => {
     for (const file of [at('clip.linr'), clip, photo]) {
-      const { code, stdout, stderr } = await runCli(['chat', file, 'What is this?']);
+      const { code, stdout, stderr } = await runCli(['chat', file, 'What is this?', '--max-tokens', '24']);
       assert.equal(code, 0, stderr);
       assert.match(stdout, /[a-z]{2,}.*\n$/s);
     }
