@@ -7,6 +7,7 @@ import { LinrDecoder, MAX_ENLARGEMENT } from '../../model/inr/decoder.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { ApiError } from '../errors.js';
 import { versionOf } from '../store/files.js';
+import { endMessage } from '../workers/host.js';
 import type { DecoderWorkerData, FrameTask, FromDecoder, Picture, ToDecoder } from './messages.js';
 
 interface Opened {
@@ -82,6 +83,7 @@ async function answer({ id, task }: ToDecoder): Promise<void> {
 }
 
 let last = Promise.resolve();
-parentPort?.on('message', (message: ToDecoder) => {
+parentPort?.on('message', (message: ToDecoder | typeof endMessage) => {
+  if (message === endMessage) process.exit();
   last = last.then(() => answer(message));
 });

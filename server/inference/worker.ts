@@ -9,6 +9,7 @@ import { ModelPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { ChatModel, checkFeatureSpace, PromptError, type ChatMessage, type ContentPart } from '../../projector/index.js';
 import type { ErrorCode } from '../errors.js';
+import { endMessage } from '../workers/host.js';
 import { LatentReader } from './latents.js';
 import type { FromInference, InferenceWorkerData, PromptMessage, ReplyOutcome, ReplyTask, ToInference } from './messages.js';
 import { Turns } from './turns.js';
@@ -96,7 +97,8 @@ function sleep(): Promise<void> {
   });
 }
 
-function receive(message: ToInference): void {
+function receive(message: ToInference | typeof endMessage): void {
+  if (message === endMessage) process.exit();
   switch (message.type) {
     case 'reply': {
       const run: Run = { id: message.id, task: message.task, abort: new AbortController() };

@@ -12,6 +12,12 @@ export interface WorkerHostOptions<From> {
   readonly onCrash: () => void;
 }
 
+/** Posted to a worker that is to end. Its program has to answer with `process.exit()`, which ends the thread alone. */
+export const endMessage = 'end';
+
+/** Seconds a worker gets to end by itself. Ending it from outside in the middle of native code takes the process down. */
+const end_s = 10;
+
 /** Milliseconds before a worker that ended by itself is started again; the last is repeated. */
 const restart_ms = [50, 500, 2000, 10_000];
 /** A worker that lived this long, in seconds, starts over with the shortest pause. */
@@ -62,11 +68,16 @@ export class WorkerHost<To, From> {
     else this.#outbox.push({ message, transfer });
   }
 
-  /** Ends the worker; a later `start` begins a new one. */
+  /** Ends the worker between two of its steps; a later `start` begins a new one. */
   async end(): Promise<void> {
     const worker = this.#worker;
     this.#worker = null;
-    await worker?.terminate();
+    if (!worker) return;
+    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    worker.postMessage(endMessage);
+    const timer = setTimeout(() => void worker.terminate(), end_s * 1000);
+    await ended;
+    clearTimeout(timer);
   }
 
   async close(): Promise<void> {

@@ -10,6 +10,7 @@ const program = new URL(
   `data:text/javascript,${encodeURIComponent(`
     import { parentPort } from 'node:worker_threads';
     parentPort.on('message', (message) => {
+      if (message === 'end') process.exit();
       if (message === 'crash') process.exit(3);
       if (message === 'throw') throw new Error('broken');
       parentPort.postMessage(message);
