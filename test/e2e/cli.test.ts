@@ -4,6 +4,7 @@ import { copyFile, readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import sharp from 'sharp';
+import { CAPTION_BEAMS } from '../../client/cli/common-options.js';
 import { readContainer } from '../../model/container/index.js';
 import { runCli } from '../helpers/cli.js';
 import { TestFolder } from '../helpers/folder.js';
@@ -121,7 +122,7 @@ describe('latentchat', () => {
     const scored = await runCli(['evaluate', 'captions', data, '--predictions', at('said.jsonl')]);
     assert.equal(scored.stdout.split('\n').slice(1).join('\n'), stdout.split('\n').slice(1).join('\n'));
     const report = JSON.parse(await readFile(at('report.json'), 'utf8')) as Record<string, unknown>;
-    assert.deepEqual([report['answered'], report['beams']], [2, 1]);
+    assert.deepEqual([report['answered'], report['beams']], [2, CAPTION_BEAMS]);
   });
 
   test('evaluate qa asks each question of its source', async () => {
