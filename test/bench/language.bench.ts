@@ -1,0 +1,82 @@
+/**
+ * The default pack's language model: tokens a second at three context lengths, adapter on and off, merged 8-bit weights
+ * and 4-bit weights with the adapter beside them; and the time to the first token of a first and a second question.
+ * `npm run bench language`; LATENTCHAT_BENCH_SPIN=1 lets idle threads wait busily (for machines with nothing else to do).
+ */
+import { argmax, LanguageModel, prefill, type WeightKind } from '../../model/language/index.js';
+import { ModelPack } from '../../model/pack/open.node.js';
+import { nodeRuntime } from '../../model/runtime/node.node.js';
+import { seededRandom } from '../../model/runtime/random.js';
+import { ChatModel, type ChatMessage, type VideoPart } from '../../projector/index.js';
+import { machine, median, printTable, timed } from './table.js';
+
+const THREADS = 2;
+const CONTEXTS = [50, 200, 1000];
+/** Tokens written at each context; the context grows by as many. */
+const DECODED = 64;
+const QUESTIONS = 5;
+
+const runtime = nodeRuntime({ threads: THREADS, spin: process.env['LATENTCHAT_BENCH_SPIN'] === '1' });
+
+async function speeds(pack: ModelPack, kind: WeightKind, adapter: boolean): Promise<string[][]> {
+  const started = performance.now();
+  const model = await LanguageModel.load(pack, runtime, { kind, adapter });
+  const loaded = performance.now() - started;
+  const { decoder } = model;
+  const rows: string[][] = [];
+  for (const context of CONTEXTS) {
+    const prompt = Array.from({ length: context }, (_, i) => 1000 + ((i * 37) % 5000));
+    const cache = decoder.newCache(context + DECODED);
+    const start = performance.now();
+    const logits = (await prefill(decoder, decoder.embed(prompt), cache)) as Float32Array;
+    const prefilled = performance.now() - start;
+    const step = median(await timed(DECODED - 4, 4, () => decoder.forward(decoder.embed([argmax(logits)]), cache, 1, logits)));
+    rows.push([
+      `${kind}, adapter ${adapter ? 'on' : 'off'}`, String(context), (1000 / step).toFixed(0), step.toFixed(2), ((1000 * context) / prefilled).toFixed(0), (loaded / 1000).toFixed(1),
+    ]);
+  }
+  await model.release();
+  return rows;
+}
+
+function randomVideo(id: string, dim: number): VideoPart {
+  const random = seededRandom(id);
+  const frames = 100;
+  return { type: 'video', id, version: '1', dim, latents: Float32Array.from({ length: frames * dim }, () => random() - 0.5), times_s: Array.from({ length: frames }, (_, i) => i / 10) };
+}
+
+/** Seconds to the first token of a first and of a second question about each of several videos of 8 shown frames. */
+async function firstTokens(pack: ModelPack): Promise<void> {
+  const model = await ChatModel.load(pack, runtime);
+  const ask = async (messages: readonly ChatMessage[]): Promise<{ text: string; first: number; prompt: number; cached: number }> => {
+    const reply = model.reply(messages, { maxTokens: 24 });
+    for (;;) {
+      const next = await reply.next();
+      if (next.done === true) {
+        const { text, seconds, usage } = next.value;
+        return { text, first: 1000 * seconds.first_token, prompt: usage.prompt_tokens, cached: usage.cached_tokens };
+      }
+    }
+  };
+  const first: Awaited<ReturnType<typeof ask>>[] = [];
+  const second: typeof first = [];
+  for (let i = 0; i < QUESTIONS; i++) {
+    const opening: ChatMessage = { role: 'user', content: [randomVideo(`video ${i}`, pack.manifest.latent.dim), { type: 'text', text: 'What is happening in this video?' }] };
+    const answer = await ask([opening]);
+    first.push(answer);
+    second.push(await ask([opening, { role: 'assistant', content: [{ type: 'text', text: answer.text }] }, { role: 'user', content: [{ type: 'text', text: 'And who is in it?' }] }]));
+  }
+  const row = (name: string, answers: typeof first): string[] => [
+    name, median(answers.map((answer) => answer.first)).toFixed(0), median(answers.map((answer) => answer.prompt)).toFixed(0), median(answers.map((answer) => answer.cached)).toFixed(0),
+  ];
+  printTable([['question about a video of 8 frames', 'first token, ms', 'prompt tokens', 'of them cached'], row('first', first), row('second', second)]);
+  await model.release();
+}
+
+const pack = await ModelPack.open();
+console.log(`${machine()}, ${THREADS} threads`);
+const rows: string[][] = [['weights', 'context', 'tokens/s', 'ms a token', 'prefill tokens/s', 'load, s']];
+for (const [kind, adapter] of [['q8', true], ['q8', false], ['q4', true], ['q4', false]] as const) rows.push(...(await speeds(pack, kind, adapter)));
+printTable(rows);
+console.log('');
+await firstTokens(pack);
