@@ -25,7 +25,7 @@ seen a real video in training**. {chat}
 ## Training
 
 `python weights/recipe/recipe.py --data FOLDER --work FOLDER`. {minutes} minutes on two CPU cores that other work shared,
-{steps} steps of about 2,000 tokens, {passes} passes over the photos. The base stays frozen; one photo's captions and questions
+{steps} steps of about 2,000 tokens, about {passes} passes over the photos. The base stays frozen; one photo's captions and questions
 share its prefix (token trees), the loss is on answer tokens only. AdamW, rate 8e-4 for adapter and projector, 3% warm-up,
 cosine over wall-clock time. Latents carry uniform noise of half a step of a 4-bit grid, which stands for their rounding in
 a container. {notes}
@@ -34,17 +34,7 @@ Python (PyTorch, bfloat16) does the training: {step_time}
 
 ## Measured
 
-Dev photos, greedy, latents rounded to 4 bits, float32 in PyTorch (`recipe/export.py`). The product itself runs the 4-bit
-kernels, which cost a little; its own figures come from `latentchat evaluate`.
-
-| figure | value |
-|---|---|
-| CIDEr-D, first {photos} dev photos | {cider} |
-| BLEU-4, the same | {bleu4} |
-| loss a caption token | {dev_loss} |
-| loss with another photo's latents | {other_loss} |
-| yes/no questions made by rules (half of them "no" by construction) | {yes_right} of {yes_asked} |
-| one-word color questions made by rules | {color_right} of {color_asked} |
+{figures}
 
 ## Limits
 
@@ -56,15 +46,27 @@ kernels, which cost a little; its own figures come from `latentchat evaluate`.
 """
 
 
+def figures(measured):
+    """A table of the figures that were taken, and how."""
+    training, rows = measured["training"], []
+    rows.append((f"loss a caption token, {training.get('dev_photos', 40)} dev photos, rounded latents", training["dev_loss"]))
+    rows.append(("the same with another photo's latents", training["dev_loss_with_other_photos"]))
+    if product := measured.get("product"):
+        rows += [(f"`latentchat evaluate captions`: {name}", value) for name, value in product.items()]
+    if float32 := measured.get("float32"):
+        rows.append((f"CIDEr-D, first {float32['photos']} dev photos, greedy, float32", float32["cider"]))
+        rows.append(("BLEU-4, the same", float32["bleu4"]))
+        for kind in ("yes or no", "color"):
+            asked = float32[f"{kind} questions"]
+            rows.append((f"{kind} questions made by rules, {asked['asked']} of dev photos, answered right", f"{asked['right']:.0%}"))
+    return "\n".join(["| figure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
 def write_card(measured):
     """Write MODEL_CARD.md from the figures of pack.json's `measured`."""
     training = measured["training"]
-    yes, color = measured["yes or no questions"], measured["color questions"]
     text = CARD.format(
         chat=training.get("chat", "Text-only prompts, answered by the unchanged model, are mixed in (`recipe/chat.py`)."),
         notes=training.get("notes", ""), step_time=training.get("step_time", "its step time is in the training log."),
-        minutes=training["minutes"], steps=training["steps"], passes=training["passes"],
-        photos=measured["photos"], cider=measured["cider"], bleu4=measured["bleu4"],
-        dev_loss=training["dev_loss"], other_loss=training["dev_loss_with_other_photos"],
-        yes_right=f"{yes['right']:.0%}", yes_asked=yes["asked"], color_right=f"{color['right']:.0%}", color_asked=color["asked"])
+        minutes=training["minutes"], steps=training["steps"], passes=training["passes"], figures=figures(measured))
     (PACK_FOLDER / "MODEL_CARD.md").write_text(text.replace(". \n", ".\n"), encoding="utf-8")
