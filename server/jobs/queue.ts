@@ -185,7 +185,9 @@ export class EncodeQueue {
       jobs.remove(videoId);
       events.done(videoId, last.psnr_db);
     } else if (last?.type === 'failed') {
-      log.warn({ video: videoId, code: last.code, detail: last.detail }, 'encode failed');
+      // What is wrong with a file is its owner's business; what is wrong with the encoder is the operator's.
+      const level = errorTable[last.code][0] < 500 ? 'info' : 'error';
+      log[level]({ video: videoId, code: last.code, detail: last.detail }, 'encode failed');
       const again = last.code === 'disk_full';
       if (again) this.#park(job);
       else jobs.remove(videoId);
