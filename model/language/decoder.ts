@@ -1,13 +1,13 @@
 /** A decoder ready to run: sessions over its graph, one call a step. */
 import { Graph, ops } from '../graph/index.js';
-import { asFloat32, float32, int32, int64, type HostTensor } from '../runtime/tensor.js';
+import { float32, int32, int64, type HostTensor } from '../runtime/tensor.js';
 import type { Runtime, Session } from '../runtime/types.js';
 import type { LanguageConfig } from '../pack/manifest.js';
 import { buildDecoder, cacheNames, mergeLayers, type MergedLayers } from './decoder-graph.js';
 import { prepareInPlace, runInPlace } from '../runtime/in-place.js';
 import { KvCache } from './kv-cache.js';
-import { quantizeQ8, type WeightKind } from './linear.js';
-import { dequantize, embed, type DecoderWeights, type EmbeddingWeights, type Linear } from './weights.js';
+import { mergeQ8, type Q8Matrix, type WeightKind } from './linear.js';
+import { embed, type DecoderWeights, type EmbeddingWeights, type Linear } from './weights.js';
 
 export interface DecoderOptions {
   /** How weights enter the graph; see linear.ts. */
@@ -103,15 +103,15 @@ async function mergeAdapters(weights: DecoderWeights, runtime: Runtime): Promise
   const a = graph.input('a', 'float32', ['K', 'R']);
   const b = graph.input('b', 'float32', ['R', 'N']);
   graph.output('change', ops.matmul(ops.transpose(b, [1, 0]), ops.transpose(a, [1, 0])));
-  const session = await runtime.createSession(graph.toOnnx());
-  const merge = async ({ base, adapter }: Linear): Promise<ReturnType<typeof quantizeQ8>> => {
-    const values = dequantize(base);
-    if (adapter !== null) {
-      const feeds = { a: float32(adapter.a, [base.in, adapter.rank]), b: float32(adapter.b, [adapter.rank, base.out]) };
-      const change = asFloat32((await session.run(feeds))['change'] as HostTensor);
-      for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) + (change[i] as number);
-    }
-    return quantizeQ8(values, base.out, base.in);
+  const session = await runtime.createSession(prepareInPlace(graph.toOnnx()));
+  const linears = weights.layers.flatMap((layer) => Object.values(layer.linears));
+  const room = new Float32Array(Math.max(...linears.map(({ base }) => base.out * base.in)));
+  const merge = async ({ base, adapter }: Linear): Promise<Q8Matrix> => {
+    if (adapter === null) return mergeQ8(base, null);
+    const feeds = { a: float32(adapter.a, [base.in, adapter.rank]), b: float32(adapter.b, [adapter.rank, base.out]) };
+    const change = room.subarray(0, base.out * base.in);
+    await runInPlace(session, feeds, { change: float32(change, [base.out, base.in]) });
+    return mergeQ8(base, change);
   };
   try {
     return await mergeLayers(weights, (layer, name) => merge((weights.layers[layer] as DecoderWeights['layers'][number]).linears[name]));

@@ -11,7 +11,7 @@
  */
 import { ops, type Graph, type Value } from '../graph/index.js';
 import type { HostTensor } from '../runtime/tensor.js';
-import { BLOCK, dequantize, type Linear, type Q4Matrix } from './weights.js';
+import { BLOCK, dequantize, dequantizeInto, type Linear, type Q4Matrix } from './weights.js';
 
 export type WeightKind = 'fp32' | 'q4' | 'q8';
 
@@ -98,10 +98,16 @@ function lowRankPair({ base, adapter }: Linear): { first: Float32Array; second: 
 
 /** Rounds float32 weights (N, K) to 8-bit blocks; K is a multiple of 32. */
 export function quantizeQ8(values: Float32Array, out: number, columns: number): Q8Matrix {
-  const q8 = new Uint8Array(values.length);
-  const scale = new Float32Array(values.length / BLOCK);
-  for (let block = 0; block < scale.length; block++) {
-    const start = block * BLOCK;
+  const matrix: Q8Matrix = { out, in: columns, q8: new Uint8Array(values.length), scale: new Float32Array(values.length / BLOCK) };
+  quantizeInto(values, matrix, 0);
+  return matrix;
+}
+
+/** Rounds whole rows of float32 weights into `matrix` from row `row` on. */
+function quantizeInto(values: Float32Array, matrix: Q8Matrix, row: number): void {
+  const { q8, scale } = matrix;
+  const offset = row * matrix.in;
+  for (let start = 0, block = offset / BLOCK; start < values.length; start += BLOCK, block++) {
     let largest = 0;
     for (let i = start; i < start + BLOCK; i++) {
       const size = Math.abs(values[i] as number);
@@ -109,10 +115,35 @@ export function quantizeQ8(values: Float32Array, out: number, columns: number): 
     }
     scale[block] = largest / 127;
     const inverse = largest === 0 ? 0 : 127 / largest;
-    // 128.5 rounds to the nearest by the truncation of a Uint8Array's store; the sum is never negative.
-    for (let i = start; i < start + BLOCK; i++) q8[i] = (values[i] as number) * inverse + 128.5;
+    // Truncation of a sum that is never negative: the half makes it rounding to the nearest.
+    for (let i = start; i < start + BLOCK; i++) q8[offset + i] = ((values[i] as number) * inverse + 128.5) | 0;
   }
-  return { out, in: columns, q8, scale };
+}
+
+/**
+ * Base and adapter as one 8-bit matrix.
+ * @param change the adapter's product (N, K), or null for the base alone
+ */
+export function mergeQ8(base: Q4Matrix, change: Float32Array | null): Q8Matrix {
+  const merged: Q8Matrix = {
+    out: base.out,
+    in: base.in,
+    q8: new Uint8Array(base.out * base.in),
+    scale: new Float32Array(base.scale.length),
+  };
+  // A few rows at a time stay in the processor's cache: whole matrices of float32 would each cross memory three times.
+  const rows = 64;
+  const values = new Float32Array(rows * base.in);
+  for (let row = 0; row < base.out; row += rows) {
+    const part = values.subarray(0, Math.min(rows, base.out - row) * base.in);
+    dequantizeInto(base, row, part);
+    if (change !== null) {
+      const start = row * base.in;
+      for (let i = 0; i < part.length; i++) part[i] = (part[i] as number) + (change[start + i] as number);
+    }
+    quantizeInto(part, merged, row);
+  }
+  return merged;
 }
 
 /** (rows, columns) to (columns, rows). */

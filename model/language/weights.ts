@@ -137,17 +137,24 @@ function half(file: TensorFile, name: string, dims: readonly number[]): Float32A
 /** The matrix as float32 (N, K). */
 export function dequantize(matrix: Q4Matrix): Float32Array {
   const values = new Float32Array(matrix.out * matrix.in);
+  dequantizeInto(matrix, 0, values);
+  return values;
+}
+
+/** Rows of the matrix from `row` on as float32, as many as `values` has room for. */
+export function dequantizeInto(matrix: Q4Matrix, row: number, values: Float32Array): void {
   const { q4, scale, min } = matrix;
-  for (let block = 0, at = 0, byte = 0; block < scale.length; block++) {
+  let block = (row * matrix.in) / BLOCK;
+  let byte = (row * matrix.in) / 2;
+  for (let at = 0; at < values.length; block++) {
     const d = scale[block] as number;
     const m = min[block] as number;
-    for (let j = 0; j < BLOCK / 2; j++) {
+    for (const end = at + BLOCK; at < end; at += 2) {
       const pair = q4[byte++] as number;
-      values[at++] = d * (pair & 15) + m;
-      values[at++] = d * (pair >> 4) + m;
+      values[at] = d * (pair & 15) + m;
+      values[at + 1] = d * (pair >> 4) + m;
     }
   }
-  return values;
 }
 
 /** The embeddings of `ids` as float32 (ids.length, H), written at `offset` of `into`. */
