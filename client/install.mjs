@@ -5,12 +5,14 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const MIN_NODE = 20;
+const MIN_NODE = [20, 14];
 
 /** Installs what is missing or older than the lockfile. `dev`: what tests need, too. */
 export function ensureInstalled({ dev }) {
-  const major = Number(process.versions.node.split('.')[0]);
-  if (major < MIN_NODE) stop(`latentchat needs Node ${MIN_NODE} or newer; this is ${process.versions.node}.`);
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < MIN_NODE[0] || (major === MIN_NODE[0] && minor < MIN_NODE[1])) {
+    stop(`latentchat needs Node ${MIN_NODE.join('.')} or newer; this is ${process.versions.node}.`);
+  }
   if (installed(dev)) return;
   console.log(`Installing ${dev ? 'what the tests need' : 'dependencies'} (once, a minute or two) ...`);
   const started = Date.now();

@@ -12,6 +12,8 @@ const groups = [
   { folders: ['model', 'e2e'], concurrency: 1 },
 ];
 const wanted = process.argv.slice(2);
+/** Of one test file; the slowest take two minutes on two idle cores. */
+const TIMEOUT_MS = 900_000;
 
 step('types', [path.join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', root]);
 step('build', [path.join(root, 'client/build.mjs'), '--clean']);
@@ -19,7 +21,8 @@ let failed = false;
 for (const { folders, concurrency } of groups) {
   const files = folders.filter((folder) => wanted.length === 0 || wanted.includes(folder)).flatMap(testsOf);
   if (files.length === 0) continue;
-  const args = ['--test', '--test-reporter=spec', `--test-concurrency=${concurrency}`, ...files];
+  // A test that hangs fails instead of stopping the rest, and a handle that a library leaves open does not keep a file alive.
+  const args = ['--test', '--test-reporter=spec', '--test-force-exit', `--test-timeout=${TIMEOUT_MS}`, `--test-concurrency=${concurrency}`, ...files];
   failed = run(args) !== 0 || failed;
 }
 process.exit(failed ? 1 : 0);

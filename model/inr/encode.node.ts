@@ -260,7 +260,7 @@ class EncodeJob {
     };
     const network = trainer === null ? null : { config: config as unknown as JsonObject, tensors: trainer.tensors() };
     const container: Container = { meta, latents, latentDim: config.latentDim, network };
-    return writeContainer(container, { bits: () => plan.bits });
+    return writeContainer(container, { bits: plan.bits });
   }
 
   /** Seconds since this run began. */

@@ -202,6 +202,7 @@ async function slowPair(context: TestContext, bufferedBytes: number, slowReader_
   const outbox = new Outbox(serverSide, { ...defaultLimits, bufferedBytes, slowReader_s }, 'event_test');
   context.after(() => {
     client.terminate();
+    for (const socket of sockets.clients) socket.terminate();
     sockets.close();
     http.close();
   });
