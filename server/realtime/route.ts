@@ -19,6 +19,12 @@ export async function realtimeRoute(app: FastifyInstance, context: SocketContext
       setTimeout(() => app.websocketServer.clients.forEach((client) => client.terminate()), 500).unref();
     },
   });
+  // A refused handshake is answered over HTTP, but its connection has left the HTTP server's care: without this it would
+  // stay open on our side for good, and a stopping server would wait for it.
+  app.addHook('onResponse', async (request) => {
+    const { socket } = request.raw;
+    if (request.headers.upgrade !== undefined) socket.end(() => socket.destroy());
+  });
   app.get('/v1/realtime', { websocket: true }, (socket, request) => {
     if (app.websocketServer.clients.size > context.limits.sockets) {
       socket.close(closeCodes.tryAgainLater, 'too many sockets');
