@@ -76,7 +76,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const opened = openServices(app.log, options, limits, await readPack(options.packDir, app.log));
   const { services, store, receiver } = opened;
   const conversations = new ConversationHub({ ...services, store: new Conversations(store), log: app.log });
-  const sweeper = setInterval(() => void receiver.removeExpired().catch((err: unknown) => app.log.error({ err }, 'sweep failed')), sweep_s * 1000).unref();
+  const sweep = (): void => void receiver.removeExpired().catch((err: unknown) => app.log.error({ err }, 'sweep failed'));
+  const sweeper = setInterval(sweep, sweep_s * 1000).unref();
   app.addHook('onClose', async () => {
     clearInterval(sweeper);
     await Promise.all([services.inference.close(), services.decoder.close(), services.library.close()]);
@@ -111,7 +112,13 @@ export async function buildApp(options: AppOptions): Promise<App> {
   return app;
 }
 
-function openServices(log: FastifyBaseLogger, options: AppOptions, limits: Limits, model: { id: string } | null): { services: Services; store: Store; receiver: Receiver } {
+interface Opened {
+  readonly services: Services;
+  readonly store: Store;
+  readonly receiver: Receiver;
+}
+
+function openServices(log: FastifyBaseLogger, options: AppOptions, limits: Limits, model: { id: string } | null): Opened {
   const folder = new DataFolder(options.dataDir);
   const store = Store.open(folder.database);
   const threads = options.threads ?? Math.min(2, os.availableParallelism());

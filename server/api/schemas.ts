@@ -32,7 +32,8 @@ export const VideoSchema = Type.Object({
   kind: Type.Enum(['video', 'photo']),
   state: Type.Enum(['queued', 'reading', 'training', 'ready', 'failed'], {
     description:
-      'queued: waits for the encoder; reading: frames and features are computed; training: the pictures are learned, in the background; ready: the final container is there; failed: see error.',
+      'queued: waits for the encoder; reading: frames and features are computed; ' +
+      'training: the pictures are learned, in the background; ready: the final container is there; failed: see error.',
   }),
   askable: Type.Boolean({ description: 'True as soon as questions about it can be answered, whatever its state.' }),
   demo: Type.Boolean({ description: 'True for a video that came with the server.' }),

@@ -64,7 +64,7 @@ async function decode({ file, index, width, format }: FrameTask): Promise<Pictur
   }
   const frame = width === null ? await decoder.frame(index) : await decoder.frame(index, width);
   const picture = sharp(frame.data, { raw: { width: frame.width, height: frame.height, channels: 3 } });
-  const coded = format === 'png' ? picture.png({ compressionLevel: 6 }) : format === 'jpeg' ? picture.jpeg({ quality: 90 }) : picture.webp({ quality: 90 });
+  const coded = format === 'png' ? picture.png() : format === 'jpeg' ? picture.jpeg({ quality: 90 }) : picture.webp({ quality: 90 });
   return { bytes: new Uint8Array(await coded.toBuffer()), version };
 }
 

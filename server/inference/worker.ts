@@ -81,7 +81,10 @@ function outcomeOf({ text, finish, usage }: ReplyOutcome): ReplyOutcome {
 function failureOf(error: unknown): { code: ErrorCode; message: string; detail: string } {
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
   if (error instanceof ContextError) return { code: 'context_too_long', message: sentence(error.message), detail };
-  if (error instanceof PromptError) return { code: error.code === 'empty_messages' ? 'empty_question' : 'pack_mismatch', message: sentence(error.message), detail };
+  if (error instanceof PromptError) {
+    const code = error.code === 'empty_messages' ? 'empty_question' : 'pack_mismatch';
+    return { code, message: sentence(error.message), detail };
+  }
   // The video was deleted between the question and its turn.
   if (error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOENT') return { code: 'video_not_found', message: '', detail };
   return { code: 'inference_failed', message: '', detail };

@@ -33,7 +33,9 @@ async function probeContainer(task: ProbeTask): Promise<ProbeReport> {
     const { manifest } = await ModelPack.open(task.packDir);
     if (container.meta.pack.feature_space !== manifest.feature_space) {
       const { id, feature_space } = container.meta.pack;
-      const message = `The container was made for the model pack "${id}" (feature space "${feature_space}"); this server runs "${manifest.id}" ("${manifest.feature_space}"). Start a server with that pack, or encode the video again.`;
+      const message =
+        `The container was made for the model pack "${id}" (feature space "${feature_space}"); this server runs ` +
+        `"${manifest.id}" ("${manifest.feature_space}"). Start a server with that pack, or encode the video again.`;
       return { type: 'failed', code: 'pack_mismatch', message, detail: message };
     }
     return {

@@ -11,7 +11,8 @@ export function sendError(reply: FastifyReply, error: ApiError): FastifyReply {
 export function refuseConnection(_error: Error, socket: Socket): void {
   if (!socket.writable) return;
   const body = JSON.stringify(new ApiError('invalid_request', { message: 'This is not a valid HTTP request.' }).toBody());
-  socket.end(`HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
+  const head = ['HTTP/1.1 400 Bad Request', 'Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`, 'Connection: close'];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
 /** Every error leaves in the one shape; what the server did wrong is logged in full and told in one sentence. */
@@ -25,6 +26,7 @@ export function errorHandlers(app: App): void {
     return sendError(reply, error);
   });
   app.setNotFoundHandler((request) => {
-    throw new ApiError('not_found', { message: `There is nothing at ${request.method} ${request.url.split('?')[0]?.slice(0, 200) ?? ''}. /docs lists what there is.` });
+    const place = `${request.method} ${request.url.split('?')[0]?.slice(0, 200) ?? ''}`;
+    throw new ApiError('not_found', { message: `There is nothing at ${place}. /docs lists what there is.` });
   });
 }

@@ -97,7 +97,8 @@ export class LiveConversation {
   addItem(role: MessageRole, content: readonly NewPart[]): Item {
     const { itemsPerConversation } = this.#context.limits;
     if (this.#items.length >= itemsPerConversation) {
-      throw new ApiError('conversation_full', { message: `The conversation has ${this.#items.length} messages; the limit is ${itemsPerConversation}. Start a new one.` });
+      const message = `The conversation has ${this.#items.length} messages; the limit is ${itemsPerConversation}. Start a new one.`;
+      throw new ApiError('conversation_full', { message });
     }
     const parts = content.map((part, index) => this.#checkedPart(role, part, `item.content[${index}]`));
     const empty = parts.every((part) => part.type !== 'input_video' && part.text.trim() === '');
@@ -196,7 +197,9 @@ export class LiveConversation {
     }
     if (role !== 'user') throw new ApiError('invalid_request', { param, message: 'Only a message of the user can have a video.' });
     const { video_id, video } = part as { video_id?: string; video?: string };
-    if (video_id === undefined && video === undefined) throw new ApiError('invalid_request', { param: `${param}.video_id`, message: `The field "${param}.video_id" is missing.` });
+    if (video_id === undefined && video === undefined) {
+      throw new ApiError('invalid_request', { param: `${param}.video_id`, message: `The field "${param}.video_id" is missing.` });
+    }
     const id = video_id ?? videoIdOf(video ?? '', `${param}.video`);
     checkAskable(this.#context, id, video_id === undefined ? `${param}.video` : `${param}.video_id`);
     return { type: 'input_video', video_id: id };

@@ -61,7 +61,15 @@ export function videoRoutes(app: App, services: Services): void {
 
   app.get(
     '/v1/videos/:id/frames/:t',
-    { schema: { tags: ['videos'], summary: 'One decoded frame as a picture', params: FrameParams, querystring: FrameQuery, produces: ['image/png', 'image/jpeg', 'image/webp'] } },
+    {
+      schema: {
+        tags: ['videos'],
+        summary: 'One decoded frame as a picture',
+        params: FrameParams,
+        querystring: FrameQuery,
+        produces: ['image/png', 'image/jpeg', 'image/webp'],
+      },
+    },
     async (request, reply) => {
       const row = library.row(request.params.id);
       if (!row.container) throw new ApiError('container_not_ready');

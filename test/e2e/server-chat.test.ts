@@ -89,7 +89,8 @@ test('a second question costs only its own tokens', async (context) => {
   const second = await socket.ask('Which colour is it?', ready.id);
   const { input_tokens = 0, cached_tokens = 0 } = second.response.usage ?? {};
   context.diagnostic(`second question: first token after ${second.response.seconds?.first_token.toFixed(3)} s, ${cached_tokens} of ${input_tokens} tokens cached`);
-  assert.ok(input_tokens - cached_tokens < 30, `${cached_tokens} of ${input_tokens} cached`);
+  // 8 frames of 5 tokens with their times are some 110 tokens; what is left is the first answer and the new question.
+  assert.ok(cached_tokens > 100 && input_tokens - cached_tokens < 80, `${cached_tokens} of ${input_tokens} cached`);
   await socket.close();
 });
 
