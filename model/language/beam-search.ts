@@ -9,7 +9,7 @@ export interface BeamOptions {
   readonly beams: number;
   /** Most tokens to write. Default 256. */
   readonly maxTokens?: number;
-  /** Texts compare by log probability / length^this. Default 1: per token; 0 favours short texts. */
+  /** Texts compare by log probability / length^this. 0 favours short texts, 1 long ones; default 0.6, the length people write captions in. */
   readonly lengthPenalty?: number;
   readonly signal?: AbortSignal;
 }
@@ -37,7 +37,7 @@ export async function beamSearch(
   logits: Float32Array,
   options: BeamOptions,
 ): Promise<{ tokens: readonly number[]; finish: FinishReason }> {
-  const { beams: width, lengthPenalty = 1, signal } = options;
+  const { beams: width, lengthPenalty = 0.6, signal } = options;
   const { vocab, eos } = decoder.config;
   const room = Math.min(options.maxTokens ?? 256, decoder.context - cache.length);
   const rated = (beam: Beam): number => beam.score / Math.max(1, beam.tokens.length) ** lengthPenalty;
