@@ -34,7 +34,7 @@ for (const adapter of [false, true]) {
     const decoder = await tinyDecoder('fp32', adapter);
     const cache = decoder.newCache();
     const logits = (await prefill(decoder, decoder.embed(ids), cache)) as Float32Array;
-    const { tokens } = await beamSearch(decoder, cache, logits, { beams: 3, maxTokens: 12 });
+    const { tokens } = await beamSearch(decoder, cache, logits, { beams: 3, maxTokens: 12, lengthPenalty: 1 });
     assert.deepEqual(tokens, expected.beams.filter((id) => id !== config.eos));
     assert.deepEqual(await continueGreedily(decoder, cache, logits, expected.greedy.length), expected.greedy);
     await decoder.release();
