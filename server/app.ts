@@ -75,6 +75,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
   errorHandlers(app);
   const opened = openServices(app.log, options, limits, await readPack(options.packDir, app.log));
   const { services, store, receiver } = opened;
+  // First of all: loading takes seconds, and everything below can happen beside it.
+  services.inference.start();
   const conversations = new ConversationHub({ ...services, store: new Conversations(store), log: app.log });
   const sweep = (): void => void receiver.removeExpired().catch((err: unknown) => app.log.error({ err }, 'sweep failed'));
   const sweeper = setInterval(sweep, sweep_s * 1000).unref();
@@ -104,7 +106,6 @@ export async function buildApp(options: AppOptions): Promise<App> {
     await receiver.recover();
     await services.library.recover();
     await importDemos({ library: services.library, store, demoDir: options.demoDir ?? path.join(options.packDir, '..', 'demo'), log: app.log });
-    services.inference.start();
   } catch (error) {
     await app.close();
     throw error;

@@ -8,7 +8,7 @@ import { ModelPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import type { VideoProgress } from '../api/schemas.js';
 import { versionOf } from '../store/files.js';
-import { factsOf } from './container-facts.js';
+import { factsOf } from './container-report.js';
 import { describeFailure } from './failure.js';
 import type { EncodeTask, FromEncoder, ToEncoder } from './messages.js';
 

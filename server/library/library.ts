@@ -5,6 +5,8 @@ import type { Preset } from '../../model/inr/plan.js';
 import type { Video } from '../api/schemas.js';
 import type { Limits } from '../config.js';
 import { errorTable, toApiError, type ErrorCode } from '../errors.js';
+import { reportOnContainer } from '../jobs/container-report.js';
+import { describeFailure } from '../jobs/failure.js';
 import type { EncodeTask, ProbeReport } from '../jobs/messages.js';
 import { Prober } from '../jobs/probe.js';
 import { EncodeQueue, type EncodeEvents } from '../jobs/queue.js';
@@ -82,10 +84,10 @@ export class Library implements EncodeEvents {
 
   /**
    * Makes a video of a finished upload, which keeps its id. Safe to repeat: what a kill interrupted is gone through
-   * again. Resolves as soon as the video is listed; what is in the file is found out afterwards.
+   * again. Resolves as soon as the video is listed, what is in the file is found out afterwards; false: there is no file.
    */
-  async admit(id: string, name: string): Promise<void> {
-    if (this.#videos.find(id)) return;
+  async admit(id: string, name: string): Promise<boolean> {
+    if (this.#videos.find(id)) return true;
     const { folder, store } = this.#options;
     const upload = folder.upload(id);
     if ((await fileBytes(upload)) !== null) {
@@ -93,7 +95,7 @@ export class Library implements EncodeEvents {
       await moveDurably(upload, folder.source(id, `source.${type.extension}`));
     }
     const sourceFile = await folder.findSource(id);
-    if (sourceFile === null) return;
+    if (sourceFile === null) return false;
     const source = folder.source(id, sourceFile);
     const { kind } = await fileType(source);
     const sourceBytes = await fileBytes(source);
@@ -103,23 +105,26 @@ export class Library implements EncodeEvents {
     });
     this.feed.changed(id, true);
     this.#startProbe(id, source);
+    return true;
   }
 
   /** Adds a container that came with the server. What is wrong with the file is logged, and the file left out. */
   async addDemo(bytes: Uint8Array, fileName: string): Promise<void> {
-    const { folder, store, log } = this.#options;
+    const { folder, store, log, packDir } = this.#options;
     // The same name gives the same id, so that an import that was cut off does not add a video twice.
     const id = `vid_${createHash('sha256').update(fileName).digest('hex').slice(0, 24)}`;
     if (this.#videos.find(id)) return;
     await writeAtomically(folder.container(id), bytes);
-    const report = await this.#probeNow(folder.container(id));
+    const version = (await folder.containerVersion(id)) ?? '';
+    const report = await reportOnContainer(bytes, version, packDir).catch((error: unknown) => describeFailure(error, fileName, 'invalid_container'));
     if (report.type !== 'container') {
       log.warn({ file: fileName, report }, 'demo container left out');
       await rm(folder.video(id), { recursive: true, force: true });
       return;
     }
+    const { kind, sourceName } = report;
     store.transaction(() => {
-      this.#videos.add({ id, name: report.sourceName || fileName, kind: report.kind, status: 'checking', demo: true, sourceFile: null, sourceBytes: null });
+      this.#videos.add({ id, name: sourceName || fileName, kind, status: 'checking', demo: true, sourceFile: null, sourceBytes: null });
       this.#videos.setUploadedContainer(id, report);
     });
   }

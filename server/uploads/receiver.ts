@@ -119,8 +119,9 @@ export class Receiver {
     const { uploads, library } = this.#options;
     const row = uploads.find(id);
     if (!row || row.finished) return;
-    await library.admit(id, displayName(row.metadata['filename'] ?? row.metadata['name'] ?? null));
-    uploads.finish(id);
+    const admitted = await library.admit(id, displayName(row.metadata['filename'] ?? row.metadata['name'] ?? null));
+    if (admitted) uploads.finish(id);
+    else uploads.remove(id);
   }
 
   async #checkRoom(size: number | null): Promise<void> {
