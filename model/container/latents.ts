@@ -1,7 +1,7 @@
 import { readBlock, writeBlock, type BlockCoding } from './block.js';
 import { ByteReader, ByteWriter, checkLimit } from './bytes.js';
 import { malformed } from './errors.js';
-import { fromFloat16, toFloat16 } from './float16.js';
+import { fromFloat16Bits, toFloat16Bits } from '../runtime/float16.js';
 import { MAX_ELEMENTS, MAX_LATENT_DIM } from './limits.js';
 import { dequantise, quantise } from './quantise.js';
 import { recallLatents, rememberLatents, type StoredLatents } from './remembered.js';
@@ -88,7 +88,7 @@ function normalise(latents: Float32Array, latentDim: number, bits: number): Stor
   const mean = new Float64Array(latentDim);
   const square = new Float64Array(latentDim);
   forEachValue(latents, latentDim, (value, _, column) => (mean[column] = (mean[column] as number) + value / frames));
-  const offsets = Uint16Array.from(mean, (value) => toFloat16(value));
+  const offsets = Uint16Array.from(mean, (value) => toFloat16Bits(value));
   if (offsets.some((half) => (half & 0x7c00) === 0x7c00)) {
     throw malformed('The latents hold a value that is not finite or above 65,504; they cannot be stored.');
   }
@@ -99,20 +99,20 @@ function normalise(latents: Float32Array, latentDim: number, bits: number): Stor
   const typical = Math.sqrt(square.reduce((sum, value) => sum + value, 0) / latentDim);
   const scales = Uint16Array.from(square, (variance, column) => {
     const floor = Math.max(LEAST_SCALE * typical, OFFSET_PRECISION * Math.abs(mean[column] as number), 2 ** -14);
-    return toFloat16(Math.min(65_504, Math.max(Math.sqrt(variance), floor)));
+    return toFloat16Bits(Math.min(65_504, Math.max(Math.sqrt(variance), floor)));
   });
   const residual = new Float32Array(latents.length);
-  const offset = Float64Array.from(offsets, fromFloat16);
-  const scale = Float64Array.from(scales, fromFloat16);
+  const offset = Float64Array.from(offsets, fromFloat16Bits);
+  const scale = Float64Array.from(scales, fromFloat16Bits);
   forEachValue(latents, latentDim, (value, at, column) => (residual[at] = (value - (offset[column] as number)) / (scale[column] as number)));
   return { offsets, scales, residual: { quantised: quantise(residual, bits, 'The latent dictionary'), coder: 'range' } };
 }
 
 /** z = offset + scale x residual, in double precision, rounded to float32. */
 function denormalise(stored: StoredLatents, frames: number, latentDim: number): Float32Array {
-  const offset = Float64Array.from(stored.offsets, fromFloat16);
+  const offset = Float64Array.from(stored.offsets, fromFloat16Bits);
   if (stored.residual === null) return Float32Array.from(offset);
-  const scale = Float64Array.from(stored.scales, fromFloat16);
+  const scale = Float64Array.from(stored.scales, fromFloat16Bits);
   const residual = dequantise(stored.residual.quantised);
   const latents = new Float32Array(frames * latentDim);
   forEachValue(residual, latentDim, (value, at, column) => (latents[at] = (offset[column] as number) + (scale[column] as number) * value));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { crc32 } from '../../model/container/crc32.js';
-import { fromFloat16, toFloat16 } from '../../model/container/float16.js';
+import { fromFloat16Bits, toFloat16Bits } from '../../model/runtime/float16.js';
 import { codeLengths, decodeHuffman, encodeHuffman } from '../../model/container/huffman.js';
 import { decodeIntegers, encodeIntegers } from '../../model/container/integers.js';
 import { randomNumbers } from '../helpers/random.js';
@@ -92,24 +92,24 @@ describe('container numbers', () => {
 
   test('every half survives the way to a number and back', () => {
     for (let bits = 0; bits < 0x10000; bits++) {
-      const value = fromFloat16(bits);
-      if (Number.isNaN(value)) assert.ok(Number.isNaN(fromFloat16(toFloat16(value))));
-      else assert.equal(toFloat16(value), bits);
+      const value = fromFloat16Bits(bits);
+      if (Number.isNaN(value)) assert.ok(Number.isNaN(fromFloat16Bits(toFloat16Bits(value))));
+      else assert.equal(toFloat16Bits(value), bits);
     }
   });
 
   test('halves round to the nearest, ties to even', () => {
     for (let i = 0; i < 20_000; i++) {
       const value = Math.fround(random.normal() * 2 ** Math.floor(random.uniform() * 40 - 28));
-      const error = Math.abs(fromFloat16(toFloat16(value)) - value);
+      const error = Math.abs(fromFloat16Bits(toFloat16Bits(value)) - value);
       for (const step of [-1, 1]) {
-        const neighbour = fromFloat16((toFloat16(value) + step) & 0xffff);
+        const neighbour = fromFloat16Bits((toFloat16Bits(value) + step) & 0xffff);
         if (Number.isFinite(neighbour)) assert.ok(error <= Math.abs(neighbour - value), String(value));
       }
     }
-    assert.equal(toFloat16(1 + 2 ** -11), toFloat16(1));
-    assert.equal(toFloat16(1 + 3 * 2 ** -11), toFloat16(1 + 2 ** -9));
-    assert.equal(toFloat16(65_520), 0x7c00);
-    assert.equal(toFloat16(2 ** -25), 0);
+    assert.equal(toFloat16Bits(1 + 2 ** -11), toFloat16Bits(1));
+    assert.equal(toFloat16Bits(1 + 3 * 2 ** -11), toFloat16Bits(1 + 2 ** -9));
+    assert.equal(toFloat16Bits(65_520), 0x7c00);
+    assert.equal(toFloat16Bits(2 ** -25), 0);
   });
 });
