@@ -34,13 +34,15 @@ CLIPS_PER_PHOTO = 0.15
 # a run with five was behind one with fewer after the same time.
 CAPTIONS_PER_SIGHT = 2
 TWO_SCENES_SHARE = 0.4
+VIEWS = 4
+PHOTO_JITTER = 0.15  # noise on a photo's latents, as below
 FRAME_JITTER = 0.15  # noise between the frames of a clip, in standard deviations of each latent number
 
 
 @dataclass
 class Frame:
     photo: int  # row of the latents
-    view: int  # 0 plain, 1 mirrored
+    view: int  # 0 plain, 1 mirrored, 2 a crop, 3 another crop mirrored
     jitter: float = 0.0
 
 
@@ -106,7 +108,7 @@ class Captions:
 
     def photo_example(self, rng, photo):
         """Captions of a photo under one question, and often another question."""
-        example = Example(photo_pieces(Frame(photo, rng.randrange(2))))
+        example = Example(photo_pieces(Frame(photo, rng.randrange(VIEWS), PHOTO_JITTER)))
         example.branches.append((self.caption_question(rng, CAPTION_QUESTIONS), self.some_captions(rng, photo)))
         example.branches += self.some_questions(rng, photo, rng.choice([0, 0, 1]))
         return example
@@ -116,7 +118,7 @@ class Captions:
         count = rng.randint(2, 8)
         seconds = rng.uniform(1, 25)
         times = [(i + 0.5) * seconds / count for i in range(count)]
-        view = rng.randrange(2)
+        view = rng.randrange(VIEWS)
         if rng.random() >= TWO_SCENES_SHARE:
             frames = [Frame(photo, view, FRAME_JITTER) for _ in range(count)]
             example = Example(clip_pieces(frames, times))

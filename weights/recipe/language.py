@@ -17,6 +17,7 @@ HEADS, KV_HEADS, HEAD_DIM, LAYERS, MLP = 9, 3, 64, 30, 1536
 ROPE_THETA, RMS_EPS = 100000.0, 1e-5
 LINEARS = {"qkv": (HIDDEN, HIDDEN + 2 * KV_HEADS * HEAD_DIM), "o": (HIDDEN, HIDDEN),
            "gate_up": (HIDDEN, 2 * MLP), "down": (MLP, HIDDEN)}  # name: (in, out)
+DROPOUT = 0.1  # of the adapter's ranks and of the projector's hidden layer, in training
 ADAPTER_SCALE = 2.0  # multiplied into b when the adapter is exported
 
 
@@ -37,7 +38,8 @@ class Projector(nn.Module):
 
     def forward(self, z):
         x = z * self.norm
-        return (self.fc2(F.gelu(self.fc1(x))) + self.skip(x)).unflatten(-1, (TOKENS, HIDDEN))
+        hidden = F.dropout(F.gelu(self.fc1(x)), DROPOUT, self.training)
+        return (self.fc2(hidden) + self.skip(x)).unflatten(-1, (TOKENS, HIDDEN))
 
 
 class Adapter(nn.Module):
@@ -51,9 +53,15 @@ class Adapter(nn.Module):
                 self.a[f"{i}_{name}"] = nn.Parameter(torch.randn(inputs, RANK) / inputs**0.5)
                 self.b[f"{i}_{name}"] = nn.Parameter(torch.zeros(RANK, outputs))
 
-    def cast(self):
-        """{key: (a, b)} in bfloat16, differentiable."""
-        return {key: (self.a[key].bfloat16(), (ADAPTER_SCALE * self.b[key]).bfloat16()) for key in self.a}
+    def cast(self, generator=None):
+        """{key: (a, b)} in bfloat16, differentiable. With a generator, DROPOUT of each pair's ranks are left out."""
+        def scale(b):
+            if generator is None:
+                return ADAPTER_SCALE * b
+            kept = torch.rand(RANK, 1, generator=generator) >= DROPOUT
+            return ADAPTER_SCALE / (1 - DROPOUT) * kept * b
+
+        return {key: (self.a[key].bfloat16(), scale(self.b[key]).bfloat16()) for key in self.a}
 
 
 class FrozenLinear(torch.autograd.Function):

@@ -52,10 +52,14 @@ def apply_map(features, folder=PACK_FOLDER):
 
 
 def run(data, work):
-    """Fit the map and write latents-train.npy (6000, 2, 256) and latents-dev.npy (1000, 1, 256)."""
+    """Fit the map where the pack has none, and write latents-train.npy (6000, 4, 256) and latents-dev.npy (1000, 1, 256).
+
+    A map that is there stays: containers are made for one map, and a refit that changed its last bits would refuse them.
+    """
     if (work / "latents-dev.npy").exists():
         return
     train = np.load(work / "features-train.npy")
-    save_map(torch.from_numpy(train.reshape(-1, train.shape[-1])).float())
-    save_array(work / "latents-train.npy", apply_map(train))
+    if not (PACK_FOLDER / "latent-map.safetensors").exists():
+        save_map(torch.from_numpy(train.reshape(-1, train.shape[-1])).float())
+    save_array(work / "latents-train.npy", apply_map(np.concatenate([train, np.load(work / "features-crops.npy")], 1)))
     save_array(work / "latents-dev.npy", apply_map(np.load(work / "features-dev.npy")))

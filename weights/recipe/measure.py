@@ -36,7 +36,7 @@ def tuned_model():
                                   (layer.self_attn.o_proj, change["o"]), (layer.mlp.gate_proj, gate),
                                   (layer.mlp.up_proj, up), (layer.mlp.down_proj, change["down"])):
                 linear.weight += delta
-    projector = Projector(torch.ones(1))
+    projector = Projector(torch.ones(1)).eval()
     tensors = load_file(PACK_FOLDER / "projector.safetensors")
     projector.norm = torch.from_numpy(tensors.pop("norm").astype(np.float32))
     projector.load_state_dict({name: torch.from_numpy(value.astype(np.float32)) for name, value in tensors.items()}, strict=False)

@@ -36,7 +36,7 @@ WARMUP = 0.03  # share of the time
 WEIGHT_DECAY = 0.01
 CLIP = 1.0
 CHECKPOINT_SECONDS = 300
-DEV_PHOTOS = 40  # for the loss printed at each checkpoint
+DEV_PHOTOS = 120  # for the loss printed at each checkpoint
 
 
 class Trainer:
@@ -95,6 +95,7 @@ class Trainer:
     def dev_loss(self, shift=0):
         """Loss per caption token on dev photos with rounded latents; shift > 0 shows other photos' latents instead."""
         captions, adapter = self.captions["dev"], self.adapter.cast()
+        self.projector.eval()
         total, count = 0.0, 0
         for start in range(0, DEV_PHOTOS, 20):
             photos = range(start, start + 20)
@@ -103,6 +104,7 @@ class Trainer:
             batch = self.trees.batch([self.trees.row(example) for example in examples])
             loss, tokens = self.loss(batch, self.latents["dev"].rounded(batch.frames), adapter)
             total, count = total + loss.item(), count + tokens
+        self.projector.train()
         return total / count
 
     def step(self, rows, budget):
@@ -113,7 +115,7 @@ class Trainer:
             group["lr"] = group["rate"] * shape * self.rate_share
         batch = self.trees.batch(rows)
         z = self.latents["train"].noisy(batch.frames, self.generator) if batch.frames else None
-        loss, tokens = self.loss(batch, z, self.adapter.cast())
+        loss, tokens = self.loss(batch, z, self.adapter.cast(self.generator))
         loss.backward()
         parameters = [*self.adapter.parameters(), *self.projector.parameters()]
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
