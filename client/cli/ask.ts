@@ -78,6 +78,7 @@ async function encodeLatents(file: string, models: Models, signal: AbortSignal |
         width,
         height,
         frames: times.length,
+        segments: [times.length],
         duration_s,
         source: { name: path.basename(file), width, height, bytes: (await stat(file)).size },
         times_s: Float64Array.from(times),
@@ -86,7 +87,7 @@ async function encodeLatents(file: string, models: Models, signal: AbortSignal |
       },
       latents: joined,
       latentDim: tower.latentDim,
-      network: null,
+      networks: [null],
     });
     return readContainer(bytes);
   } finally {

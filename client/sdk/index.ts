@@ -59,6 +59,11 @@ export class LatentChat {
     },
   };
 
+  /** Address of a video's `.linr` container, which a `LinrDecoder` reads in parts. */
+  containerUrl(id: string): string {
+    return this.#http.url(`${videoPath(id)}/container`);
+  }
+
   /**
    * The `.linr` container of a video as it is now, bytes. Answers are cached by version, so asking again for one that
    * has not changed is cheap. Code `container_not_ready` before the latents exist.

@@ -2,7 +2,7 @@
  * A video to a `.linr` file: frames, features, a first container that can already be asked about, training with
  * checkpoints, and a last container whose quality is measured on the file read back.
  */
-import { readContainer, writeContainer, type Container, type ContainerMeta, type JsonObject } from '../container/index.js';
+import { encodeNetwork, writeContainer, type ContainerMeta, type JsonObject } from '../container/index.js';
 import { progressiveOrder, type Frame, type FrameSource } from '../frames/index.js';
 import type { ModelPack } from '../pack/index.js';
 import type { Runtime } from '../runtime/types.js';
@@ -217,7 +217,7 @@ class EncodeJob {
     const { config, options } = this;
     options.onProgress?.({ stage: 'writing', done: 0, total: frames.length, unit: 'frames' });
     const bytes = this.container(trainer.latents(), trainer);
-    const decoder = await LinrDecoder.open(readContainer(bytes), options.runtime);
+    const decoder = new LinrDecoder(bytes, options.runtime);
     const report = paced(options.onProgress);
     let sum = 0;
     for (const [t, frame] of frames.entries()) {
@@ -252,15 +252,15 @@ class EncodeJob {
       width: config.width,
       height: config.height,
       frames: config.frames,
+      segments: [config.frames],
       duration_s: source.info.duration_s,
       source: { name: options.sourceName, width: source.info.width, height: source.info.height, bytes: options.sourceBytes },
       times_s: this.times_s,
       pack: { id: manifest.id, feature_space: manifest.feature_space },
       encoder: { preset: options.preset, seconds: Math.round((this.trainedBefore + this.seconds()) * 10) / 10 },
     };
-    const network = trainer === null ? null : { config: config as unknown as JsonObject, tensors: trainer.tensors() };
-    const container: Container = { meta, latents, latentDim: config.latentDim, network };
-    return writeContainer(container, { bits: plan.bits });
+    const network = trainer === null ? null : encodeNetwork({ config: config as unknown as JsonObject, tensors: trainer.tensors() }, { bits: plan.bits });
+    return writeContainer({ meta, latents, latentDim: config.latentDim, networks: [network] });
   }
 
   /** Seconds since this run began. */

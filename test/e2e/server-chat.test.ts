@@ -240,8 +240,7 @@ test('frames come as PNG, JPEG and WebP at the width that is asked for', async (
     assert.deepEqual([picture.format, picture.width, picture.height], [format, width, (width * 96) / 128]);
     assert.equal((await fetch(`${place}/12?width=${width}&format=${format}`, { headers: { 'if-none-match': answer.headers.get('etag') ?? '' } })).status, 304);
   }
-  const container = readContainer(new Uint8Array(await (await fetch(`${server.url}/v1/videos/${ready.id}/container`)).arrayBuffer()));
-  const decoder = await LinrDecoder.open(container, nodeRuntime({ threads: 1 }));
+  const decoder = new LinrDecoder(`${server.url}/v1/videos/${ready.id}/container`, nodeRuntime({ threads: 1 }));
   const served = await sharp(Buffer.from(await (await fetch(`${place}/7`)).arrayBuffer())).raw().toBuffer();
   assert.deepEqual(new Uint8Array(served), (await decoder.frame(7)).data, 'the picture is the decoder’s own, to the bit');
   await decoder.release();

@@ -1,4 +1,4 @@
-import type { Container, ContainerTensor } from '../../model/container/index.js';
+import { encodeNetwork, type Container, type ContainerNetwork, type ContainerTensor, type NetworkOptions } from '../../model/container/index.js';
 import { randomNumbers, type RandomNumbers } from './random.js';
 
 /** Latents (T, D) that drift as a video's do. */
@@ -20,22 +20,44 @@ function tensor(dims: readonly number[], scale: number, random: RandomNumbers): 
   return { dims, data: Float32Array.from({ length: count }, () => random.normal() * scale) };
 }
 
+/** A network of no particular meaning. */
+export function sampleNetwork(random: RandomNumbers): ContainerNetwork {
+  return {
+    config: { kind: 'patch', layers: [32, 32, 48], residual: 'mean', nested: { rank: 8, on: true, off: null } },
+    tensors: new Map([
+      ['grid.0', tensor([4, 9, 16], 0.1, random)],
+      ['layer.0.weight', tensor([24, 32], 0.2, random)],
+      ['layer.0.bias', tensor([24], 0.01, random)],
+      ['gain', tensor([], 1, random)],
+      ['constant', { dims: [3, 5], data: new Float32Array(15).fill(0.25) }],
+    ]),
+  };
+}
+
 export interface SampleOptions {
   readonly frames?: number;
   readonly latentDim?: number;
-  readonly network?: boolean;
+  /** Frames of each segment. Default: one segment of all frames. */
+  readonly segments?: readonly number[];
+  /** Whether segment k is coded; one answer for all or one each. Default: all are. */
+  readonly network?: boolean | readonly boolean[];
   readonly seed?: number;
+  /** How the networks are stored. */
+  readonly coding?: NetworkOptions;
 }
 
 /** A container as an encoder would write it, with random weights. */
 export function sampleContainer(options: SampleOptions = {}): Container {
-  const { frames = 12, latentDim = 32, network = true, seed = 7 } = options;
+  const { latentDim = 32, network = true, seed = 7, coding } = options;
+  const segments = options.segments ?? [options.frames ?? 12];
+  const frames = segments.reduce((sum, count) => sum + count, 0);
   const random = randomNumbers(seed);
   return {
     meta: {
       width: 320,
       height: 160,
       frames,
+      segments,
       duration_s: frames / 25,
       source: { name: 'stück – 1.mp4', width: 1280, height: 720, bytes: 1_003_520 },
       times_s: Float64Array.from({ length: frames }, (_, i) => i / 25),
@@ -44,17 +66,6 @@ export function sampleContainer(options: SampleOptions = {}): Container {
     },
     latents: driftingLatents(frames, latentDim, random),
     latentDim,
-    network: network
-      ? {
-          config: { kind: 'patch', layers: [32, 32, 48], residual: 'mean', nested: { rank: 8, on: true, off: null } },
-          tensors: new Map([
-            ['grid.0', tensor([4, 9, 16], 0.1, random)],
-            ['layer.0.weight', tensor([24, 32], 0.2, random)],
-            ['layer.0.bias', tensor([24], 0.01, random)],
-            ['gain', tensor([], 1, random)],
-            ['constant', { dims: [3, 5], data: new Float32Array(15).fill(0.25) }],
-          ]),
-        }
-      : null,
+    networks: segments.map((_, k) => ((typeof network === 'boolean' ? network : network[k]) === true ? encodeNetwork(sampleNetwork(random), coding) : null)),
   };
 }
