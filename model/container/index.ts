@@ -4,7 +4,7 @@ export { LinrFile } from './file.js';
 export type { SectionEntry } from './header.js';
 export type { JsonObject, JsonValue } from './json.js';
 export { DEFAULT_LATENT_BITS } from './latents.js';
-export { decodeNetwork, DEFAULT_TENSOR_BITS, encodeNetwork, type NetworkOptions, type TensorCoding } from './network.js';
+export { decodeNetwork, DEFAULT_TENSOR_BITS, encodeNetwork, type NetworkOptions, type TensorCoding, type TensorLevels } from './network.js';
 export {
   inspectContainer,
   readContainer,

@@ -3,15 +3,18 @@ import { ByteReader, ByteWriter, checkLimit } from './bytes.js';
 import { ContainerError, malformed } from './errors.js';
 import { jsonBytes, parseJsonObject } from './json.js';
 import { MAX_BITS, MAX_CONFIG_BYTES, MAX_NAME_BYTES, MAX_NETWORK_ELEMENTS, MAX_RANK, MAX_TENSORS, MIN_BITS } from './limits.js';
-import { dequantise, quantise } from './quantise.js';
+import { dequantise, quantise, quantiseBySteps, type QuantisedTensor } from './quantise.js';
 import type { Coder, ContainerNetwork, ContainerTensor } from './types.js';
 
 /** Bits of a weight where the writer is not told otherwise: the paper's (its section 4.1). */
 export const DEFAULT_TENSOR_BITS = 8;
 
+/** The levels of a tensor: 2^bits between its smallest and its largest value, or multiples of a step. */
+export type TensorLevels = { readonly bits: number } | { readonly step: number };
+
 export interface NetworkOptions {
-  /** Bits a value of the tensor of this name, 1 to 16. Default: 8. */
-  readonly bits?: (name: string) => number;
+  /** Of the tensor of this name; 1 to 16 bits. Default: 8 bits. */
+  readonly levels?: (name: string) => TensorLevels;
   /** Default: range. */
   readonly coder?: Coder;
 }
@@ -42,15 +45,20 @@ function writeTensor(out: ByteWriter, name: string, tensor: ContainerTensor, opt
   if (count !== tensor.data.length || count < 1) {
     throw malformed(`Tensor "${name}" has dimensions ${tensor.dims.join(' x ')} and ${tensor.data.length} values.`);
   }
-  const bits = options.bits?.(name) ?? DEFAULT_TENSOR_BITS;
-  if (!Number.isInteger(bits) || bits < MIN_BITS || bits > MAX_BITS) {
-    throw malformed(`Tensor "${name}" cannot have ${bits} bits a value; ${MIN_BITS} to ${MAX_BITS} are possible.`);
-  }
   out.u8(nameBytes.length);
   out.bytes(nameBytes);
   out.u8(tensor.dims.length);
   for (const dim of tensor.dims) out.u32(dim);
-  writeBlock(out, quantise(tensor.data, bits, `Tensor "${name}"`), tensor.dims, options.coder ?? 'range');
+  writeBlock(out, onLevels(tensor.data, options.levels?.(name) ?? { bits: DEFAULT_TENSOR_BITS }, `Tensor "${name}"`), tensor.dims, options.coder ?? 'range');
+}
+
+function onLevels(data: Float32Array, levels: TensorLevels, what: string): QuantisedTensor {
+  if ('step' in levels) return quantiseBySteps(data, levels.step, what);
+  const { bits } = levels;
+  if (!Number.isInteger(bits) || bits < MIN_BITS || bits > MAX_BITS) {
+    throw malformed(`${what} cannot have ${bits} bits a value; ${MIN_BITS} to ${MAX_BITS} are possible.`);
+  }
+  return quantise(data, bits, what);
 }
 
 /** How a tensor was stored, as `inspectContainer` reports it. */

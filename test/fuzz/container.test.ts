@@ -15,9 +15,9 @@ const BYTES_OF_TABLES = 4 * 1024 * 1024;
 
 const originals = [
   writeContainer(sampleContainer()),
-  writeContainer(sampleContainer({ frames: 40, latentDim: 16, seed: 2, coding: { coder: 'huffman', bits: (name) => (name === 'grid.0' ? 12 : 4) } }), { coder: 'huffman' }),
+  writeContainer(sampleContainer({ frames: 40, latentDim: 16, seed: 2, coding: { coder: 'huffman', levels: (name) => ({ bits: name === 'grid.0' ? 12 : 4 }) } }), { coder: 'huffman' }),
   writeContainer(sampleContainer({ frames: 1, latentDim: 64, network: false })),
-  writeContainer(sampleContainer({ frames: 7, latentDim: 8, seed: 3, coding: { bits: () => 16 } }), { latentBits: 3 }),
+  writeContainer(sampleContainer({ frames: 7, latentDim: 8, seed: 3, coding: { levels: () => ({ bits: 16 }) } }), { latentBits: 3 }),
 ];
 
 interface Section {

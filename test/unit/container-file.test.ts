@@ -55,7 +55,7 @@ for (const coder of ['range', 'huffman'] as const satisfies Coder[]) {
 
     for (const bits of [1, 3, 8, 16]) {
       test(`keeps tensors to half a step of ${bits} bits, constants exactly and the configuration`, () => {
-        const back = decodeNetwork(encodeNetwork(network, { coder, bits: () => bits }));
+        const back = decodeNetwork(encodeNetwork(network, { coder, levels: () => ({ bits }) }));
         assert.deepEqual(back.config, network.config);
         assert.deepEqual([...back.tensors.keys()], [...network.tensors.keys()]);
         for (const [name, { dims, data }] of network.tensors) {
@@ -67,6 +67,15 @@ for (const coder of ['range', 'huffman'] as const satisfies Coder[]) {
         assert.deepEqual(back.tensors.get('constant')?.data, new Float32Array(15).fill(0.25));
       });
     }
+
+    test('keeps multiples of a step exactly, and all values to half of it', () => {
+      const back = decodeNetwork(encodeNetwork(network, { coder, levels: () => ({ step: 1 / 64 }) }));
+      for (const [name, { data }] of network.tensors) {
+        const stored = back.tensors.get(name)?.data ?? new Float32Array(0);
+        assert.ok(largestError(data, stored) <= 1 / 128 + 1e-7, name);
+        assert.ok(stored.every((value) => Number.isInteger(value * 64)), name);
+      }
+    });
 
     test('written again gives the same bytes, after one reading and after two', () => {
       assert.deepEqual(writeContainer(read), file);
@@ -219,7 +228,8 @@ describe('container', () => {
     const broken = (data: Float32Array, dims = [2]): ContainerNetwork => ({ config: {}, tensors: new Map([['w', { dims, data }]]) });
     refused(() => encodeNetwork(broken(Float32Array.of(1, NaN))), 'malformed', /"w".*not finite/);
     refused(() => encodeNetwork(broken(Float32Array.of(1, 2, 3))), 'malformed', /"w" has dimensions 2 and 3 values/);
-    refused(() => encodeNetwork(broken(Float32Array.of(1, 2)), { bits: () => 17 }), 'malformed', /17 bits/);
+    refused(() => encodeNetwork(broken(Float32Array.of(1, 2)), { levels: () => ({ step: 0 }) }), 'malformed', /levels 0 apart/);
+    refused(() => encodeNetwork(broken(Float32Array.of(1, 2)), { levels: () => ({ bits: 17 }) }), 'malformed', /17 bits/);
     refused(() => writeContainer({ ...container, latents: container.latents.slice(1) }), 'malformed', /latent numbers/);
     refused(() => writeContainer({ ...container, latents: container.latents.map(() => Infinity) }), 'malformed', /not finite/);
   });

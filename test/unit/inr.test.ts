@@ -41,7 +41,7 @@ function segment(): { patches: PatchStore; targets: Float32Array; frames: Uint8A
   return { patches, frames, targets: Float32Array.from({ length: CONFIG.frames * CONFIG.latentDim }, () => random() * 2 - 1) };
 }
 
-const OPTIONS = { shape: { frames: 4, rows: 5, columns: 6 }, learningRate: 4e-2, lambda: 0.01, seed: 3 };
+const OPTIONS = { shape: { frames: 4, rows: 5, columns: 6 }, learningRate: 4e-2, lambda: 0.01, seed: 3, quantised: true };
 
 function container(trainer: Trainer): Container {
   return {
