@@ -85,7 +85,7 @@ const FIRST_CONTAINER_SECONDS = 6;
 const FINISH_SHARE = 0.04;
 /** Shares of a segment's training at which a price that is steered begins to be, and between two observations. */
 const STEERED_FROM = 0.1;
-const STEERED_EVERY = 0.04;
+const STEERED_EVERY = 0.08;
 const SEED = 1;
 
 /**

@@ -9,7 +9,7 @@ import { patchGrid, type InrConfig } from './config.js';
 import { initialiseParameters, latentStatistics } from './initialise.js';
 import { fixedSpecs, LATENT_GAIN, LATENT_MEAN, MEAN_FRAME, parameterSpecs } from './network.js';
 import type { PatchStore } from './patches.js';
-import { LATENTS, trainingLayout, trainingStep, type StepShape } from './training-step.js';
+import { LATENTS, STATE_PARTS, stateGroups, stateInput, trainingLayout, trainingStep, type StateGroup, type StepShape } from './training-step.js';
 
 export interface TrainingOptions {
   readonly shape: StepShape;
@@ -52,6 +52,7 @@ export class Trainer {
   /** What a bit costs in mean squared error, for a quantised training: may be changed between steps. */
   rateWeight = 0;
   readonly fixed: ReadonlyMap<string, HostTensor>;
+  private readonly groups: readonly StateGroup[];
 
   private constructor(
     private readonly sessions: TrainingSessions,
@@ -64,6 +65,7 @@ export class Trainer {
     start: Float32Array | null,
     meanFrame: Float32Array,
   ) {
+    this.groups = stateGroups(config);
     const zeros = (): Float32Array => new Float32Array(layout.size);
     this.state = resume ?? { parameters: zeros(), first: zeros(), second: zeros(), step: 0 };
     const { mean, gain } = latentStatistics(asFloat32(targets), config.latentDim);
@@ -101,13 +103,15 @@ export class Trainer {
     state.step += 1;
     // Seeded by the step, so that training goes on from a checkpoint as if it had not stopped.
     const random = seededRandom(`${options.seed}/${state.step}`);
-    const vector = (data: Float32Array): HostTensor => float32(data, [data.length]);
-    const [parameters, first, second] = [vector(state.parameters), vector(state.first), vector(state.second)];
+    const states = this.groups.flatMap((group) => STATE_PARTS.map((part): [string, HostTensor] => {
+      const { size } = group.layout;
+      return [stateInput(part, group), float32(state[part].subarray(group.offset, group.offset + size), [size])];
+    }));
     const [mse, cosine] = [scalar(0), scalar(0)];
     await runInPlace(
       progress >= ROUNDING_FROM && this.sessions.rounded !== null ? this.sessions.rounded : this.sessions.plain,
       {
-        parameters, first, second,
+        ...Object.fromEntries(states),
         ...Object.fromEntries(this.fixed),
         rate: scalar(adamRate(options.learningRate * schedule(progress), state.step)),
         lambda: scalar(options.lambda),
@@ -119,7 +123,7 @@ export class Trainer {
         columnIndex: pick(random, grid.columns, options.shape.columns),
       },
       // Written in place: the graph reads a state for the last time in the node that writes it.
-      { parameters_out: parameters, first_out: first, second_out: second, mse, cosine },
+      { ...Object.fromEntries(states.map(([name, tensor]) => [`${name}_out`, tensor])), mse, cosine },
     );
     this.mse = average(this.mse, mse);
     this.cosine = average(this.cosine, cosine);
