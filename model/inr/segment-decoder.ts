@@ -33,8 +33,8 @@ export async function openSegment(file: LinrFile, k: number, runtime: Runtime): 
   }
   try {
     const config = parseInrConfig(network.config);
-    checkTensors(file, k, network, config);
     checkActivations(config);
+    checkTensors(file, k, network, config);
     return { session: await runtime.createSession(decoderGraph(config, network)), config };
   } catch (error) {
     // Whatever a stranger's network is refused for, by the checks or by the runtime, it is the network's fault.

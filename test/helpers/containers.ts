@@ -1,4 +1,6 @@
-import { encodeNetwork, type Container, type ContainerNetwork, type ContainerTensor, type NetworkOptions } from '../../model/container/index.js';
+import { encodeNetwork, type Container, type ContainerNetwork, type ContainerTensor, type JsonObject, type NetworkOptions } from '../../model/container/index.js';
+import type { InrConfig } from '../../model/inr/config.js';
+import { fixedSpecs, parameterSpecs } from '../../model/inr/network.js';
 import { randomNumbers, type RandomNumbers } from './random.js';
 
 /** Latents (T, D) that drift as a video's do. */
@@ -67,5 +69,32 @@ export function sampleContainer(options: SampleOptions = {}): Container {
     latents: driftingLatents(frames, latentDim, random),
     latentDim,
     networks: segments.map((_, k) => ((typeof network === 'boolean' ? network : network[k]) === true ? encodeNetwork(sampleNetwork(random), coding) : null)),
+  };
+}
+
+export interface DecodableOptions extends SampleOptions {
+  /** Pixels. */
+  readonly width?: number;
+  readonly height?: number;
+}
+
+/** A container whose frames can be decoded: the networks are real ones with random weights, another for each segment. */
+export function decodableContainer(options: DecodableOptions = {}): Container {
+  const { width = 22, height = 14, latentDim = 8, seed = 7, network = true, segments = [options.frames ?? 6] } = options;
+  const random = randomNumbers(seed);
+  const sample = sampleContainer({ ...options, latentDim, network: false });
+  const coded = (k: number): boolean => (typeof network === 'boolean' ? network : network[k] === true);
+  return {
+    ...sample,
+    meta: { ...sample.meta, width, height },
+    networks: segments.map((frames, k) => {
+      const config: InrConfig = {
+        width, height, frames, latentDim, patch: 4, layers: 3, hidden: 12, rank: 2, hyperHidden: 6,
+        grids: [{ channels: 3, rows: 4, columns: 6 }],
+        basis: { count: 4, channels: 3, rows: 4, columns: 6 },
+      };
+      const tensors = new Map([...fixedSpecs(config), ...parameterSpecs(config)].map(({ name, dims }) => [name, tensor(dims, 0.5, random)]));
+      return coded(k) ? encodeNetwork({ config: config as unknown as JsonObject, tensors }, options.coding) : null;
+    }),
   };
 }
