@@ -21,7 +21,7 @@ function meanFramePsnr(): number {
 }
 
 // NeRV's linear stem holds most of its numbers, so it needs more of them.
-for (const [build, numbers, steps] of [[nerv, 200_000, 400], [hnerv, 60_000, 300]] as const) {
+for (const [build, numbers, steps] of [[nerv, 200_000, 300], [hnerv, 60_000, 250]] as const) {
   const peer = peerOfSize((width) => build(VIDEO, width), numbers);
   test(`${peer.name} learns a clip, and its file read back shows it better than the mean frame does`, async () => {
     const trainer = await PeerTrainer.create(runtime, peer, FRAMES);
