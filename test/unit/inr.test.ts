@@ -6,7 +6,7 @@ import { parseInrConfig, patchGrid, type InrConfig } from '../../model/inr/confi
 import { LinrDecoder } from '../../model/inr/decoder.js';
 import { PatchStore } from '../../model/inr/patches.js';
 import { planEncoding } from '../../model/inr/plan.js';
-import { bitsPerPixel, psnr } from '../../model/inr/quality.js';
+import { psnr } from '../../model/inr/quality.js';
 import { interpolateTargets } from '../../model/inr/targets.js';
 import { Trainer, type TrainingState } from '../../model/inr/trainer.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
@@ -144,10 +144,4 @@ test('a plan follows the video, and options out of range are named', () => {
   assert.throws(() => planEncoding(info, { preset: 'draft', seconds: 0 }), /seconds must be from 1/);
   assert.throws(() => planEncoding(info, { preset: 'draft', width: 64, size: { width: 8, height: 8 } }), /width or size, not both/);
   assert.throws(() => planEncoding(info, { preset: 'draft', width: 1e6 }), /encoded width must be/);
-});
-
-test('quality figures are the field’s', () => {
-  assert.equal(psnr(Uint8Array.of(0, 0, 0), Uint8Array.of(0, 0, 0)), 100);
-  assert.ok(Math.abs(psnr(Uint8Array.of(25, 25), Uint8Array.of(0, 0)) - 20 * Math.log10(255 / 25)) < 1e-9);
-  assert.equal(bitsPerPixel(1000, 10, 20, 10), 4);
 });
