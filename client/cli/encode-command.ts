@@ -1,4 +1,4 @@
-import { rename, rm, stat, writeFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import type { EncodeProgress } from '../../model/inr/encode.node.js';
@@ -9,6 +9,7 @@ import { packOption, threadsOption } from './common-options.js';
 import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { Models } from './models.js';
+import { replaceFile } from './replace-file.js';
 import { checkOutput, isContainer, readContainerFile } from './sources.js';
 import { duration, grouped, Progress, type ProgressState } from './terminal.js';
 
@@ -88,18 +89,6 @@ async function encode(input: string, options: EncodeOptions): Promise<void> {
     progress.clear();
     interrupt.dispose();
     await source.close();
-  }
-}
-
-/** Written beside its place and moved there, so that no half file ever has the name. */
-async function replaceFile(file: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${file}.${process.pid}.part`;
-  try {
-    await writeFile(temporary, bytes, { flush: true });
-    await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
   }
 }
 
