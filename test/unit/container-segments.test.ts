@@ -114,7 +114,7 @@ describe('a container read in parts', () => {
   let folder: TestFolder | null = null;
   after(() => folder?.remove());
   // Longer than the first reading, so that networks are fetched and not at hand already.
-  const long = sampleContainer({ segments: [100, 40, 160], network: [true, false, true], latentDim: 1024, coding: { bits: () => 16 } });
+  const long = sampleContainer({ segments: [100, 40, 160], network: [true, false, true], latentDim: 1024, coding: { levels: () => ({ bits: 16 }) } });
   const bytes = writeContainer(long);
 
   const sources: Record<string, () => Promise<ByteSource>> = {

@@ -117,7 +117,7 @@ describe('a decoder', () => {
       ...read,
       meta: { ...read.meta, frames: 1, segments: [1], times_s: Float64Array.of(0) },
       latents: mixed,
-      networks: [encodeNetwork({ ...network, config: config as JsonObject }, { bits: () => 16 })],
+      networks: [encodeNetwork({ ...network, config: config as JsonObject }, { levels: () => ({ bits: 16 }) })],
     };
     const expected = await new LinrDecoder(writeContainer(still), runtime).frame(0);
     const frame = await decoder.frame(1.25);

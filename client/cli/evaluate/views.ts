@@ -137,10 +137,10 @@ async function encodedFile(file: string, models: Models, { containers, preset, s
 }
 
 async function decodeFrames(file: string, indices: readonly number[], models: Models): Promise<Frame[]> {
-  const { container } = await readContainerFile(file);
-  if (container.network === null) throw new RowError(`${file} holds latents only: it has no frames to decode.`);
+  const { container, bytes } = await readContainerFile(file);
+  if (container.networks.includes(null)) throw new RowError(`${file} holds latents only: it has no frames to decode.`);
   const { LinrDecoder } = await import('../../../model/inr/decoder.js');
-  const decoder = await LinrDecoder.open(container, models.runtime);
+  const decoder = new LinrDecoder(bytes, models.runtime);
   try {
     const frames: Frame[] = [];
     for await (const frame of decoder.frames(indices)) frames.push(frame);
