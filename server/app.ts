@@ -28,6 +28,7 @@ import { Conversations } from './store/conversations.js';
 import { Store } from './store/database.js';
 import { DataFolder } from './store/files.js';
 import { Uploads } from './store/uploads.js';
+import { Arrivals } from './uploads/arrivals.js';
 import { Receiver } from './uploads/receiver.js';
 
 export interface AppOptions {
@@ -44,6 +45,11 @@ export interface AppOptions {
   /** Refuse requests whose Host is not a loopback name. Default true. */
   readonly loopbackOnly?: boolean;
   readonly limits?: Partial<Limits>;
+  /**
+   * Hosts whose http(s) addresses a chat completion may name as videos: `example.com`, `example.com:8443`, or
+   * `*.example.com` for every name below it. Default: none, so that nothing is ever fetched.
+   */
+  readonly remoteHosts?: readonly string[];
   /** How uploads are encoded. Default: preset `standard` for as long as it takes. */
   readonly encode?: { readonly preset?: Preset; readonly seconds?: number };
   /** Threads of the language model and of an encoder. Default: two, or one where there is one core. */
@@ -128,6 +134,7 @@ function openServices(log: FastifyBaseLogger, options: AppOptions, limits: Limit
   const library = new Library({ store, folder, packDir, limits, log, encode });
   const services: Services = {
     library,
+    arrivals: new Arrivals({ library, folder, limits, remoteHosts: options.remoteHosts ?? [], log }),
     folder,
     inference: new Inference({ packDir, threads, most: limits.replyQueue, log }),
     decoder: new FrameDecoder({ threads: 1, containerBytes: limits.containerBytes, most: limits.frameQueue, idle_s: limits.decoderIdle_s, log }),

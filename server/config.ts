@@ -16,6 +16,12 @@ export interface Limits {
   readonly decoderIdle_s: number;
   /** Frames that may wait for the decoder. */
   readonly frameQueue: number;
+  /** Largest video in a `data:` address of a chat completion, in bytes: it is text in a JSON body, held in memory whole. */
+  readonly dataUrlBytes: number;
+  /** Seconds that fetching a remote video may take. */
+  readonly remote_s: number;
+  /** Seconds that a chat completion waits for a video it brought along to become askable. */
+  readonly arrival_s: number;
   /** JSON bodies of plain HTTP routes, in bytes. Above 100,000 characters, so that a long question gets an error of its own. */
   readonly bodyBytes: number;
   /** Longest text of one message, in characters: some 1,500 tokens of English, three pages. */
@@ -72,6 +78,9 @@ export const defaultLimits: Limits = {
   frameWidth: 3840,
   decoderIdle_s: 120,
   frameQueue: 64,
+  dataUrlBytes: 32 * MiB,
+  remote_s: 120,
+  arrival_s: 120,
   bodyBytes: 2 * MiB,
   questionChars: 6000,
   promptMessages: 24,

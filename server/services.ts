@@ -3,10 +3,12 @@ import type { FrameDecoder } from './decode/decoder.js';
 import type { Inference } from './inference/inference.js';
 import type { Library } from './library/library.js';
 import type { DataFolder } from './store/files.js';
+import type { Arrivals } from './uploads/arrivals.js';
 
 /** What routes work with. */
 export interface Services {
   readonly library: Library;
+  readonly arrivals: Arrivals;
   readonly folder: DataFolder;
   readonly inference: Inference;
   readonly decoder: FrameDecoder;
