@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyReply } from 'fastify';
 import type { Preset } from '../model/inr/plan.js';
 import { ModelPack } from '../model/pack/open.node.js';
+import { Access } from './access/access.js';
+import { KeyFile } from './access/keys.js';
 import type { App } from './api/typed.js';
 import { defaultLimits, type Limits } from './config.js';
 import { FrameDecoder } from './decode/decoder.js';
@@ -42,8 +44,10 @@ export interface AppOptions {
   readonly publicDir?: string;
   /** Default `info`. Texts of users are never logged. */
   readonly logLevel?: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
-  /** Refuse requests whose Host is not a loopback name. Default true. */
-  readonly loopbackOnly?: boolean;
+  /** Ask for an API key even while there is none. Default false: while there is none, only loopback names are answered to. */
+  readonly requireKey?: boolean;
+  /** Origins, such as https://example.com, whose pages may use the API. Default: the server's own only. */
+  readonly corsOrigins?: readonly string[];
   readonly limits?: Partial<Limits>;
   /**
    * Hosts whose http(s) addresses a chat completion may name as videos: `example.com`, `example.com:8443`, or
@@ -79,7 +83,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
     clientErrorHandler: refuseConnection,
   });
   errorHandlers(app);
-  const opened = openServices(app.log, options, limits, await readPack(options.packDir, app.log));
+  const folder = new DataFolder(options.dataDir);
+  const access = await Access.open({ keys: new KeyFile(folder.root), limits, always: options.requireKey ?? false, log: app.log });
+  const opened = openServices({ log: app.log, options, limits, folder, access, model: await readPack(options.packDir, app.log) });
   const { services, store, receiver } = opened;
   // First of all: loading takes seconds, and everything below can happen beside it.
   services.inference.start();
@@ -100,7 +106,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   });
 
   try {
-    await guard(app, { loopbackOnly: options.loopbackOnly ?? true });
+    await guard(app, { access, corsOrigins: options.corsOrigins ?? [] });
     await openApi(app, services.version);
     await realtimeRoute(app, { ...services, hub: conversations, model: services.model?.id ?? '', log: app.log });
     serverRoutes(app, services);
@@ -125,8 +131,12 @@ interface Opened {
   readonly receiver: Receiver;
 }
 
-function openServices(log: FastifyBaseLogger, options: AppOptions, limits: Limits, model: { id: string } | null): Opened {
-  const folder = new DataFolder(options.dataDir);
+interface Parts extends Pick<Services, 'limits' | 'folder' | 'access' | 'model'> {
+  readonly log: FastifyBaseLogger;
+  readonly options: AppOptions;
+}
+
+function openServices({ log, options, limits, folder, access, model }: Parts): Opened {
   const store = Store.open(folder.database);
   const threads = options.threads ?? Math.min(2, os.availableParallelism());
   const { packDir } = options;
@@ -135,6 +145,7 @@ function openServices(log: FastifyBaseLogger, options: AppOptions, limits: Limit
   const services: Services = {
     library,
     arrivals: new Arrivals({ library, folder, limits, remoteHosts: options.remoteHosts ?? [], log }),
+    access,
     folder,
     inference: new Inference({ packDir, threads, most: limits.replyQueue, log }),
     decoder: new FrameDecoder({ threads: 1, containerBytes: limits.containerBytes, most: limits.frameQueue, idle_s: limits.decoderIdle_s, log }),

@@ -15,6 +15,8 @@ export const errorTable = {
   remote_fetch_failed: [400, 'invalid_request_error', 'The video could not be fetched from its address.'],
   upload_header_invalid: [400, 'invalid_request_error', 'A header of the upload is missing or wrong.'],
   empty_file: [400, 'invalid_request_error', 'The file is empty (0 bytes). Choose another one.'],
+  missing_key: [401, 'authentication_error', 'This server needs an API key. Send it as "Authorization: Bearer <key>".'],
+  invalid_key: [401, 'authentication_error', 'The API key is not known to this server.'],
   forbidden_origin: [403, 'permission_error', 'Pages of another origin may not use this server.'],
   forbidden_host: [403, 'permission_error', 'This server answers to its loopback names only.'],
   remote_url_forbidden: [403, 'permission_error', 'This server may not fetch videos from that address.'],
@@ -45,6 +47,7 @@ export const errorTable = {
   pack_mismatch: [422, 'invalid_request_error', 'The container was made for another model pack.'],
   probe_timeout: [422, 'invalid_request_error', 'Looking at the file took too long.'],
   rate_limited: [429, 'rate_limit_error', 'Too many events. Send fewer a second.'],
+  too_many_replies: [429, 'rate_limit_error', 'This key has too many answers waiting or running. Wait for one of them.'],
   queue_full: [429, 'rate_limit_error', 'Too many answers are waiting. Try again in a moment.'],
   cancelled: [499, 'cancelled_error', 'The request was cancelled.'],
   internal_error: [500, 'server_error', 'Something went wrong in the server. Its log has the details under the request id.'],
@@ -73,8 +76,10 @@ export class ApiError extends Error {
   readonly type: string;
   /** The field that is wrong, or null. */
   readonly param: string | null;
+  /** Seconds after which it is worth trying again, where that is known. */
+  readonly retryAfter_s: number | null;
 
-  constructor(code: ErrorCode, options: { message?: string; param?: string | null; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, options: { message?: string; param?: string | null; cause?: unknown; retryAfter_s?: number } = {}) {
     const [status, type, message] = errorTable[code];
     super(options.message ?? message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'ApiError';
@@ -82,6 +87,7 @@ export class ApiError extends Error {
     this.status = status;
     this.type = type;
     this.param = options.param ?? null;
+    this.retryAfter_s = options.retryAfter_s ?? null;
   }
 
   toBody(): ErrorBody {

@@ -1,3 +1,4 @@
+import type { Access } from './access/access.js';
 import type { Limits } from './config.js';
 import type { FrameDecoder } from './decode/decoder.js';
 import type { Inference } from './inference/inference.js';
@@ -9,6 +10,7 @@ import type { Arrivals } from './uploads/arrivals.js';
 export interface Services {
   readonly library: Library;
   readonly arrivals: Arrivals;
+  readonly access: Access;
   readonly folder: DataFolder;
   readonly inference: Inference;
   readonly decoder: FrameDecoder;

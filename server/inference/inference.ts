@@ -26,6 +26,7 @@ export interface Reply {
 interface Pending extends ReplyHandlers {
   readonly resolve: (outcome: ReplyOutcome) => void;
   readonly reject: (error: ApiError) => void;
+  readonly client: string;
   started: boolean;
 }
 
@@ -70,14 +71,17 @@ export class Inference {
     return this.#pending.size;
   }
 
-  /** Throws `model_unavailable` or `queue_full` where nothing can be queued. */
+  /** Throws `model_unavailable`, `queue_full` or `too_many_replies` where nothing can be queued. */
   reply(task: ReplyTask, handlers: ReplyHandlers): Reply {
     if (this.#status === 'failed') throw new ApiError('model_unavailable');
     if (this.#pending.size >= this.#most) throw new ApiError('queue_full');
+    if (task.mostOfClient !== undefined && this.#pendingOf(task.client) >= task.mostOfClient) {
+      throw new ApiError('too_many_replies', { message: `This key may have ${task.mostOfClient} answers waiting or running. Wait for one of them.` });
+    }
     const id = ++this.#lastId;
     let entry: Pending | undefined;
     const outcome = new Promise<ReplyOutcome>((resolve, reject) => {
-      entry = { ...handlers, resolve, reject, started: false };
+      entry = { ...handlers, resolve, reject, client: task.client, started: false };
       this.#pending.set(id, entry);
     });
     this.#host.post({ type: 'reply', id, task });
@@ -95,6 +99,12 @@ export class Inference {
   async close(): Promise<void> {
     this.#failAll(new ApiError('stopping'));
     await this.#host.close();
+  }
+
+  #pendingOf(client: string): number {
+    let count = 0;
+    for (const entry of this.#pending.values()) if (entry.client === client) count++;
+    return count;
   }
 
   #receive(message: FromInference): void {

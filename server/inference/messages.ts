@@ -27,6 +27,8 @@ export interface Sampling {
 export interface ReplyTask {
   /** Whose turn it is: clients are served in turn, however many replies one of them asks for. */
   readonly client: string;
+  /** Replies that this client may have waiting or running; absent: as many as fit the queue. */
+  readonly mostOfClient?: number;
   readonly messages: readonly PromptMessage[];
   readonly sampling: Sampling;
 }

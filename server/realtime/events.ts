@@ -85,6 +85,10 @@ export const closeCodes = {
   goingAway: 1001,
   /** Too many sockets are open. */
   tryAgainLater: 1013,
+  /** The socket's API key was removed. */
+  keyRemoved: 4001,
+  /** Nothing was asked or answered on the socket for long. */
+  idle: 4002,
   /** The socket did not answer two heartbeats. */
   noHeartbeat: 4000,
   /** The socket did not read what it was sent. */

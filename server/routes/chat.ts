@@ -1,4 +1,4 @@
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { ChatCompletionSchema, ChatRequestSchema, ErrorSchema, type ChatRequest, type Usage } from '../api/schemas.js';
@@ -30,7 +30,7 @@ export function chatRoutes(app: App, services: Services): void {
     async (request, reply) => {
       const { body } = request;
       const gone = closing(reply);
-      const task = await taskOf(services, body, `http:${request.ip}`, gone);
+      const task = await taskOf(services, body, clientOf(services, request), gone);
       const head = { id: newId('chatcmpl'), created: Math.floor(Date.now() / 1000), model: services.model?.id ?? '' };
       if (body.stream) return stream(services, reply, gone, task, head, body.stream_options?.include_usage === true);
       const answer = services.inference.reply(task, { onDelta: () => undefined });
@@ -56,7 +56,14 @@ interface Head {
   readonly model: string;
 }
 
-async function taskOf(services: Services, body: ChatRequest, client: string, signal: AbortSignal): Promise<ReplyTask> {
+type Asking = Pick<ReplyTask, 'client' | 'mostOfClient'>;
+
+/** Clients are told apart by their keys, without keys by their addresses. */
+function clientOf({ access }: Services, { apiKey, ip }: FastifyRequest): Asking {
+  return apiKey ? { client: apiKey.id, mostOfClient: access.mostReplies(apiKey) } : { client: `http:${ip}` };
+}
+
+async function taskOf(services: Services, body: ChatRequest, client: Asking, signal: AbortSignal): Promise<ReplyTask> {
   const { limits, model } = services;
   if (body.model && model && body.model !== model.id) {
     throw new ApiError('model_not_found', { param: 'model', message: `There is no model "${body.model}". This server runs "${model.id}".` });
@@ -70,7 +77,7 @@ async function taskOf(services: Services, body: ChatRequest, client: string, sig
   const turns: Turn[] = [];
   for (const [index, message] of body.messages.entries()) turns.push(await turnOf(services, message, `messages[${index}].content`, signal));
   const messages = buildPrompt(services, turns, `messages[${body.messages.length - 1}].content`);
-  return { client, messages, sampling };
+  return { ...client, messages, sampling };
 }
 
 async function turnOf(services: Services, { role, content }: ChatRequest['messages'][number], param: string, signal: AbortSignal): Promise<Turn> {
