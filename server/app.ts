@@ -15,6 +15,7 @@ import { newId } from './ids.js';
 import { Inference } from './inference/inference.js';
 import { importDemos } from './library/demo.js';
 import { Library } from './library/library.js';
+import { Metrics } from './metrics.js';
 import { errorHandlers, refuseConnection, sendError } from './plugins/errors.js';
 import { guard } from './plugins/guard.js';
 import { openApi } from './plugins/openapi.js';
@@ -72,7 +73,7 @@ const sweep_s = 3600;
 export async function buildApp(options: AppOptions): Promise<App> {
   const limits: Limits = { ...defaultLimits, ...options.limits };
   const app: App = Fastify({
-    logger: { level: options.logLevel ?? 'info', redact: ['req.headers.authorization', 'req.headers.cookie'] },
+    logger: { level: options.logLevel ?? 'info', redact: ['req.headers.authorization', 'req.headers.cookie', 'req.headers["sec-websocket-protocol"]'] },
     genReqId: () => newId('req'),
     bodyLimit: limits.bodyBytes,
     routerOptions: { maxParamLength: 200 },
@@ -85,13 +86,15 @@ export async function buildApp(options: AppOptions): Promise<App> {
   errorHandlers(app);
   const folder = new DataFolder(options.dataDir);
   const access = await Access.open({ keys: new KeyFile(folder.root), limits, always: options.requireKey ?? false, log: app.log });
-  const opened = openServices({ log: app.log, options, limits, folder, access, model: await readPack(options.packDir, app.log) });
+  const opened = openServices({ log: app.log, options, limits, folder, access, model: await readPack(options.packDir, app.log), sockets: () => app.websocketServer.clients.size });
   const { services, store, receiver } = opened;
   // First of all: loading takes seconds, and everything below can happen beside it.
   services.inference.start();
   const conversations = new ConversationHub({ ...services, store: new Conversations(store), log: app.log });
   const sweep = (): void => void receiver.removeExpired().catch((err: unknown) => app.log.error({ err }, 'sweep failed'));
   const sweeper = setInterval(sweep, sweep_s * 1000).unref();
+  // Before sockets are closed: answers that are being written reach who asked for them.
+  app.addHook('preClose', () => services.inference.drain(limits.drain_s));
   app.addHook('onClose', async () => {
     clearInterval(sweeper);
     await Promise.all([services.inference.close(), services.decoder.close(), services.library.close()]);
@@ -101,8 +104,11 @@ export async function buildApp(options: AppOptions): Promise<App> {
     reply.header('x-request-id', request.id);
   });
   app.addHook('onResponse', async (request, reply) => {
-    const { method, url } = request;
-    request.log.info({ method, path: url.split('?')[0], status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'request');
+    const { method, url, apiKey } = request;
+    const { statusCode: status, elapsedTime } = reply;
+    const key = apiKey ? { key: apiKey.id } : {};
+    request.log.info({ method, path: url.split('?')[0], status, ms: Math.round(elapsedTime), ...key }, 'request');
+    services.metrics.requested(method, request.routeOptions.url ?? 'none', status, elapsedTime / 1000);
   });
 
   try {
@@ -134,20 +140,29 @@ interface Opened {
 interface Parts extends Pick<Services, 'limits' | 'folder' | 'access' | 'model'> {
   readonly log: FastifyBaseLogger;
   readonly options: AppOptions;
+  /** Sockets open now. */
+  readonly sockets: () => number;
 }
 
-function openServices({ log, options, limits, folder, access, model }: Parts): Opened {
+function openServices({ log, options, limits, folder, access, model, sockets }: Parts): Opened {
   const store = Store.open(folder.database);
   const threads = options.threads ?? Math.min(2, os.availableParallelism());
   const { packDir } = options;
   const encode = { preset: options.encode?.preset ?? ('standard' as const), seconds: options.encode?.seconds ?? null, threads };
   const library = new Library({ store, folder, packDir, limits, log, encode });
+  const metrics = new Metrics(model?.id ?? 'none', {
+    replies: () => inference.counts(),
+    encodes: () => ({ ...library.queue.counts(), seconds_left: library.queue.seconds_left }),
+    sockets,
+  });
+  const inference: Inference = new Inference({ packDir, threads, most: limits.replyQueue, observer: metrics, log });
   const services: Services = {
     library,
     arrivals: new Arrivals({ library, folder, limits, remoteHosts: options.remoteHosts ?? [], log }),
     access,
     folder,
-    inference: new Inference({ packDir, threads, most: limits.replyQueue, log }),
+    inference,
+    metrics,
     decoder: new FrameDecoder({ threads: 1, containerBytes: limits.containerBytes, most: limits.frameQueue, idle_s: limits.decoderIdle_s, log }),
     limits,
     model,

@@ -56,6 +56,7 @@ export const errorTable = {
   decode_failed: [500, 'server_error', 'The frame could not be decoded.'],
   encode_failed: [500, 'server_error', 'The encoder failed on this video.'],
   encode_crashed: [500, 'server_error', 'The encoder process ended several times on this video, so it was given up.'],
+  model_loading: [503, 'server_error', 'The model is still being loaded. Try again in a moment.'],
   model_unavailable: [503, 'server_error', 'The model could not be loaded, so the server cannot answer questions.'],
   stopping: [503, 'server_error', 'The server is stopping. Try again when it is back.'],
   disk_full: [507, 'storage_error', 'The disk of the server is full. Delete videos or free space, then go on: nothing was lost.'],

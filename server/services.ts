@@ -3,6 +3,7 @@ import type { Limits } from './config.js';
 import type { FrameDecoder } from './decode/decoder.js';
 import type { Inference } from './inference/inference.js';
 import type { Library } from './library/library.js';
+import type { Metrics } from './metrics.js';
 import type { DataFolder } from './store/files.js';
 import type { Arrivals } from './uploads/arrivals.js';
 
@@ -14,6 +15,7 @@ export interface Services {
   readonly folder: DataFolder;
   readonly inference: Inference;
   readonly decoder: FrameDecoder;
+  readonly metrics: Metrics;
   readonly limits: Limits;
   /** The pack that is served; null where it could not be read. */
   readonly model: { readonly id: string } | null;

@@ -73,6 +73,8 @@ export const HealthSchema = Type.Object({
   encoding: Type.Object({ running: Type.Integer(), waiting: Type.Integer() }),
 });
 
+export const ReadySchema = Type.Object({ status: Type.Literal('ready') });
+
 export const ModelListSchema = Type.Object({
   object: Type.Literal('list'),
   data: Type.Array(

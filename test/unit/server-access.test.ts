@@ -118,13 +118,13 @@ test('a key that is added works within two seconds, one that is removed no longe
 
 test('a key may make so many requests a minute, and is told when to come back', async () => {
   const limited = await keys.add({ name: 'slow', requestsPerMinute: 3 });
-  let answers: Response[] = [];
-  for (let tries = 0; tries < 60; tries++) {
-    answers = [];
-    for (let count = 0; count < 5; count++) answers.push(await get('/v1/videos', bearer(limited.secret)));
-    if (answers[0]?.status !== 401) break;
+  let answer = await get('/v1/videos', bearer(limited.secret));
+  for (let tries = 0; tries < 60 && answer.status === 401; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 50));
+    answer = await get('/v1/videos', bearer(limited.secret));
   }
+  const answers = [answer];
+  for (let count = 0; count < 4; count++) answers.push(await get('/v1/videos', bearer(limited.secret)));
   assert.deepEqual(answers.map(({ status }) => status), [200, 200, 200, 429, 429]);
   const last = answers.at(-1) as Response;
   assert.ok(Number(last.headers.get('retry-after')) >= 10, last.headers.get('retry-after') ?? '');
