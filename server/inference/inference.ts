@@ -18,6 +18,8 @@ export interface ReplyObserver {
 }
 
 export interface ReplyHandlers {
+  /** The reply waits, and has this place in line; 1 is the next to begin. */
+  readonly onQueued?: (place: number) => void;
   /** The model begins to read the prompt. */
   readonly onStart?: () => void;
   readonly onDelta: (text: string) => void;
@@ -159,6 +161,9 @@ export class Inference {
         this.#status = 'failed';
         this.#log.error({ detail: message.detail }, 'the model could not be loaded');
         this.#failAll(new ApiError('model_unavailable'));
+        return;
+      case 'positions':
+        for (const [id, place] of message.places) this.#pending.get(id)?.onQueued?.(place);
         return;
     }
     const pending = this.#pending.get(message.id);

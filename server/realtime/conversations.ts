@@ -129,6 +129,7 @@ export class LiveConversation {
     const reply = this.#context.inference.reply(
       { ...client, messages: prompt, sampling },
       {
+        onQueued: (position) => this.#emit({ type: 'response.queued', response_id: running.id, conversation: this.id, position }),
         onDelta: (text) => {
           firstToken ??= (performance.now() - asked) / 1000;
           running.text += text;
