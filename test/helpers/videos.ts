@@ -59,6 +59,24 @@ export function grey(value: number, width: number, height: number): Uint8Array {
   return new Uint8Array(width * height * 3).fill(value);
 }
 
+/** A disc that crosses a slowly moving texture: a picture in which every frame differs. RGB (height, width, 3). */
+export function movingPicture(frame: number, width: number, height: number): Uint8Array {
+  const data = new Uint8Array(width * height * 3);
+  const centre = { x: width * (0.2 + 0.04 * (frame % 16)), y: height * (0.5 + 0.25 * Math.sin(frame / 3)) };
+  const radius = height / 5;
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, at += 3) {
+      const [u, v] = [(6.3 * x) / height, (6.3 * y) / height];
+      const shade = 50 * Math.sin(2 * u + v + frame / 8) + 30 * Math.cos((u * v) / 2 + frame / 12);
+      const inside = Math.hypot(x - centre.x, y - centre.y) < radius;
+      data[at] = inside ? 230 : 110 + shade;
+      data[at + 1] = inside ? 180 - (60 * (y - centre.y)) / radius : 120 + 0.9 * shade;
+      data[at + 2] = inside ? 40 : 130 + 0.7 * shade + 20 * Math.sin(u / 2 - frame / 10);
+    }
+  }
+  return data;
+}
+
 /** The bytes of a video file. */
 export async function makeVideo(recipe: VideoRecipe = {}): Promise<Uint8Array> {
   registerMediabunnyServer({ hardwareContext: null });

@@ -83,6 +83,24 @@ const CASES: Case[] = [
     ours: ([x, w, b]) => ops.conv2d(x as Value, w as Value, b as Value, { stride, pads: [1, 1, 1, 1] }),
     theirs: ([x, w, b]) => tf.transpose(tf.add(tf.conv2d(tf.pad(tf.transpose(x as tf.Tensor4D, [0, 2, 3, 1]), [[0, 0], [1, 1], [1, 1], [0, 0]]) as tf.Tensor4D, tf.transpose(w as tf.Tensor4D, [2, 3, 1, 0]) as tf.Tensor4D, stride, 'valid'), b as tf.Tensor), [0, 3, 1, 2]),
   })),
+  {
+    name: 'conv2d, depthwise',
+    shapes: (d) => { const c = d(2, 4); return [[2, c, d(5, 8), d(5, 8)], [c, 1, 3, 3], [c]]; },
+    ours: ([x, w, b]) => ops.conv2d(x as Value, w as Value, b as Value, { pads: [1, 1, 1, 1], groups: (w as Value).dims[0] as number }),
+    theirs: ([x, w, b]) => tf.transpose(tf.add(tf.depthwiseConv2d(tf.transpose(x as tf.Tensor4D, [0, 2, 3, 1]) as tf.Tensor4D, tf.transpose(w as tf.Tensor4D, [2, 3, 0, 1]) as tf.Tensor4D, 1, 'same'), b as tf.Tensor), [0, 3, 1, 2]),
+  },
+  {
+    name: 'conv2d, two groups, stride 2',
+    shapes: (d) => { const [c, m] = [d(1, 3), d(1, 3)]; return [[2, 2 * c, d(5, 8), d(5, 8)], [2 * m, c, 3, 3]]; },
+    ours: ([x, w]) => ops.conv2d(x as Value, w as Value, null, { stride: 2, pads: [1, 1, 1, 1], groups: 2 }),
+    theirs: ([x, w]) => {
+      const halves = (tensor: tf.Tensor, axis: number): tf.Tensor[] => tf.split(tensor, 2, axis);
+      const kernels = halves(w as tf.Tensor, 0);
+      const outputs = halves(x as tf.Tensor, 1).map((half, i) => tf.conv2d(
+        tf.pad(tf.transpose(half, [0, 2, 3, 1]), [[0, 0], [1, 1], [1, 1], [0, 0]]) as tf.Tensor4D, tf.transpose(kernels[i] as tf.Tensor4D, [2, 3, 1, 0]) as tf.Tensor4D, 2, 'valid'));
+      return tf.transpose(tf.concat(outputs, 3), [0, 3, 1, 2]);
+    },
+  },
 ];
 
 /** Runs loss = sum(weights * f(xs)) and its gradients in ONNX Runtime. */

@@ -1,0 +1,133 @@
+/**
+ * Latent-INR as a codec beside its peers, in one run on one video: NeRV and HNeRV of the same size on disk trained for the
+ * same seconds, x264 and x265 at three rates. `npm run bench -- codec [VIDEO] [--size WxH] [--seconds S]`. Everything is
+ * measured on files read back from disk. FFMPEG names ffmpeg where it is not on PATH.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Command, Option } from 'commander';
+import { pixelSize, positiveSeconds, type PixelSize } from '../../client/cli/arguments.js';
+import { readContainerFile } from '../../client/cli/sources.js';
+import { LinrDecoder } from '../../model/inr/decoder.js';
+import { PRESETS } from '../../model/inr/plan.js';
+import { bitsPerPixel } from '../../model/inr/quality.js';
+import { nodeRuntime } from '../../model/runtime/node.node.js';
+import { fidelity, openClip, type Clip, type Fidelity } from './clip.js';
+import { decodeClassic, decodeSpeed, encodeClassic, missing, type ClassicCodec } from './peers/ffmpeg.js';
+import { hnerv } from './peers/hnerv.js';
+import { nerv } from './peers/nerv.js';
+import { PeerDecoder, peerOfSize, storedNumbers, writePeer, type Peer, type PeerVideo } from './peers/peer.js';
+import { PeerTrainer } from './peers/trainer.js';
+import { machine, printTable } from './table.js';
+
+const THREADS = 2;
+/** Constant rate factors of x264 and x265: from about the rate of ours downwards. */
+const RATES: Readonly<Record<ClassicCodec, readonly number[]>> = { libx264: [20, 26, 32], libx265: [22, 28, 34] };
+/** Bits of a peer's number in its file, about: 8 before entropy coding. Sets the peers' sizes. */
+const PEER_BITS = 7;
+const CLI = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../../client/cli/latentchat.mjs');
+
+const runtime = nodeRuntime({ threads: THREADS });
+const HEADER = ['codec', 'bytes', 'bpp', 'PSNR dB', 'SSIM', 'encode s', 'decode frames/s'];
+
+interface Options {
+  readonly size: PixelSize;
+  readonly seconds: number;
+  readonly preset: string;
+}
+
+await new Command('codec')
+  .description('Latent-INR, NeRV, HNeRV, x264 and x265 on one video.')
+  .argument('[video]', 'the video (default: a clip made on the spot)')
+  .addOption(new Option('--size <WxH>', 'size all of them encode; the picture is stretched to it').argParser(pixelSize).default({ width: 320, height: 160 }, '320x160'))
+  .addOption(new Option('--seconds <s>', 'seconds of encoding for ours, of training for NeRV and HNeRV').argParser(positiveSeconds).default(60))
+  .addOption(new Option('--preset <name>', 'preset of ours').choices(PRESETS).default('standard'))
+  .action(bench)
+  .parseAsync();
+
+async function bench(video: string | undefined, options: Options): Promise<void> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'latentchat-codec-'));
+  try {
+    const clip = await openClip(video, options.size, folder);
+    const rows = [HEADER];
+    const ours = await latentInr(clip, options, folder);
+    rows.push(ours.row);
+    const numbers = Math.floor((8 * ours.bytes) / PEER_BITS);
+    for (const build of [nerv, hnerv]) rows.push(await neural(clip, build, numbers, options.seconds, folder));
+    for (const codec of ['libx264', 'libx265'] as const) rows.push(...(await classic(clip, codec, folder)));
+    console.log(`${clip.caption}; preset ${options.preset}, ${options.seconds} s; ${THREADS} threads; SSIM over RGB\n${machine()}`);
+    printTable(rows);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function row(clip: Clip, name: string, bytes: number, seconds: number, { psnr_db, ssim, fps }: Fidelity): string[] {
+  const { width, height } = clip.size;
+  const bpp = bitsPerPixel(bytes, clip.frames.length, width, height);
+  return [name, String(bytes), bpp.toFixed(4), psnr_db.toFixed(2), ssim.toFixed(4), seconds.toFixed(1), fps.toFixed(0)];
+}
+
+/** The command `encode`, as a user would call it. */
+async function latentInr(clip: Clip, { preset, seconds }: Options, folder: string): Promise<{ bytes: number; row: string[] }> {
+  const out = path.join(folder, 'ours.linr');
+  const { width, height } = clip.size;
+  const started = performance.now();
+  const child = spawn(process.execPath, [
+    CLI, 'encode', clip.file, '-o', out, '--size', `${width}x${height}`, '--seconds', String(seconds), '--preset', preset, '--threads', String(THREADS),
+  ], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code !== 0) throw new Error(`latentchat encode ended with code ${code}`);
+  const spent = (performance.now() - started) / 1000;
+  const { container, bytes } = await readContainerFile(out);
+  const decoder = new LinrDecoder(bytes, runtime);
+  await decoder.frame(0);
+  const frames = async function* (): AsyncGenerator<Uint8Array, void, void> {
+    for (let t = 0; t < container.meta.frames; t++) yield (await decoder.frame(t)).data;
+  };
+  const result = await fidelity(clip, frames());
+  await decoder.release();
+  return { bytes: bytes.length, row: row(clip, 'Latent-INR (.linr)', bytes.length, spent, result) };
+}
+
+/** A peer of about `numbers` numbers, trained for `seconds`, written, and read back. */
+async function neural(clip: Clip, build: (video: PeerVideo, width: number) => Peer, numbers: number, seconds: number, folder: string): Promise<string[]> {
+  const video = { ...clip.size, frames: clip.frames.length };
+  const peer = peerOfSize((width) => build(video, width), numbers);
+  const started = performance.now();
+  const trainer = await PeerTrainer.create(runtime, peer, clip.frames);
+  await trainer.train(seconds);
+  const file = path.join(folder, peer.name);
+  await writeFile(file, writePeer(peer, trainer.weights(), await trainer.codes()));
+  const spent = (performance.now() - started) / 1000;
+  await trainer.release();
+  const bytes = await readFile(file);
+  const decoder = await PeerDecoder.open(peer, bytes, runtime);
+  await decoder.frame(0);
+  const frames = async function* (): AsyncGenerator<Uint8Array, void, void> {
+    for (let t = 0; t < video.frames; t++) yield await decoder.frame(t);
+  };
+  const result = await fidelity(clip, frames());
+  await decoder.release();
+  return row(clip, `${peer.name}, ${storedNumbers(peer)} numbers, ${trainer.steps} steps`, bytes.length, spent, result);
+}
+
+async function classic(clip: Clip, codec: ClassicCodec, folder: string): Promise<string[][]> {
+  const name = codec.replace('lib', '');
+  const reason = await missing(codec);
+  if (reason !== null) return [[name, reason]];
+  const rows: string[][] = [];
+  for (const crf of RATES[codec]) {
+    const file = path.join(folder, `${codec}-${crf}.mp4`);
+    const started = performance.now();
+    await encodeClassic(clip, codec, crf, THREADS, file);
+    const spent = (performance.now() - started) / 1000;
+    const quality = await fidelity(clip, decodeClassic(clip, file));
+    rows.push(row(clip, `${name} medium, crf ${crf}`, (await readFile(file)).length, spent, { ...quality, fps: await decodeSpeed(clip, file, THREADS) }));
+  }
+  return rows;
+}

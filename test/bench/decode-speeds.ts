@@ -1,0 +1,66 @@
+/** What the decode bench measures, the same code in Node and in the browser. */
+import type { LinrDecoder } from '../../model/inr/decoder.js';
+import { seededRandom } from '../../model/runtime/random.js';
+import type { Runtime } from '../../model/runtime/types.js';
+import { PeerDecoder, writePeer, type Peer } from './peers/peer.js';
+import { median } from './timing.js';
+
+export interface LinrSpeeds {
+  /** Milliseconds to build the decoder of a container that is in memory, and of its first frame: medians over several times. */
+  readonly open_ms: number;
+  readonly first_ms: number;
+  /** Frames a second, in order, at each of the widths asked for. */
+  readonly fps: readonly number[];
+}
+
+export interface DecodeSpeeds extends LinrSpeeds {
+  readonly runtime: string;
+  /** Frames a second of the peer at the encoded size. */
+  readonly peer_fps: number;
+}
+
+const OPENINGS = 5;
+const WARM_UP = 3;
+/** Each speed is measured for at least this long. */
+const SECONDS = 3;
+
+/** `open` builds a new decoder of the same container of `frames` frames. */
+export async function linrSpeeds(open: () => LinrDecoder, frames: number, widths: readonly number[]): Promise<LinrSpeeds> {
+  const random = seededRandom(1);
+  const [opening, first]: [number[], number[]] = [[], []];
+  for (let i = 0; i < OPENINGS; i++) {
+    const start = performance.now();
+    const decoder = open();
+    await decoder.file();
+    const opened = performance.now();
+    await decoder.frame(Math.floor(random() * frames));
+    first.push(performance.now() - opened);
+    opening.push(opened - start);
+    await decoder.release();
+  }
+  const decoder = open();
+  const fps: number[] = [];
+  for (const width of widths) fps.push(await framesPerSecond((t) => decoder.frame(t % frames, width)));
+  await decoder.release();
+  return { open_ms: median(opening), first_ms: median(first), fps };
+}
+
+/** Frames a second of a peer with the weights it starts from: what they are does not change the work. */
+export async function peerSpeed(peer: Peer, runtime: Runtime): Promise<number> {
+  const random = seededRandom(1);
+  const size = peer.codeDims.reduce((product, dim) => product * dim, 1);
+  const codes = peer.fixedCodes() === null ? Float32Array.from({ length: peer.video.frames * size }, () => random() - 0.5) : null;
+  const weights = new Map(peer.decoderSpecs.map((spec) => [spec.name, peer.initial(spec, random)]));
+  const decoder = await PeerDecoder.open(peer, writePeer(peer, weights, codes), runtime);
+  const fps = await framesPerSecond((t) => decoder.frame(t % peer.video.frames));
+  await decoder.release();
+  return fps;
+}
+
+async function framesPerSecond(frame: (t: number) => Promise<unknown>): Promise<number> {
+  for (let t = 0; t < WARM_UP; t++) await frame(t);
+  const start = performance.now();
+  let count = 0;
+  while (performance.now() - start < SECONDS * 1000) await frame(count++);
+  return (count * 1000) / (performance.now() - start);
+}
