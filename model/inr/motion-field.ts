@@ -62,11 +62,9 @@ export function estimateMotion(before: Picture, after: Picture, beta: number): M
   for (let level = first.length - 1; level >= 0; level--) {
     const [a, b] = [first[level] as Grey, second[level] as Grey];
     field = field === null ? stillField(a.width, a.height) : scaleField(field, a.width, a.height);
-    for (let warp = 0; warp < WARPS; warp++) {
-      refine(a, b, beta, field);
-      median(field.dx, a.width, a.height);
-      median(field.dy, a.width, a.height);
-    }
+    for (let warp = 0; warp < WARPS; warp++) refine(a, b, beta, field);
+    median(field.dx, a.width, a.height);
+    median(field.dy, a.width, a.height);
   }
   return field as MotionField;
 }
@@ -226,19 +224,21 @@ function median(values: Float32Array, width: number, height: number): void {
   for (let y = 1; y < height - 1; y++) {
     for (let x = 1; x < width - 1; x++) {
       const i = y * width + x;
-      const [lowA, midA, highA] = sorted(source[i - width - 1] as number, source[i - width] as number, source[i - width + 1] as number);
-      const [lowB, midB, highB] = sorted(source[i - 1] as number, source[i] as number, source[i + 1] as number);
-      const [lowC, midC, highC] = sorted(source[i + width - 1] as number, source[i + width] as number, source[i + width + 1] as number);
-      const low = Math.max(lowA, lowB, lowC);
-      const high = Math.min(highA, highB, highC);
-      const middle = Math.max(Math.min(midA, midB), Math.min(Math.max(midA, midB), midC));
-      values[i] = Math.max(Math.min(low, high), Math.min(Math.max(low, high), middle));
+      const a1 = source[i - width - 1] as number;
+      const a2 = source[i - width] as number;
+      const a3 = source[i - width + 1] as number;
+      const b1 = source[i - 1] as number;
+      const b2 = source[i] as number;
+      const b3 = source[i + 1] as number;
+      const c1 = source[i + width - 1] as number;
+      const c2 = source[i + width] as number;
+      const c3 = source[i + width + 1] as number;
+      // The median of nine is the middle one of the rows' highest minimum, the middle of their middles, and their lowest maximum.
+      const low = Math.max(Math.min(a1, a2, a3), Math.min(b1, b2, b3), Math.min(c1, c2, c3));
+      const high = Math.min(Math.max(a1, a2, a3), Math.max(b1, b2, b3), Math.max(c1, c2, c3));
+      values[i] = middle(low, middle(middle(a1, a2, a3), middle(b1, b2, b3), middle(c1, c2, c3)), high);
     }
   }
 }
 
-function sorted(a: number, b: number, c: number): [number, number, number] {
-  const low = Math.min(a, b);
-  const high = Math.max(a, b);
-  return c <= low ? [c, low, high] : c >= high ? [low, high, c] : [low, c, high];
-}
+const middle = (a: number, b: number, c: number): number => Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
