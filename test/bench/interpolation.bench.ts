@@ -97,7 +97,9 @@ async function measure(clip: Clip, alpha: number, options: Options): Promise<Map
   return column;
 }
 
-const mean = (figures: readonly number[]): string => (figures.reduce((sum, figure) => sum + figure, 0) / figures.length).toFixed(2);
+function mean(figures: readonly number[]): string {
+  return (figures.reduce((sum, figure) => sum + figure, 0) / figures.length).toFixed(2);
+}
 
 /** The bytes of a container of every alpha-th frame. */
 async function encodeEvery(clip: Clip, alpha: number, { seconds, preset }: Options): Promise<Uint8Array> {
