@@ -1,7 +1,7 @@
 /** Frames out of a container, in Node and in the browser: the network of network.ts with the file's own weights. */
 import { blobSource, bytesSource, LinrFile, openUrl, type ByteSource } from '../container/index.js';
 import { resize } from '../frames/resize.js';
-import type { Frame } from '../frames/types.js';
+import type { Frame, FrameSize } from '../frames/types.js';
 import { float32, type HostTensor } from '../runtime/tensor.js';
 import type { Runtime } from '../runtime/types.js';
 import { LinrDecodeError } from './decode-error.js';
@@ -86,18 +86,13 @@ export class LinrDecoder {
     if (!(index >= 0 && index <= meta.frames - 1)) {
       throw new LinrDecodeError('frame_not_found', `frame ${index} does not exist: this video has frames 0 to ${meta.frames - 1}`);
     }
-    const width = wanted ?? meta.width;
-    const widest = meta.width * MAX_ENLARGEMENT;
-    if (!Number.isInteger(width) || width < 1 || width > widest) {
-      throw new LinrDecodeError('width_out_of_range', `width must be a whole number of pixels from 1 to ${widest}, got ${width}`);
-    }
+    const { width, height } = frameSize(meta, wanted);
     const place = placeOf(file, index);
     const { session } = await this.#segment(file, place.segment);
     const { pixels } = await session.run({ latent: float32(latentAt(file, place), [1, latentDim]) });
     const native = { width: meta.width, height: meta.height, data: (pixels as HostTensor).data as Uint8Array };
     const time_s = timeAt(meta.times_s, index);
     if (width === meta.width) return { ...native, time_s };
-    const height = Math.max(1, Math.round((meta.height * width) / meta.width));
     return { width, height, time_s, data: resize(native, width, height) };
   }
 
@@ -118,6 +113,18 @@ export class LinrDecoder {
     this.#segments.set(k, opened);
     return opened;
   }
+}
+
+/**
+ * Size of a frame decoded at `width` (default: the encoded one), keeping the aspect ratio.
+ * @throws LinrDecodeError `width_out_of_range`.
+ */
+export function frameSize(encoded: FrameSize, width = encoded.width): FrameSize {
+  const widest = encoded.width * MAX_ENLARGEMENT;
+  if (!Number.isInteger(width) || width < 1 || width > widest) {
+    throw new LinrDecodeError('width_out_of_range', `width must be a whole number of pixels from 1 to ${widest}, got ${width}`);
+  }
+  return { width, height: width === encoded.width ? encoded.height : Math.max(1, Math.round((encoded.height * width) / encoded.width)) };
 }
 
 function openSource(source: LinrSource): Promise<LinrFile> {

@@ -184,7 +184,7 @@ describe('a decoder', () => {
 
   test('tries again after an address that did not answer', async () => {
     let down = true;
-    const server = await RangeServer.start(file, { misbehave: (_, response) => down && (response.writeHead(503).end(), true) });
+    const server = await RangeServer.start(file, { intercept: (_, response) => down && (response.writeHead(503).end(), true) });
     const decoder = new LinrDecoder(server.url, runtime);
     await assert.rejects(decoder.frame(0), { code: 'source_failed', message: /status 503/ });
     down = false;
