@@ -1,6 +1,6 @@
 // Evaluation from end to end with the default model pack: four rows, resuming, multiple choice, a server, and the page in a real browser.
 import assert from 'node:assert/strict';
-import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -78,12 +78,12 @@ describe('latentchat evaluate', () => {
   });
 
   test('qa: multiple choice takes the likeliest, and a bad file or a row that cannot be becomes a line with an error', async () => {
-    await copyFile(at('photo.png'), at('other.png'));
+    const own = String((await linesOf(at('said.jsonl')))[0]?.['caption']);
     const data = await folder.write(
       'qa.jsonl',
       lines(
         { id: '1', source: 'photo.png', question: 'What is in the sky?', answers: ['sun'], type: 'what' },
-        { id: '2', source: 'photo.png', question: 'What is it?', answers: ['a ball'], choices: ['seventeen xylophones', 'a ball', 'qqqq zzzz'], type: 'choice' },
+        { id: '2', source: 'photo.png', question: 'Describe what you see in one sentence.', answers: [own], choices: ['Municipal bonds fell.', own, 'Seventeen xylophones.'], type: 'choice' },
         { id: '3', source: 'missing.mp4', question: 'What is it?', answers: ['x'] },
       ),
     );
@@ -92,7 +92,7 @@ describe('latentchat evaluate', () => {
     const said = await linesOf(at('answers.jsonl'));
     const answer = (id: string, row: string): unknown => said.find((line) => line['id'] === id && line['row'] === row)?.['answer'];
     assert.equal(said.length, 9);
-    assert.equal(answer('2', 'latents'), 'a ball');
+    assert.equal(answer('2', 'latents'), own);
     assert.ok(typeof answer('1', 'decoded') === 'string', 'a photo has a decoded row where it is asked for');
     assert.deepEqual(said.filter((line) => line['error'] !== undefined).map(({ id, row }) => [id, row]), [['3', 'latents'], ['3', 'decoded']]);
     assert.match(stdout, /latents, read back from \.linr +3 \(1 failed\)/);
