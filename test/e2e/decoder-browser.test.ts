@@ -91,7 +91,7 @@ for (const [name, { file, wanted }] of Object.entries(samples)) {
 }
 
 test('a frame of a long video is fetched with its head and its own segment alone', async () => {
-  const bytes = writeContainer(decodableContainer({ segments: new Array<number>(30).fill(20), width: 64, height: 48, latentDim: 64, coding: { bits: () => 16 } }));
+  const bytes = writeContainer(decodableContainer({ segments: new Array<number>(30).fill(20), width: 64, height: 48, latentDim: 64, coding: { levels: () => ({ bits: 16 }) } }));
   const server = await RangeServer.start(bytes, { intercept });
   const { page } = await browser.open(new URL('/', server.url).href);
   await decodeInPage(page, [[599, null], [590, null]]);

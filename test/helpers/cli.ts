@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const main = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../client/cli/main.js');
+/** The compiled command line. */
+export const cliMain = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../client/cli/main.js');
 
 export interface CliResult {
   readonly code: number | null;
@@ -11,6 +12,8 @@ export interface CliResult {
 }
 
 export interface CliOptions {
+  /** Environment variables to add. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Given to standard input, which is empty otherwise. */
   readonly input?: string;
   /** Sends SIGINT once standard error holds this text. */
@@ -24,7 +27,7 @@ export interface CliOptions {
 /** Runs the compiled command line as a process of its own and waits for its end. */
 export function runCli(args: readonly string[], { input = '', interruptAt, encoding = 'utf8', env = {} }: CliOptions = {}): Promise<CliResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [main, ...args], { stdio: 'pipe', env: { ...withoutTestRunner(), ...env } });
+    const child = spawn(process.execPath, [cliMain, ...args], { stdio: 'pipe', env: { ...withoutTestRunner(), ...env } });
     let stdout = '';
     let stderr = '';
     let interrupted = false;
@@ -44,7 +47,7 @@ export function runCli(args: readonly string[], { input = '', interruptAt, encod
 }
 
 /** The environment without what would make a child take part in this test run. */
-function withoutTestRunner(): NodeJS.ProcessEnv {
+export function withoutTestRunner(): NodeJS.ProcessEnv {
   const { NODE_TEST_CONTEXT: _, ...rest } = process.env;
   return rest;
 }
