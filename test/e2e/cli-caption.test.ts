@@ -34,10 +34,10 @@ async function twoShots(): Promise<Uint8Array> {
   const { meta } = sampleContainer();
   const { id, feature_space } = manifest;
   return writeContainer({
-    meta: { ...meta, frames: 20, duration_s: 10, times_s: Float64Array.from({ length: 20 }, (_, i) => i / 2), pack: { id, feature_space } },
+    meta: { ...meta, frames: 20, segments: [20], duration_s: 10, times_s: Float64Array.from({ length: 20 }, (_, i) => i / 2), pack: { id, feature_space } },
     latents: Float32Array.from([...shot(), ...shot()].flat()),
     latentDim: dim,
-    network: null,
+    networks: [null],
   });
 }
 

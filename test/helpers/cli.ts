@@ -12,8 +12,6 @@ export interface CliResult {
 }
 
 export interface CliOptions {
-  /** Environment variables to add. */
-  readonly env?: Readonly<Record<string, string>>;
   /** Given to standard input, which is empty otherwise. */
   readonly input?: string;
   /** Sends SIGINT once standard error holds this text. */
