@@ -6,16 +6,19 @@ import {
   generate,
   LanguageModel,
   prefill,
+  scoreContinuations,
   type FinishReason,
   type GenerateOptions,
   type LanguageModelOptions,
+  type KvCache,
+  type Likelihood,
 } from '../model/language/index.js';
 import type { ModelPack, PackManifest } from '../model/pack/index.js';
 import type { Runtime } from '../model/runtime/types.js';
 import { checkVideo, type ChatMessage, type VideoPart } from './messages.js';
 import { Projector } from './network.js';
 import { PrefixCache } from './prefix-cache.js';
-import { buildPrompt, identityOf, type PromptToken, type VisualToken } from './prompt.js';
+import { buildPrompt, identityOf, type PromptToken, type TokenIdentity, type VisualToken } from './prompt.js';
 
 export interface ReplyOptions extends GenerateOptions {
   /** Continuations searched side by side; the likeliest text is given as a whole at the end. Default 1: words stream. Only relevant at temperature 0. */
@@ -82,12 +85,8 @@ export class ChatModel {
     if (!(Number.isInteger(maxTokens) && maxTokens >= 1)) throw new RangeError(`maxTokens is ${maxTokens}; it must be a whole number above 0`);
     if (!(Number.isInteger(beams) && beams >= 1 && beams <= MOST_BEAMS)) throw new RangeError(`beams is ${beams}; it must be 1 to ${MOST_BEAMS}`);
 
-    const prompt = this.prompt(messages);
     const { decoder, tokenizer } = this.language;
-    if (prompt.length + SHORTEST_ANSWER > decoder.context) throw new ContextError(prompt.length + SHORTEST_ANSWER, decoder.context);
-    const identity = prompt.map(identityOf);
-    const capacity = Math.min(prompt.length + (beams === 1 ? maxTokens : 0), decoder.context);
-    const cache = this.prefixes.take(identity, capacity) ?? decoder.newCache(capacity);
+    const { prompt, identity, cache } = this.begin(messages, SHORTEST_ANSWER, beams === 1 ? maxTokens : 0);
     const cached = cache.length;
 
     let text = '';
@@ -130,6 +129,31 @@ export class ChatModel {
     }
   }
 
+  /**
+   * How likely each of `answers` is as the whole answer to the last message, its end included. The prompt is run once, cached parts of it
+   * not at all.
+   * @returns in the order of `answers`
+   * @throws PromptError when the messages or a video's latents cannot be used
+   * @throws RangeError when an answer is empty
+   * @throws ContextError when prompt and answer do not fit the context
+   * @throws the signal's reason when it is aborted
+   */
+  async score(messages: readonly ChatMessage[], answers: readonly string[], { signal }: { readonly signal?: AbortSignal } = {}): Promise<Likelihood[]> {
+    const { decoder, tokenizer } = this.language;
+    const continuations = answers.map((answer) => tokenizer.encode(tokenizer.neutralize(answer)));
+    if (continuations.some((ids) => ids.length === 0)) throw new RangeError('an empty answer has no likelihood');
+    const { prompt, identity, cache } = this.begin(messages, Math.max(0, ...continuations.map((ids) => ids.length)), 0);
+    try {
+      const logits = await prefill(decoder, await this.embeddings(prompt.slice(cache.length)), cache, signal);
+      const scores = logits === null ? null : await scoreContinuations(decoder, cache, logits, continuations, signal);
+      if (scores !== null) return scores;
+      signal?.throwIfAborted();
+      throw new Error('the scores were given up without an abort');
+    } finally {
+      this.prefixes.put(identity.slice(0, cache.length), cache);
+    }
+  }
+
   /** Number of tokens the prompt of `messages` has. */
   countTokens(messages: readonly ChatMessage[]): number {
     return this.prompt(messages).length;
@@ -139,6 +163,16 @@ export class ChatModel {
     this.prefixes.clear();
     await this.language.release();
     await this.projector.release();
+  }
+
+  /** The prompt, and a cache that holds as much of it as an earlier one did, with room for the rest and for `writing` tokens after it. */
+  private begin(messages: readonly ChatMessage[], shortest: number, writing: number): { prompt: PromptToken[]; identity: TokenIdentity[]; cache: KvCache } {
+    const prompt = this.prompt(messages);
+    const { decoder } = this.language;
+    if (prompt.length + shortest > decoder.context) throw new ContextError(prompt.length + shortest, decoder.context);
+    const identity = prompt.map(identityOf);
+    const capacity = Math.min(prompt.length + writing, decoder.context);
+    return { prompt, identity, cache: this.prefixes.take(identity, capacity) ?? decoder.newCache(capacity) };
   }
 
   private prompt(messages: readonly ChatMessage[]): PromptToken[] {

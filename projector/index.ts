@@ -1,4 +1,5 @@
 /** From latents to answers. */
+export type { Likelihood } from '../model/language/index.js';
 export { ChatModel, type ChatModelOptions, type ReplyOptions, type ReplyResult } from './chat-model.js';
 export { checkFeatureSpace, PromptError, type ChatMessage, type ContentPart, type TextPart, type VideoPart } from './messages.js';
 export { buildPrompt, chooseFrames } from './prompt.js';

@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyReply } from 'fastify';
 import type { Preset } from '../model/inr/plan.js';
 import { ModelPack } from '../model/pack/open.node.js';
+import { Access } from './access/access.js';
+import { KeyFile } from './access/keys.js';
 import type { App } from './api/typed.js';
 import { defaultLimits, type Limits } from './config.js';
 import { FrameDecoder } from './decode/decoder.js';
@@ -13,6 +15,7 @@ import { newId } from './ids.js';
 import { Inference } from './inference/inference.js';
 import { importDemos } from './library/demo.js';
 import { Library } from './library/library.js';
+import { Metrics } from './metrics.js';
 import { errorHandlers, refuseConnection, sendError } from './plugins/errors.js';
 import { guard } from './plugins/guard.js';
 import { openApi } from './plugins/openapi.js';
@@ -28,6 +31,7 @@ import { Conversations } from './store/conversations.js';
 import { Store } from './store/database.js';
 import { DataFolder } from './store/files.js';
 import { Uploads } from './store/uploads.js';
+import { Arrivals } from './uploads/arrivals.js';
 import { Receiver } from './uploads/receiver.js';
 
 export interface AppOptions {
@@ -41,9 +45,16 @@ export interface AppOptions {
   readonly publicDir?: string;
   /** Default `info`. Texts of users are never logged. */
   readonly logLevel?: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
-  /** Refuse requests whose Host is not a loopback name. Default true. */
-  readonly loopbackOnly?: boolean;
+  /** Ask for an API key even while there is none. Default false: while there is none, only loopback names are answered to. */
+  readonly requireKey?: boolean;
+  /** Origins, such as https://example.com, whose pages may use the API. Default: the server's own only. */
+  readonly corsOrigins?: readonly string[];
   readonly limits?: Partial<Limits>;
+  /**
+   * Hosts whose http(s) addresses a chat completion may name as videos: `example.com`, `example.com:8443`, or
+   * `*.example.com` for every name below it. Default: none, so that nothing is ever fetched.
+   */
+  readonly remoteHosts?: readonly string[];
   /** How uploads are encoded. Default: preset `standard` for as long as it takes. */
   readonly encode?: { readonly preset?: Preset; readonly seconds?: number };
   /** Threads of the language model and of an encoder. Default: two, or one where there is one core. */
@@ -62,7 +73,7 @@ const sweep_s = 3600;
 export async function buildApp(options: AppOptions): Promise<App> {
   const limits: Limits = { ...defaultLimits, ...options.limits };
   const app: App = Fastify({
-    logger: { level: options.logLevel ?? 'info', redact: ['req.headers.authorization', 'req.headers.cookie'] },
+    logger: { level: options.logLevel ?? 'info', redact: ['req.headers.authorization', 'req.headers.cookie', 'req.headers["sec-websocket-protocol"]'] },
     genReqId: () => newId('req'),
     bodyLimit: limits.bodyBytes,
     routerOptions: { maxParamLength: 200 },
@@ -73,13 +84,17 @@ export async function buildApp(options: AppOptions): Promise<App> {
     clientErrorHandler: refuseConnection,
   });
   errorHandlers(app);
-  const opened = openServices(app.log, options, limits, await readPack(options.packDir, app.log));
+  const folder = new DataFolder(options.dataDir);
+  const access = await Access.open({ keys: new KeyFile(folder.root), limits, always: options.requireKey ?? false, log: app.log });
+  const opened = openServices({ log: app.log, options, limits, folder, access, model: await readPack(options.packDir, app.log), sockets: () => app.websocketServer.clients.size });
   const { services, store, receiver } = opened;
   // First of all: loading takes seconds, and everything below can happen beside it.
   services.inference.start();
   const conversations = new ConversationHub({ ...services, store: new Conversations(store), log: app.log });
   const sweep = (): void => void receiver.removeExpired().catch((err: unknown) => app.log.error({ err }, 'sweep failed'));
   const sweeper = setInterval(sweep, sweep_s * 1000).unref();
+  // Before sockets are closed: answers that are being written reach who asked for them.
+  app.addHook('preClose', () => services.inference.drain(limits.drain_s));
   app.addHook('onClose', async () => {
     clearInterval(sweeper);
     await Promise.all([services.inference.close(), services.decoder.close(), services.library.close()]);
@@ -89,12 +104,15 @@ export async function buildApp(options: AppOptions): Promise<App> {
     reply.header('x-request-id', request.id);
   });
   app.addHook('onResponse', async (request, reply) => {
-    const { method, url } = request;
-    request.log.info({ method, path: url.split('?')[0], status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'request');
+    const { method, url, apiKey } = request;
+    const { statusCode: status, elapsedTime } = reply;
+    const key = apiKey ? { key: apiKey.id } : {};
+    request.log.info({ method, path: url.split('?')[0], status, ms: Math.round(elapsedTime), ...key }, 'request');
+    services.metrics.requested(method, request.routeOptions.url ?? 'none', status, elapsedTime / 1000);
   });
 
   try {
-    await guard(app, { loopbackOnly: options.loopbackOnly ?? true });
+    await guard(app, { access, corsOrigins: options.corsOrigins ?? [] });
     await openApi(app, services.version);
     await realtimeRoute(app, { ...services, hub: conversations, model: services.model?.id ?? '', log: app.log });
     serverRoutes(app, services);
@@ -119,17 +137,32 @@ interface Opened {
   readonly receiver: Receiver;
 }
 
-function openServices(log: FastifyBaseLogger, options: AppOptions, limits: Limits, model: { id: string } | null): Opened {
-  const folder = new DataFolder(options.dataDir);
+interface Parts extends Pick<Services, 'limits' | 'folder' | 'access' | 'model'> {
+  readonly log: FastifyBaseLogger;
+  readonly options: AppOptions;
+  /** Sockets open now. */
+  readonly sockets: () => number;
+}
+
+function openServices({ log, options, limits, folder, access, model, sockets }: Parts): Opened {
   const store = Store.open(folder.database);
   const threads = options.threads ?? Math.min(2, os.availableParallelism());
   const { packDir } = options;
   const encode = { preset: options.encode?.preset ?? ('standard' as const), seconds: options.encode?.seconds ?? null, threads };
   const library = new Library({ store, folder, packDir, limits, log, encode });
+  const metrics = new Metrics(model?.id ?? 'none', {
+    replies: () => inference.counts(),
+    encodes: () => ({ ...library.queue.counts(), seconds_left: library.queue.seconds_left }),
+    sockets,
+  });
+  const inference: Inference = new Inference({ packDir, threads, most: limits.replyQueue, observer: metrics, log });
   const services: Services = {
     library,
+    arrivals: new Arrivals({ library, folder, limits, remoteHosts: options.remoteHosts ?? [], log }),
+    access,
     folder,
-    inference: new Inference({ packDir, threads, most: limits.replyQueue, log }),
+    inference,
+    metrics,
     decoder: new FrameDecoder({ threads: 1, containerBytes: limits.containerBytes, most: limits.frameQueue, idle_s: limits.decoderIdle_s, log }),
     limits,
     model,

@@ -11,10 +11,15 @@ export const errorTable = {
   conversation_full: [400, 'invalid_request_error', 'The conversation has too many messages. Start a new one.'],
   context_too_long: [400, 'invalid_request_error', 'The conversation is longer than the model can read. Start a new one.'],
   unsupported_video_url: [400, 'invalid_request_error', 'Videos are named as video://<id>; upload the file to /v1/uploads first.'],
+  invalid_data_url: [400, 'invalid_request_error', 'The data: address is not valid. It must read data:<type>;base64,<bytes>.'],
+  remote_fetch_failed: [400, 'invalid_request_error', 'The video could not be fetched from its address.'],
   upload_header_invalid: [400, 'invalid_request_error', 'A header of the upload is missing or wrong.'],
   empty_file: [400, 'invalid_request_error', 'The file is empty (0 bytes). Choose another one.'],
+  missing_key: [401, 'authentication_error', 'This server needs an API key. Send it as "Authorization: Bearer <key>".'],
+  invalid_key: [401, 'authentication_error', 'The API key is not known to this server.'],
   forbidden_origin: [403, 'permission_error', 'Pages of another origin may not use this server.'],
   forbidden_host: [403, 'permission_error', 'This server answers to its loopback names only.'],
+  remote_url_forbidden: [403, 'permission_error', 'This server may not fetch videos from that address.'],
   not_found: [404, 'not_found_error', 'There is nothing at this address. /docs lists what there is.'],
   video_not_found: [404, 'not_found_error', 'There is no video with this id. GET /v1/videos lists them.'],
   upload_not_found: [404, 'not_found_error', 'There is no upload with this id. Start it again.'],
@@ -42,6 +47,7 @@ export const errorTable = {
   pack_mismatch: [422, 'invalid_request_error', 'The container was made for another model pack.'],
   probe_timeout: [422, 'invalid_request_error', 'Looking at the file took too long.'],
   rate_limited: [429, 'rate_limit_error', 'Too many events. Send fewer a second.'],
+  too_many_replies: [429, 'rate_limit_error', 'This key has too many answers waiting or running. Wait for one of them.'],
   queue_full: [429, 'rate_limit_error', 'Too many answers are waiting. Try again in a moment.'],
   cancelled: [499, 'cancelled_error', 'The request was cancelled.'],
   internal_error: [500, 'server_error', 'Something went wrong in the server. Its log has the details under the request id.'],
@@ -50,6 +56,7 @@ export const errorTable = {
   decode_failed: [500, 'server_error', 'The frame could not be decoded.'],
   encode_failed: [500, 'server_error', 'The encoder failed on this video.'],
   encode_crashed: [500, 'server_error', 'The encoder process ended several times on this video, so it was given up.'],
+  model_loading: [503, 'server_error', 'The model is still being loaded. Try again in a moment.'],
   model_unavailable: [503, 'server_error', 'The model could not be loaded, so the server cannot answer questions.'],
   stopping: [503, 'server_error', 'The server is stopping. Try again when it is back.'],
   disk_full: [507, 'storage_error', 'The disk of the server is full. Delete videos or free space, then go on: nothing was lost.'],
@@ -70,8 +77,10 @@ export class ApiError extends Error {
   readonly type: string;
   /** The field that is wrong, or null. */
   readonly param: string | null;
+  /** Seconds after which it is worth trying again, where that is known. */
+  readonly retryAfter_s: number | null;
 
-  constructor(code: ErrorCode, options: { message?: string; param?: string | null; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, options: { message?: string; param?: string | null; cause?: unknown; retryAfter_s?: number } = {}) {
     const [status, type, message] = errorTable[code];
     super(options.message ?? message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'ApiError';
@@ -79,6 +88,7 @@ export class ApiError extends Error {
     this.status = status;
     this.type = type;
     this.param = options.param ?? null;
+    this.retryAfter_s = options.retryAfter_s ?? null;
   }
 
   toBody(): ErrorBody {

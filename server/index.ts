@@ -1,35 +1,47 @@
 import type { AddressInfo } from 'node:net';
+import { KeyFile } from './access/keys.js';
 import { buildApp, type AppOptions } from './app.js';
 import { isLoopback } from './plugins/guard.js';
 
 export { buildApp, type AppOptions } from './app.js';
+export { KeyFile, type ApiKey } from './access/keys.js';
 export { defaultLimits, type Limits } from './config.js';
 export { errorTable, type ErrorBody, type ErrorCode } from './errors.js';
 
 export interface ServerOptions extends AppOptions {
   /** 0 takes any free port. */
   readonly port: number;
-  /** Default 127.0.0.1: there are no keys, so nobody else should reach the server. */
+  /** Default 127.0.0.1. Any other than a loopback address is listened on only where there is an API key. */
   readonly host?: string;
 }
 
 export interface RunningServer {
   /** Such as http://127.0.0.1:8080 */
   readonly url: string;
-  /** Stops encodes at a checkpoint, ends sockets and gives everything back. Safe to call more than once. */
+  /** What the operator should know, in one sentence: that another address was asked for than is listened on. */
+  readonly notice: string | null;
+  /** Lets answers end, stops encodes at a checkpoint, ends sockets and gives everything back. Safe to call more than once. */
   close(): Promise<void>;
 }
 
+const localHost = '127.0.0.1';
+
 /**
- * Starts the server and resolves as soon as it answers; the model loads behind.
+ * Starts the server and resolves as soon as it answers; the model loads behind. Without API keys it listens on loopback
+ * only, whatever `host` is.
  * @throws Error in one plain sentence when the port is taken or the data folder cannot be used
  */
-export async function startServer({ port, host = '127.0.0.1', ...options }: ServerOptions): Promise<RunningServer> {
-  const loopbackOnly = isLoopback(host);
-  const app = await buildApp({ loopbackOnly, ...options });
-  if (!loopbackOnly) app.log.warn(`Listening on ${host}: everybody who can reach it can use this server, there are no keys.`);
+export async function startServer({ port, host = localHost, ...options }: ServerOptions): Promise<RunningServer> {
+  const open = !isLoopback(host);
+  const keyless = open && (await new KeyFile(options.dataDir).list()).length === 0;
+  const listened = keyless ? localHost : host;
+  const app = await buildApp({ ...options, requireKey: options.requireKey ?? (open && !keyless) });
+  const notice = keyless
+    ? `There are no API keys, so the server listens on ${localHost} and not on ${host}. Add one with "latentchat keys add NAME" and start again.`
+    : null;
+  if (notice !== null) app.log.warn(notice);
   try {
-    await app.listen({ port, host });
+    await app.listen({ port, host: listened });
   } catch (error) {
     await app.close();
     if (error instanceof Error && (error as NodeJS.ErrnoException).code === 'EADDRINUSE') {
@@ -40,5 +52,5 @@ export async function startServer({ port, host = '127.0.0.1', ...options }: Serv
   const address = app.server.address() as AddressInfo;
   const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   let closing: Promise<void> | null = null;
-  return { url: `http://${name}:${address.port}`, close: () => (closing ??= app.close()) };
+  return { url: `http://${name}:${address.port}`, notice, close: () => (closing ??= app.close()) };
 }

@@ -1,15 +1,21 @@
+import type { Access } from './access/access.js';
 import type { Limits } from './config.js';
 import type { FrameDecoder } from './decode/decoder.js';
 import type { Inference } from './inference/inference.js';
 import type { Library } from './library/library.js';
+import type { Metrics } from './metrics.js';
 import type { DataFolder } from './store/files.js';
+import type { Arrivals } from './uploads/arrivals.js';
 
 /** What routes work with. */
 export interface Services {
   readonly library: Library;
+  readonly arrivals: Arrivals;
+  readonly access: Access;
   readonly folder: DataFolder;
   readonly inference: Inference;
   readonly decoder: FrameDecoder;
+  readonly metrics: Metrics;
   readonly limits: Limits;
   /** The pack that is served; null where it could not be read. */
   readonly model: { readonly id: string } | null;

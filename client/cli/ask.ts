@@ -2,8 +2,9 @@
 import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ContainerError, readContainer, readHead, writeContainer, type Container } from '../../model/container/index.js';
+import type { VideoInfo } from '../../model/frames/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
-import { checkFeatureSpace, type ReplyOptions, type ReplyResult, type VideoPart } from '../../projector/index.js';
+import { checkFeatureSpace, type ChatMessage, type ReplyOptions, type ReplyResult, type VideoPart } from '../../projector/index.js';
 import type { Models } from './models.js';
 import { inFile, isContainer } from './sources.js';
 
@@ -13,6 +14,14 @@ const HEAD_GUESS = 64 * 1024;
 export interface Askable {
   readonly video: VideoPart;
   readonly container: Container;
+  /** (T, D) the vision tower's targets before quantisation; null where the file was a container. */
+  readonly targets: Float32Array | null;
+}
+
+export interface AskableOptions {
+  readonly signal?: AbortSignal;
+  /** Most frames looked at of a video, uniform in time; not relevant for containers. Default: as many as a prompt shows. */
+  readonly frames?: (info: VideoInfo) => number;
 }
 
 /**
@@ -21,15 +30,17 @@ export interface Askable {
  *
  * @throws UserError, FrameSourceError or PromptError naming the file that cannot be used.
  */
-export async function openAskable(file: string, models: Models, signal?: AbortSignal): Promise<Askable> {
+export async function openAskable(file: string, models: Models, options: AskableOptions = {}): Promise<Askable> {
   const exists = await stat(file).then((facts) => facts.isFile(), () => false);
-  const container = exists && (await isContainer(file)) ? await readHeadOf(file) : await encodeLatents(file, models, signal);
+  const opened = exists && (await isContainer(file)) ? { container: await readHeadOf(file), targets: null } : await encodeLatents(file, models, options);
+  return { ...opened, video: askableVideo(file, opened.container, models) };
+}
+
+/** A container's latents as something to ask about. @throws PromptError when they were made for another feature space. */
+export function askableVideo(name: string, container: Container, models: Models): VideoPart {
   const { id, feature_space } = models.pack.manifest;
   checkFeatureSpace(container.meta.pack, { id, feature_space });
-  return {
-    container,
-    video: { type: 'video', id: file, latents: container.latents, dim: container.latentDim, times_s: container.meta.times_s, version: '1' },
-  };
+  return { type: 'video', id: name, latents: container.latents, dim: container.latentDim, times_s: container.meta.times_s, version: '1' };
 }
 
 /** The head alone: the network can be a hundred times larger and is not needed for answers. */
@@ -57,8 +68,8 @@ async function readHeadOf(file: string): Promise<Container> {
   }
 }
 
-/** The frames that a chat looks at, through the vision tower into a container without network. */
-async function encodeLatents(file: string, models: Models, signal: AbortSignal | undefined): Promise<Container> {
+/** Frames through the vision tower into a container without network. */
+async function encodeLatents(file: string, models: Models, { signal, frames }: AskableOptions): Promise<{ container: Container; targets: Float32Array }> {
   const started = performance.now();
   const source = await openFrames(file);
   try {
@@ -66,7 +77,7 @@ async function encodeLatents(file: string, models: Models, signal: AbortSignal |
     const { manifest } = models.pack;
     const latents: Float32Array[] = [];
     const times: number[] = [];
-    for await (const frame of source.frames({ limit: manifest.prompt.max_frames, ...(signal === undefined ? {} : { signal }) })) {
+    for await (const frame of source.frames({ limit: frames?.(source.info) ?? manifest.prompt.max_frames, ...(signal === undefined ? {} : { signal }) })) {
       latents.push(tower.latents(await tower.features([frame])));
       times.push(frame.time_s);
     }
@@ -78,6 +89,7 @@ async function encodeLatents(file: string, models: Models, signal: AbortSignal |
         width,
         height,
         frames: times.length,
+        segments: [times.length],
         duration_s,
         source: { name: path.basename(file), width, height, bytes: (await stat(file)).size },
         times_s: Float64Array.from(times),
@@ -86,22 +98,26 @@ async function encodeLatents(file: string, models: Models, signal: AbortSignal |
       },
       latents: joined,
       latentDim: tower.latentDim,
-      network: null,
+      networks: [null],
     });
-    return readContainer(bytes);
+    return { container: readContainer(bytes), targets: joined };
   } finally {
     await source.close();
   }
 }
 
-/** Asks one question about one video and gives the whole answer. @throws the signal's reason when it was aborted. */
-export async function askOnce(models: Models, video: VideoPart, question: string, options: ReplyOptions): Promise<ReplyResult> {
+/** Asks one question, about a video or about nothing, and gives the whole answer. @throws the signal's reason when it was aborted. */
+export async function askOnce(models: Models, video: VideoPart | null, question: string, options: ReplyOptions): Promise<ReplyResult> {
   const chat = await models.chat();
-  const reply = chat.reply([{ role: 'user', content: [video, { type: 'text', text: question }] }], options);
+  const reply = chat.reply(questionMessages(video, question), options);
   for (;;) {
     const next = await reply.next();
     if (next.done !== true) continue;
     if (next.value.finish === 'cancelled') options.signal?.throwIfAborted();
     return next.value;
   }
+}
+
+export function questionMessages(video: VideoPart | null, question: string): ChatMessage[] {
+  return [{ role: 'user', content: [...(video === null ? [] : [video]), { type: 'text', text: question }] }];
 }

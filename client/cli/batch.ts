@@ -1,111 +1,111 @@
-/** One question to each of many files: the work behind captioning and evaluation. */
-import { askOnce, openAskable } from './ask.js';
+/** Many tasks, each giving lines of output: the work behind captioning and evaluation. */
+import { createHash } from 'node:crypto';
 import { describeFailure, UserError } from './failure.js';
-import { ResumedLines, type JsonLine } from './json-lines.js';
-import type { Models } from './models.js';
-import { Progress } from './terminal.js';
+import type { JsonLine, ResumedLines } from './json-lines.js';
+import type { Progress } from './terminal.js';
 
-export interface BatchItem {
-  readonly id: string;
-  /** Path to a container, video or photo. */
-  readonly file: string;
-  /** As the output names it. */
-  readonly source: string;
-  readonly question: string;
-}
+/** Gives the lines of one task, each as soon as it is there. What it throws ends the batch: a bad file should become a line instead. */
+export type TaskWorker<T> = (task: T, signal: AbortSignal) => AsyncIterable<JsonLine>;
 
 export interface BatchOptions {
   /** What is counted in progress, such as "captions". */
   readonly unit: string;
-  readonly beams: number;
-  readonly maxTokens: number;
-  readonly signal: AbortSignal;
-  /** The line that an answer becomes. */
-  readonly line: (item: BatchItem, answer: BatchAnswer) => JsonLine;
+  /** Tasks that earlier runs have finished. */
+  readonly before: number;
   readonly progress: Progress;
-}
-
-export interface BatchAnswer {
-  readonly text: string;
-  readonly duration_s: number;
-  readonly tokens: number;
-  /** From opening the file to the last word. */
-  readonly seconds: number;
-}
-
-export interface BatchReport {
-  /** All lines of the items, earlier ones included, by id. */
-  readonly lines: ReadonlyMap<string, JsonLine>;
-  readonly answered: number;
-  readonly skipped: number;
-  readonly failed: number;
-  readonly seconds: number;
+  readonly signal: AbortSignal;
+  /** Keeps one line. Called in the order of the tasks whatever worker is first, one line at a time. */
+  readonly append: (line: JsonLine) => Promise<void>;
 }
 
 /**
- * Answers every item that `output` does not have yet and appends each answer as it is there. A file that cannot be used becomes a line
- * with `error` and the rest goes on. With `output` null nothing is kept on disk.
+ * Runs `tasks`, as many at once as there are workers. Lines come out in the order of the tasks, so that a run that was killed and gone on
+ * with writes the same file as one that was not.
  *
- * @throws the signal's reason when it is aborted; lines written by then stay, and the next run goes on after them.
- * @throws PackError and the like when the model cannot be loaded, UserError when `output` was begun with another model pack.
+ * @returns seconds it took
+ * @throws the signal's reason when it is aborted, after every worker has stopped; lines appended by then stay
  */
-export async function runBatch(items: readonly BatchItem[], output: ResumedLines | null, models: Models, options: BatchOptions): Promise<BatchReport> {
-  const lines = new Map<string, JsonLine>();
-  for (const line of output?.earlier ?? []) lines.set(String(line['id']), line);
-  checkPack(output, models.pack.manifest.id);
-  const waiting = items.filter(({ id }) => !lines.has(id));
-  // A model that cannot be loaded is no file's fault: it ends the command instead of becoming an error line for each.
-  if (waiting.length > 0) await Promise.all([models.tower(), models.chat()]);
+export async function runBatch<T>(tasks: readonly T[], workers: readonly TaskWorker<T>[], options: BatchOptions): Promise<number> {
   const started = performance.now();
-  const elapsed = (): number => (performance.now() - started) / 1000;
-  let failed = 0;
-  for (const [done, item] of waiting.entries()) {
-    options.signal.throwIfAborted();
-    let line: JsonLine;
-    try {
-      line = options.line(item, await answer(item, models, options));
-    } catch (error) {
-      options.signal.throwIfAborted();
-      failed++;
-      line = { id: item.id, source: item.source, error: { code: codeOf(error), message: describeFailure(error) } };
-      options.progress.note(`${item.source}: ${describeFailure(error)}`);
+  const seconds = (): number => (performance.now() - started) / 1000;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([options.signal, stop.signal]);
+  const ordered = new OrderedLines(tasks.length, options.append);
+  let next = 0;
+  let done = 0;
+  const work = async (worker: TaskWorker<T>): Promise<void> => {
+    while (next < tasks.length) {
+      signal.throwIfAborted();
+      const index = next++;
+      for await (const line of worker(tasks[index] as T, signal)) await ordered.add(index, line);
+      await ordered.finish(index);
+      done++;
+      const rate = done / seconds();
+      options.progress.update({
+        label: options.unit,
+        done: options.before + done,
+        total: options.before + tasks.length,
+        unit: options.unit,
+        detail: `${(rate * 60).toFixed(0)} a minute`,
+        eta_s: (tasks.length - done) / rate,
+      });
     }
-    await output?.append(line);
-    lines.set(item.id, line);
-    const rate = (done + 1) / elapsed();
-    options.progress.update({
-      label: options.unit,
-      done: items.length - waiting.length + done + 1,
-      total: items.length,
-      unit: options.unit,
-      detail: `${(rate * 60).toFixed(0)} a minute`,
-      eta_s: (waiting.length - done - 1) / rate,
-    });
-  }
-  options.progress.clear();
-  return { lines, answered: waiting.length - failed, skipped: items.length - waiting.length, failed, seconds: elapsed() };
-}
-
-/** Lines of two packs in one file would be scored as if one had written them all. */
-function checkPack(output: ResumedLines | null, pack: string): void {
-  const other = output?.earlier.find((line) => typeof line['pack'] === 'string' && line['pack'] !== pack);
-  if (output === null || other === undefined) return;
-  throw new UserError(`${output.file} was begun with the model pack ${String(other['pack'])}, and this is ${pack}. Give another --out, or --pack as before.`);
-}
-
-async function answer(item: BatchItem, models: Models, { beams, maxTokens, signal }: BatchOptions): Promise<BatchAnswer> {
-  const started = performance.now();
-  const { video, container } = await openAskable(item.file, models, signal);
-  const reply = await askOnce(models, video, item.question, { beams, maxTokens, signal });
-  return {
-    text: reply.text.trim(),
-    duration_s: container.meta.duration_s,
-    tokens: reply.usage.completion_tokens,
-    seconds: (performance.now() - started) / 1000,
   };
+  const ends = await Promise.allSettled(workers.map((worker) => work(worker).catch((error: unknown) => {
+    stop.abort(error);
+    throw error;
+  })));
+  options.progress.clear();
+  options.signal.throwIfAborted();
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed?.status === 'rejected') throw stop.signal.reason;
+  return seconds();
 }
 
-/** The stable code that errors of media, containers, packs and prompts carry. */
+/** Passes lines on in the order of their tasks: those of the first unfinished task at once, later ones when their turn has come. */
+class OrderedLines {
+  readonly #waiting: JsonLine[][];
+  readonly #finished: boolean[];
+  #head = 0;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(
+    tasks: number,
+    private readonly append: (line: JsonLine) => Promise<void>,
+  ) {
+    this.#waiting = Array.from({ length: tasks }, () => []);
+    this.#finished = new Array<boolean>(tasks).fill(false);
+  }
+
+  add(index: number, line: JsonLine): Promise<void> {
+    this.#waiting[index]?.push(line);
+    return this.#flush();
+  }
+
+  finish(index: number): Promise<void> {
+    this.#finished[index] = true;
+    return this.#flush();
+  }
+
+  #flush(): Promise<void> {
+    this.#writing = this.#writing.then(async () => {
+      while (this.#head < this.#waiting.length) {
+        const lines = this.#waiting[this.#head] ?? [];
+        for (let line = lines.shift(); line !== undefined; line = lines.shift()) await this.append(line);
+        if (this.#finished[this.#head] !== true) return;
+        this.#head++;
+      }
+    });
+    return this.#writing;
+  }
+}
+
+/** What a failure leaves in a line: a stable code and one sentence. */
+export function errorField(error: unknown): { readonly error: { readonly code: string; readonly message: string } } {
+  return { error: { code: codeOf(error), message: describeFailure(error) } };
+}
+
+/** The stable code that errors of media, containers, packs, prompts and the server carry. */
 function codeOf(error: unknown): string {
   if (error instanceof Error) {
     const { code, cause } = error as { code?: unknown; cause?: unknown };
@@ -114,3 +114,21 @@ function codeOf(error: unknown): string {
   }
   return 'failed';
 }
+
+/** Stands for everything that decides what a line says, so that lines made in two ways never mix in one file. */
+export function runMark(settings: Readonly<Record<string, unknown>>): string {
+  return createHash('sha256').update(JSON.stringify(settings)).digest('hex').slice(0, 12);
+}
+
+/** @throws UserError when `output` was begun with another model pack or other options */
+export function checkSameRun(output: ResumedLines | null, pack: string, mark: string): void {
+  for (const line of output?.earlier ?? []) {
+    if (typeof line['pack'] === 'string' && line['pack'] !== pack) {
+      throw new UserError(`${output?.file} was begun with the model pack ${line['pack']}, and this is ${pack}. Give another --out, or --pack as before.`);
+    }
+    if (line['run'] !== mark) throw new UserError(`${output?.file} was begun with other options than these. Give another --out, or the options as before.`);
+  }
+}
+
+/** Seconds as lines keep them. */
+export const rounded = (seconds: number): number => Math.round(seconds * 1000) / 1000;

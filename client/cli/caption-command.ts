@@ -1,70 +1,156 @@
-import { Command } from 'commander';
-import { runBatch, type BatchItem } from './batch.js';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { LatentChat } from '../sdk/index.js';
+import { wholeNumber } from './arguments.js';
+import { checkSameRun, runBatch, runMark } from './batch.js';
+import { captionSource, WrittenParts, type CaptionSettings, type CaptionTask } from './caption/caption-source.js';
+import { CAPTION_FORMATS, csv, srt, vtt, type CaptionFormat } from './caption/formats.js';
+import { parsePer, type Per } from './caption/segments.js';
+import { CaptionWorker } from './caption/workers.js';
 import { beamsOption, CAPTION_BEAMS, maxTokensOption, packOption, threadsOption } from './common-options.js';
-import { UserError } from './failure.js';
+import { oneLine, UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
-import { ResumedLines } from './json-lines.js';
+import { ResumedLines, type JsonLine } from './json-lines.js';
 import { Models } from './models.js';
+import { replaceFile } from './replace-file.js';
 import { checkOutput, expandInputs } from './sources.js';
 import { duration, Progress } from './terminal.js';
 
 interface CaptionOptions {
   readonly out: string;
+  readonly format: CaptionFormat;
+  readonly per: Per;
   readonly prompt?: string;
+  readonly server?: string;
+  readonly jobs: number;
+  readonly temperature: number;
+  readonly seed: number;
   readonly pack?: string;
   readonly threads: number;
   readonly beams: number;
   readonly maxTokens: number;
 }
 
+/** Each job loads the model once more, about half a gigabyte. */
+const MOST_JOBS = 16;
+/** Stands for every video of a server. */
+const WHOLE_LIBRARY = 'video://*';
+
 export function captionCommand(): Command {
   return new Command('caption')
-    .description('Write one caption for each video, photo or container, one JSON object a line.')
-    .argument('<input...>', 'containers, videos, photos, or folders of them')
-    .requiredOption('--out <file>', 'the .jsonl file to write; what it already has is not done again')
+    .description('Write captions of videos, photos and containers: one a video, a shot, or for every so many seconds.')
+    .argument('<input...>', `files, folders, patterns such as 'clips/**/*.mp4', and with --server video://<id> or ${WHOLE_LIBRARY}`)
+    .requiredOption('--out <file>', 'the file to write; what it already has is not done again')
+    .addOption(new Option('--per <stretch>', 'what gets a caption: video, shot, or "every 5s"').argParser(parsePer).default('video'))
+    .addOption(new Option('--format <name>', 'how captions are written').choices(CAPTION_FORMATS).default('jsonl'))
     .option('--prompt <text>', "what to ask of each (default: the model pack's own question for a caption)")
+    .option('--server <url>', 'server whose videos are named as video://<id>; their containers are fetched and captioned here')
+    .addOption(new Option('--jobs <n>', 'captions written at once, each with a model of its own that shares --threads').argParser(wholeNumber(1, MOST_JOBS)).default(1))
+    .addOption(new Option('--temperature <t>', '0 writes the likeliest caption, higher is more varied and searches no beams').argParser(temperature).default(0))
+    .addOption(new Option('--seed <n>', 'same seed, same captions; only relevant above temperature 0').argParser(wholeNumber(0, 2 ** 32 - 1)).default(1))
     .addOption(beamsOption(CAPTION_BEAMS))
     .addOption(maxTokensOption(64))
     .addOption(packOption())
     .addOption(threadsOption())
-    .addHelpText('after', '\nA file that cannot be read becomes a line with "error"; the rest goes on. Ctrl+C stops; the same command goes on from there.')
+    .addHelpText(
+      'after',
+      `
+A file that cannot be read becomes a line with "error"; the rest goes on. Stopped or killed at any moment, the same command goes on from there.
+srt, vtt and csv are made at the end from the lines kept in <out>.jsonl. Subtitles of several inputs are files in a folder <out>.`,
+    )
     .action(caption);
 }
 
+function temperature(value: string): number {
+  const number = Number(value);
+  if (!/^\d*\.?\d+$/.test(value) || number > 2) throw new InvalidArgumentError('It must be a number from 0 to 2.');
+  return number;
+}
+
 async function caption(inputs: readonly string[], options: CaptionOptions): Promise<void> {
-  await checkOutput(options.out);
-  const files = await expandInputs(inputs);
-  const output = await ResumedLines.open(options.out);
-  const interrupt = interruptible(`The captions so far are in ${options.out}; the same command goes on from there.`);
+  const { out, format, prompt = null, per, beams, maxTokens, temperature, seed, server = null } = options;
+  const journal = format === 'jsonl' ? out : `${out}.jsonl`;
+  await checkOutput(journal);
+  const sources = await expandSources(inputs, server);
+  const several = (format === 'srt' || format === 'vtt') && sources.length > 1;
+  if (!several) await checkOutput(out);
+  const interrupt = interruptible(`The captions so far are in ${journal}; the same command goes on from there.`);
   const progress = new Progress();
   const models = await Models.open(options);
+  const workers: CaptionWorker[] = [];
   try {
-    const { manifest } = models.pack;
-    const question = options.prompt ?? manifest.prompt.default_question;
-    const items: BatchItem[] = files.map((file) => ({ id: file, file, source: file, question }));
-    const report = await runBatch(items, output, models, {
-      ...options,
-      unit: 'captions',
-      signal: interrupt.signal,
+    const settings: CaptionSettings = { prompt, per, beams, maxTokens, temperature, seed };
+    const pack = models.pack.manifest.id;
+    const run = runMark({ pack, ...settings });
+    const output = await ResumedLines.open(journal);
+    checkSameRun(output, pack, run);
+    const written = new WrittenParts(output.earlier);
+    const tasks = sources.filter((source) => !written.isDone(source)).map((source): CaptionTask => ({ source, server, written: written.of(source) }));
+    const jobs = Math.min(options.jobs, tasks.length);
+    if (jobs === 1) await Promise.all([models.tower(), models.chat()]);
+    const threads = Math.max(1, Math.floor(options.threads / options.jobs));
+    const data = { models: { threads, ...(options.pack === undefined ? {} : { pack: options.pack }) }, settings, run };
+    for (let i = 0; jobs > 1 && i < jobs; i++) workers.push(await CaptionWorker.start(data));
+    const here = (task: CaptionTask, signal: AbortSignal): AsyncIterable<JsonLine> => captionSource(models, task, settings, run, signal);
+
+    const lines = [...output.earlier];
+    const seconds = await runBatch(tasks, jobs > 1 ? workers.map(({ work }) => work) : [here], {
+      unit: 'files',
+      before: sources.length - tasks.length,
       progress,
-      line: ({ id, source }, { text, duration_s, tokens, seconds }) => ({
-        id,
-        source,
-        start_s: 0,
-        end_s: duration_s,
-        caption: text,
-        pack: manifest.id,
-        tokens,
-        seconds: Math.round(seconds * 1000) / 1000,
-      }),
+      signal: interrupt.signal,
+      append: async (line) => {
+        const failure = line['error'] as { message: string } | undefined;
+        if (failure !== undefined) progress.note(oneLine(`${String(line['source'])}: ${failure.message}`));
+        await output.append(line);
+        lines.push(line);
+      },
     });
-    const { answered, skipped, failed } = report;
-    const parts = [`${answered} written`, ...(skipped > 0 ? [`${skipped} were there already`] : []), ...(failed > 0 ? [`${failed} failed`] : [])];
-    process.stdout.write(`${options.out}: ${parts.join(', ')}, ${duration(report.seconds)}\n`);
-    if (failed > 0 && answered === 0 && skipped === 0) throw new UserError(`No input could be captioned; ${options.out} says why for each.`);
+    await writeAs(format, out, several, sources, lines);
+    tell(out, lines.slice(output.earlier.length), output.earlier.length, seconds);
   } finally {
     progress.clear();
+    await Promise.all(workers.map((worker) => worker.stop()));
     interrupt.dispose();
     await models.release();
   }
+}
+
+async function expandSources(inputs: readonly string[], server: string | null): Promise<string[]> {
+  const sources: string[] = [];
+  for (const input of inputs) {
+    if (!input.startsWith('video://')) sources.push(...(await expandInputs([input])));
+    else if (server === null) throw new UserError(`${input} is a video of a server: add --server with its address.`);
+    else if (input !== WHOLE_LIBRARY) sources.push(input);
+    else sources.push(...(await new LatentChat({ baseUrl: server }).videos.list()).filter(({ askable }) => askable).map(({ id }) => `video://${id}`));
+  }
+  return [...new Set(sources)];
+}
+
+/** Everything but JSON lines, made whole from them. */
+async function writeAs(format: CaptionFormat, out: string, several: boolean, sources: readonly string[], lines: readonly JsonLine[]): Promise<void> {
+  if (format === 'jsonl') return;
+  const wanted = new Set(sources);
+  const own = lines.filter(({ source }) => typeof source === 'string' && wanted.has(source));
+  if (format === 'csv') return replaceFile(out, csv(own));
+  const write = format === 'srt' ? srt : vtt;
+  if (!several) return replaceFile(out, write(own));
+  await mkdir(out, { recursive: true });
+  const taken = new Set<string>();
+  for (const source of sources) {
+    const name = path.basename(source);
+    const copies = [name, ...sources.map((_, i) => `${name}.${i + 2}`)];
+    const free = copies.find((copy) => !taken.has(copy)) ?? name;
+    taken.add(free);
+    await replaceFile(path.join(out, `${free}.${format}`), write(own.filter((line) => line['source'] === source)));
+  }
+}
+
+function tell(out: string, added: readonly JsonLine[], earlier: number, seconds: number): void {
+  const failed = added.filter((line) => line['error'] !== undefined).length;
+  const written = added.length - failed;
+  const parts = [`${written} written`, ...(earlier > 0 ? [`${earlier} were there already`] : []), ...(failed > 0 ? [`${failed} failed`] : [])];
+  process.stdout.write(`${out}: ${parts.join(', ')}, ${duration(seconds)}\n`);
+  if (failed > 0 && written === 0 && earlier === 0) throw new UserError(`No input could be captioned; ${out} says why for each.`);
 }

@@ -53,7 +53,7 @@ class Conversation {
 
   static async open(file: string, options: ChatOptions, signal: AbortSignal): Promise<Conversation> {
     const models = await Models.open(options);
-    const { video } = await openAskable(file, models, signal);
+    const { video } = await openAskable(file, models, { signal });
     return new Conversation(models, video, options.maxTokens);
   }
 

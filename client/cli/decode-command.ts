@@ -27,9 +27,9 @@ export function decodeCommand(): Command {
 }
 
 async function decode(file: string, options: DecodeOptions): Promise<void> {
-  const { container } = await readContainerFile(file);
+  const { container, bytes } = await readContainerFile(file);
   const { frames: count } = container.meta;
-  if (container.network === null) throw new UserError(`${file} holds latents only, no pictures yet: encode the video to the end, or chat with it.`);
+  if (container.networks.every((network) => network === null)) throw new UserError(`${file} holds latents only, no pictures yet: encode the video to the end, or chat with it.`);
   const ranges = options.frames ?? [[0, count - 1] as const];
   const beyond = ranges.find(([, last]) => last >= count);
   if (beyond !== undefined) throw new UserError(`${file} has frames 0 to ${count - 1}; --frames asks for ${beyond[1]}.`);
@@ -43,10 +43,7 @@ async function decode(file: string, options: DecodeOptions): Promise<void> {
   const interrupt = interruptible(`The frames written so far are in ${options.output}.`);
   const progress = new Progress();
   const digits = Math.max(5, String(count - 1).length);
-  const decoder = await LinrDecoder.open(container, nodeRuntime({ threads: options.threads })).catch((error: unknown) => {
-    // The file's own network cannot be built: what is wrong with it is in the message, which file is not.
-    throw error instanceof RangeError ? new UserError(`${file}: ${error.message}`, { cause: error }) : error;
-  });
+  const decoder = new LinrDecoder(bytes, nodeRuntime({ threads: options.threads }));
   try {
     await mkdir(options.output, { recursive: true });
     let done = 0;

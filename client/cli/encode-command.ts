@@ -1,14 +1,15 @@
-import { rename, rm, stat, writeFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import type { EncodeProgress } from '../../model/inr/encode.node.js';
 import { DEFAULT_WIDTH, MAX_SIDE, PRESETS, type Preset } from '../../model/inr/plan.js';
 import { bitsPerPixel } from '../../model/inr/quality.js';
-import { pixelSize, positiveSeconds, wholeNumber, type PixelSize } from './arguments.js';
+import { pixelSize, positiveNumber, positiveSeconds, wholeNumber, type PixelSize } from './arguments.js';
 import { packOption, threadsOption } from './common-options.js';
 import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { Models } from './models.js';
+import { replaceFile } from './replace-file.js';
 import { checkOutput, isContainer, readContainerFile } from './sources.js';
 import { duration, grouped, Progress, type ProgressState } from './terminal.js';
 
@@ -18,6 +19,8 @@ interface EncodeOptions {
   readonly width?: number;
   readonly size?: PixelSize;
   readonly seconds?: number;
+  readonly targetBpp?: number;
+  readonly targetPsnr?: number;
   readonly pack?: string;
   readonly threads: number;
 }
@@ -35,6 +38,8 @@ export function encodeCommand(): Command {
     )
     .addOption(new Option('--size <WxH>', 'encoded size in pixels; the picture is stretched to it').argParser(pixelSize))
     .addOption(new Option('--seconds <s>', "time the whole encoding may take (default: the preset's)").argParser(positiveSeconds))
+    .addOption(new Option('--target-bpp <n>', 'bits per pixel the file should have').argParser(positiveNumber).conflicts('targetPsnr'))
+    .addOption(new Option('--target-psnr <dB>', 'quality the decoded frames should have, in as few bytes as the time allows').argParser(positiveNumber))
     .addOption(packOption())
     .addOption(threadsOption())
     .addHelpText('after', '\nCtrl+C stops and keeps the training so far beside the output; the same command goes on from there.')
@@ -42,7 +47,7 @@ export function encodeCommand(): Command {
 }
 
 async function encode(input: string, options: EncodeOptions): Promise<void> {
-  const { output, preset, width, size, seconds } = options;
+  const { output, preset, width, size, seconds, targetBpp, targetPsnr } = options;
   await checkOutput(output);
   const checkpoint = `${output}.checkpoint`;
   const interrupt = interruptible(`The same command goes on where it stopped, from ${checkpoint} if training had begun.`);
@@ -61,6 +66,8 @@ async function encode(input: string, options: EncodeOptions): Promise<void> {
       ...(width === undefined ? {} : { width }),
       ...(size === undefined ? {} : { size }),
       ...(seconds === undefined ? {} : { seconds }),
+      ...(targetBpp === undefined ? {} : { targetBpp }),
+      ...(targetPsnr === undefined ? {} : { targetPsnr }),
       signal: interrupt.signal,
       checkpointPath: checkpoint,
       sourceName: path.basename(input),
@@ -76,24 +83,12 @@ async function encode(input: string, options: EncodeOptions): Promise<void> {
     const bpp = bitsPerPixel(bytes.length, frames, report.width, report.height);
     process.stdout.write(
       `${output}: ${grouped(bytes.length)} bytes, ${frames} ${frames === 1 ? 'frame' : 'frames'} of ${report.width} x ${report.height}, ` +
-        `PSNR ${report.psnr_db.toFixed(2)} dB, ${bpp.toFixed(4)} bpp, ${grouped(report.parameters)} parameters, ${duration(report.seconds)}\n`,
+        `PSNR ${report.psnr_db.toFixed(2)} dB, ${bpp.toFixed(4)} bpp, ${grouped(report.parameters)} parameters in ${report.segments} ${report.segments === 1 ? 'segment' : 'segments'}, ${duration(report.seconds)}\n`,
     );
   } finally {
     progress.clear();
     interrupt.dispose();
     await source.close();
-  }
-}
-
-/** Written beside its place and moved there, so that no half file ever has the name. */
-async function replaceFile(file: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${file}.${process.pid}.part`;
-  try {
-    await writeFile(temporary, bytes, { flush: true });
-    await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
   }
 }
 

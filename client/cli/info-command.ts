@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { inspectContainer, type BlockCoding, type ContainerReport, type Container } from '../../model/container/index.js';
+import { inspectContainer, type BlockCoding, type Container, type ContainerReport, type SegmentReport } from '../../model/container/index.js';
 import { bitsPerPixel } from '../../model/inr/quality.js';
 import { oneLine } from './failure.js';
 import { inFile } from './sources.js';
@@ -18,7 +18,7 @@ export function infoCommand(): Command {
 
 /** What `info` prints. */
 export function summary(file: string, report: ContainerReport & { readonly container: Container }): string {
-  const { meta, latents, latentDim, network } = report.container;
+  const { meta, latents, latentDim } = report.container;
   const { source, pack, encoder } = meta;
   const sourceBytes = source.bytes === null ? '' : `, ${grouped(source.bytes)} bytes`;
   const rate = meta.frames > 1 && meta.duration_s > 0 ? `, ${(meta.frames / meta.duration_s).toFixed(2)} frames/s` : '';
@@ -29,12 +29,12 @@ export function summary(file: string, report: ContainerReport & { readonly conta
     ['made from', oneLine(`${source.name}, ${source.width} x ${source.height}${sourceBytes}`)],
     ['encoder', oneLine(`preset ${encoder.preset}, ${encoder.seconds.toFixed(1)} s`)],
     ['pack', oneLine(`${pack.id} (feature space ${pack.feature_space})`)],
-    ['sections', report.sections.map(({ type, bytes }) => `${type} ${grouped(bytes)}`).join(', ')],
+    ['sections', sectionFacts(report)],
     ['latents', `${meta.frames} x ${latentDim}, ${report.latents === null ? 'one frame, as float16' : coding(report.latents, latents.length)}`],
-    ['network', network === null ? 'none yet: the video can be asked about but not shown' : networkFacts(report)],
+    ['network', networkFacts(report)],
   ];
   const lines = facts.map(([name, value]) => `${name.padEnd(10)} ${value}`);
-  return [oneLine(file), ...lines, ...tensorTable(report)].join('\n') + '\n';
+  return [oneLine(file), ...lines, ...segmentTable(report), ...tensorTable(report)].join('\n') + '\n';
 }
 
 function coding({ bits, coder, prediction, streamBytes }: BlockCoding, count: number): string {
@@ -44,13 +44,44 @@ function coding({ bits, coder, prediction, streamBytes }: BlockCoding, count: nu
 
 const elements = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1);
 
-function networkFacts({ tensors }: ContainerReport): string {
-  const count = tensors.reduce((sum, { dims }) => sum + elements(dims), 0);
-  const bytes = tensors.reduce((sum, { streamBytes }) => sum + streamBytes, 0);
-  return `${tensors.length} tensors, ${grouped(count)} numbers, ${((8 * bytes) / count).toFixed(2)} bits each after coding`;
+/** Bytes by kind of section; the networks of all segments together. */
+function sectionFacts({ sections }: ContainerReport): string {
+  const kinds = new Map<string, number[]>();
+  for (const { type, bytes } of sections) kinds.set(type, [...(kinds.get(type) ?? []), bytes]);
+  const total = (bytes: readonly number[]): number => bytes.reduce((sum, count) => sum + count, 0);
+  return [...kinds].map(([type, bytes]) => `${type} ${grouped(total(bytes))}${bytes.length > 1 ? ` in ${bytes.length}` : ''}`).join(', ');
 }
 
-function tensorTable({ tensors }: ContainerReport): string[] {
+function networkFacts({ segments }: ContainerReport): string {
+  const coded = segments.filter(({ network }) => network !== null);
+  if (coded.length === 0) return 'none yet: the video can be asked about but not shown';
+  const tensors = coded.flatMap((segment) => segment.tensors);
+  const count = tensors.reduce((sum, { dims }) => sum + elements(dims), 0);
+  const bytes = tensors.reduce((sum, { streamBytes }) => sum + streamBytes, 0);
+  const which = segments.length === 1 ? '' : `${coded.length} of ${segments.length} segments, `;
+  return `${which}${tensors.length} tensors, ${grouped(count)} numbers, ${((8 * bytes) / count).toFixed(2)} bits each after coding`;
+}
+
+/** A line for each segment: its frames, the seconds they are shown, and what it weighs. */
+function segmentTable({ segments, container: { meta } }: ContainerReport & { readonly container: Container }): string[] {
+  if (segments.length === 1) return [];
+  const start = meta.times_s[0] ?? 0;
+  const at = (frame: number): number => (meta.times_s[frame] ?? start + meta.duration_s) - start;
+  const rows = segments.map(({ first, frames, network }, k) => [
+    String(k),
+    frames === 1 ? String(first) : `${first}-${first + frames - 1}`,
+    `${at(first).toFixed(2)}-${at(first + frames).toFixed(2)}`,
+    network === null ? '-' : grouped(network.bytes),
+    network === null ? '-' : bitsPerPixel(network.bytes, frames, meta.width, meta.height).toFixed(4),
+    network === null ? 'not yet' : 'yes',
+  ]);
+  return table(['segment', 'frames', 'seconds', 'bytes', 'bpp', 'coded'], rows, new Set([1, 2, 3, 4]));
+}
+
+/** What the network of the first segment that has one is made of; those of other segments have the same tensors. */
+function tensorTable({ segments }: ContainerReport): string[] {
+  const k = segments.findIndex(({ tensors }) => tensors.length > 0);
+  const { tensors } = (segments[k] ?? { tensors: [] }) satisfies Pick<SegmentReport, 'tensors'>;
   if (tensors.length === 0) return [];
   const rows = tensors.map(({ name, dims, bits, coder, streamBytes }) => [
     oneLine(name),
@@ -60,9 +91,13 @@ function tensorTable({ tensors }: ContainerReport): string[] {
     grouped(streamBytes),
     coder,
   ]);
-  const head = ['tensor', 'shape', 'bits', 'coded', 'bytes', 'coder'];
+  const lines = table(['tensor', 'shape', 'bits', 'coded', 'bytes', 'coder'], rows, new Set([2, 3, 4]));
+  return segments.length === 1 ? lines : ['', `tensors of segment ${k}`, ...lines.slice(1)];
+}
+
+/** An empty line, the head and the rows, in columns; `right`: those aligned to the right. */
+function table(head: readonly string[], rows: readonly (readonly string[])[], right: ReadonlySet<number>): string[] {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
-  const right = new Set([2, 3, 4]);
   const line = (cells: readonly string[]): string =>
     cells.map((cell, column) => (right.has(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0))).join('  ').trimEnd();
   return ['', line(head), ...rows.map(line)];

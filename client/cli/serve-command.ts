@@ -1,52 +1,71 @@
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Command, Option } from 'commander';
-import { PRESETS, type Preset } from '../../model/inr/plan.js';
-import { positiveSeconds, wholeNumber } from './arguments.js';
-import { packOption, threadsOption } from './common-options.js';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { completeSettings, environmentSource, fields, fileSource, mergeSettings, parseField, serverOptions, SettingsError, type Field, type Settings } from '../../server/settings.js';
 import { packageRoot } from './package-root.js';
 
-const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
-
-interface ServeOptions {
-  readonly port: number;
-  readonly host: string;
-  readonly data: string;
-  readonly pack?: string;
-  readonly threads: number;
-  readonly preset?: Preset;
-  readonly seconds?: number;
-  readonly logLevel: (typeof LOG_LEVELS)[number];
+export function serveCommand(): Command {
+  const command = new Command('serve').description('Start the chat server with its page. Flags go before the environment, that before the file; docs/configuration.md lists all three.');
+  for (const field of fields) command.addOption(optionOf(field));
+  return addConfigOption(command)
+    .option('--print-config', 'print the settings as they came together, and end')
+    .action(async (options: ServeOptions) => {
+      const settings = await gatherSettings(options);
+      if (options.printConfig) process.stdout.write(`${JSON.stringify(completeSettings(settings), null, 2)}\n`);
+      else await serve(settings);
+    });
 }
 
-export function serveCommand(): Command {
-  return new Command('serve')
-    .description('Start the chat server with its page.')
-    .addOption(new Option('--port <n>', '0 takes any free port').argParser(wholeNumber(0, 65_535)).default(7860))
-    .option('--host <address>', 'address to listen on; anything but a loopback address lets others use the server', '127.0.0.1')
-    .option('--data <folder>', 'where videos and conversations are kept', 'data')
-    .addOption(packOption())
-    .addOption(threadsOption())
-    .addOption(new Option('--preset <name>', 'how uploads are encoded').choices(PRESETS))
-    .addOption(new Option('--seconds <s>', "time for encoding an upload (default: the preset's)").argParser(positiveSeconds))
-    .addOption(new Option('--log-level <level>', 'what is logged to standard output').choices(LOG_LEVELS).default('warn'))
-    .action(async (options: ServeOptions) => {
-      const { startServer } = await import('../../server/index.js');
-      const { port, host, threads, preset, seconds, logLevel } = options;
-      const server = await startServer({
-        port,
-        host,
-        dataDir: path.resolve(options.data),
-        packDir: options.pack ?? path.join(packageRoot(), 'weights/default'),
-        logLevel,
-        threads,
-        encode: { ...(preset === undefined ? {} : { preset }), ...(seconds === undefined ? {} : { seconds }) },
-      });
-      process.stdout.write(`latentchat is at ${server.url} (Ctrl+C stops it; videos are kept in ${path.resolve(options.data)})\n`);
-      await new Promise<void>((resolve) => {
-        process.once('SIGINT', () => resolve());
-        process.once('SIGTERM', () => resolve());
-      });
-      // A second Ctrl+C ends the process in the usual way, should closing take too long.
-      await server.close();
-    });
+/** Values of flags by the attribute commander makes of each, and where the file is. */
+interface ServeOptions {
+  readonly config?: string;
+  readonly printConfig?: boolean;
+  readonly [attribute: string]: unknown;
+}
+
+export function addConfigOption(command: Command): Command {
+  return command.option('--config <file>', 'JSON file with settings (also LATENTCHAT_CONFIG)');
+}
+
+/** The option of a setting. Limits are many: they are taken, but --help does not list them. */
+export function optionOf(field: Field): Option {
+  const { schema, flag, path: place } = field;
+  const kind = (schema as { type?: unknown }).type;
+  const value = kind === 'integer' || kind === 'number' ? 'n' : kind === 'array' ? 'a,b' : place;
+  const shown = schema.default === undefined || Array.isArray(schema.default) ? '' : ` (default: ${JSON.stringify(schema.default)})`;
+  const option = new Option(`${flag} <${value.split('.').pop()}>`, `${schema.description ?? ''}${shown}`).argParser((text) => {
+    try {
+      return parseField(field, text, flag);
+    } catch (error) {
+      throw error instanceof SettingsError ? new InvalidArgumentError(error.message) : error;
+    }
+  });
+  return place.startsWith('limits.') ? option.hideHelp() : option;
+}
+
+/** Flags, environment and file together. */
+export async function gatherSettings(options: ServeOptions): Promise<Settings> {
+  const flags: Record<string, unknown> = {};
+  for (const field of fields) {
+    const value = options[optionOf(field).attributeName()];
+    if (value !== undefined) flags[field.path] = value;
+  }
+  const file = options.config ?? process.env['LATENTCHAT_CONFIG'];
+  const fromFile = file === undefined ? [] : [fileSource(file, await readFile(file, 'utf8'))];
+  return mergeSettings([...fromFile, environmentSource(process.env), { name: 'flags', values: flags }]);
+}
+
+async function serve(settings: Settings): Promise<void> {
+  const { startServer } = await import('../../server/index.js');
+  const { dataDir, ...options } = serverOptions(settings, path.join(packageRoot(), 'weights/default'));
+  const folder = path.resolve(dataDir);
+  const server = await startServer({ ...options, dataDir: folder });
+  if (server.notice !== null) process.stderr.write(`${server.notice}\n`);
+  process.stdout.write(`latentchat is at ${server.url} (Ctrl+C stops it; videos are kept in ${folder})\n`);
+  await new Promise<void>((resolve) => {
+    process.once('SIGINT', () => resolve());
+    process.once('SIGTERM', () => resolve());
+  });
+  // A second Ctrl+C ends the process in the usual way, should closing take too long.
+  await server.close();
 }

@@ -38,11 +38,19 @@ export function inFile<T>(file: string, read: () => T): T {
   }
 }
 
-/** Files as they are, and folders as the videos, photos and containers below them in order of name. @throws UserError for an empty folder. */
+/**
+ * Files as they are, folders as the videos, photos and containers below them in order of name, and patterns (`*`, `?`, and `**` for any
+ * depth) as what they match.
+ * @throws UserError for a folder or pattern that gives nothing
+ */
 export async function expandInputs(inputs: readonly string[]): Promise<string[]> {
   const files: string[] = [];
   for (const input of inputs) {
     const facts = await stat(input).catch(() => null);
+    if (facts === null && /[*?]/.test(input)) {
+      files.push(...(await matching(input)));
+      continue;
+    }
     if (facts === null || !facts.isDirectory()) {
       files.push(input);
       continue;
@@ -53,6 +61,32 @@ export async function expandInputs(inputs: readonly string[]): Promise<string[]>
   }
   return [...new Set(files)];
 }
+
+/** Files that match a pattern, in order of name: for shells that leave it to the program, and patterns in quotes. */
+async function matching(pattern: string): Promise<string[]> {
+  const parts = pattern.split('/');
+  const plain = parts.findIndex((part) => /[*?]/.test(part));
+  const folder = parts.slice(0, plain).join('/') || (pattern.startsWith('/') ? '/' : '.');
+  const rest = parts.slice(plain);
+  const deep = rest.length > 1;
+  const test = new RegExp(`^${rest.map((part, i) => partPattern(part, i === rest.length - 1)).join('')}$`, 'u');
+  const entries = await readdir(folder, { recursive: deep, withFileTypes: true }).catch(() => []);
+  const found = entries
+    .filter((entry) => entry.isFile() || entry.isSymbolicLink())
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .filter((file) => test.test(path.relative(folder, file).replaceAll(path.sep, '/')))
+    .sort();
+  if (found.length === 0) throw new UserError(`No file matches ${pattern}.`);
+  return found;
+}
+
+function partPattern(part: string, last: boolean): string {
+  if (part === '**') return last ? '.*' : '(?:[^/]+/)*';
+  const source = part.replace(/[^\w]/gu, (character) => PATTERN_SIGNS[character] ?? `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+  return last ? source : `${source}/`;
+}
+
+const PATTERN_SIGNS: Readonly<Record<string, string>> = { '*': '[^/]*', '?': '[^/]' };
 
 /** Refuses, before any long work, a place where its result could not be written. */
 export async function checkOutput(file: string): Promise<void> {

@@ -3,14 +3,24 @@ import { connectionFailed, errorFromAnswer, LatentChatError } from './errors.js'
 /** What both `fetch` of the browser and of Node accept here. */
 export type Fetch = (input: string, init?: RequestInit) => Promise<Response>;
 
+/** As of `fetch`; headers are the same for every request. */
+export type RequestOptions = Omit<RequestInit, 'headers'>;
+
 /** HTTP requests against one server: joins addresses and turns every failure into a {@link LatentChatError}. */
 export class Http {
   readonly #base: URL;
   readonly #fetch: Fetch;
+  readonly #headers: Readonly<Record<string, string>>;
 
-  constructor(baseUrl: string, fetcher: Fetch) {
+  /** @param headers sent with every request */
+  constructor(baseUrl: string, fetcher: Fetch, headers: Readonly<Record<string, string>> = {}) {
     this.#base = checkedBase(baseUrl);
     this.#fetch = fetcher;
+    this.#headers = headers;
+  }
+
+  get headers(): Readonly<Record<string, string>> {
+    return this.#headers;
   }
 
   /** The absolute address of an API path such as `/v1/videos`. */
@@ -27,11 +37,11 @@ export class Http {
    * Sends one request and resolves with its answer when the status is a success.
    * @throws LatentChatError for a failing status or no answer; the signal's own reason when it was aborted.
    */
-  async request(path: string, init: RequestInit = {}): Promise<Response> {
+  async request(path: string, init: RequestOptions = {}): Promise<Response> {
     const url = this.url(path);
     let answer: Response;
     try {
-      answer = await this.#fetch(url, init);
+      answer = await this.#fetch(url, { ...init, headers: this.#headers });
     } catch (cause) {
       init.signal?.throwIfAborted();
       throw connectionFailed(url, cause);
@@ -41,7 +51,7 @@ export class Http {
   }
 
   /** As {@link request}, with the answer's JSON. The caller names the type the API documents for this path. */
-  async json<T>(path: string, init: RequestInit = {}): Promise<T> {
+  async json<T>(path: string, init: RequestOptions = {}): Promise<T> {
     const answer = await this.request(path, init);
     try {
       return (await answer.json()) as T;

@@ -13,10 +13,12 @@ export type * from './types.js';
 export interface LatentChatOptions {
   /** Where the server is, such as `http://127.0.0.1:8080`. */
   readonly baseUrl: string;
+  /** For a server that asks for one. */
+  readonly apiKey?: string;
   /** Default: the platform's own. */
   readonly fetch?: Fetch;
   /** Makes a WebSocket. Default: the platform's own, in Node 20 that of the package `ws`. */
-  readonly webSocket?: (url: string) => SocketLike;
+  readonly webSocket?: (url: string, protocols: readonly string[]) => SocketLike;
 }
 
 export interface ChatOptions {
@@ -36,11 +38,16 @@ interface Cancellable {
 /** Client of one latentchat server, for the browser and for Node 20 or later. Times are in seconds, sizes in bytes. */
 export class LatentChat {
   readonly #http: Http;
-  readonly #webSocket: (url: string) => SocketLike;
+  readonly #webSocket: (url: string, protocols: readonly string[]) => SocketLike;
+  /** Browsers cannot set headers on sockets, so the key goes among the subprotocols. */
+  readonly #protocols: readonly string[];
 
   /** @throws TypeError when `baseUrl` is not an http or https address. */
   constructor(options: LatentChatOptions) {
-    this.#http = new Http(options.baseUrl, options.fetch ?? ((input, init) => fetch(input, init)));
+    const { apiKey } = options;
+    const headers: Record<string, string> = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
+    this.#http = new Http(options.baseUrl, options.fetch ?? ((input, init) => fetch(input, init)), headers);
+    this.#protocols = apiKey === undefined ? [] : ['latentchat', `latentchat-key.${apiKey}`];
     this.#webSocket = options.webSocket ?? platformSocket;
   }
 
@@ -59,6 +66,11 @@ export class LatentChat {
     },
   };
 
+  /** Address of a video's `.linr` container, which a `LinrDecoder` reads in parts. */
+  containerUrl(id: string): string {
+    return this.#http.url(`${videoPath(id)}/container`);
+  }
+
   /**
    * The `.linr` container of a video as it is now, bytes. Answers are cached by version, so asking again for one that
    * has not changed is cheap. Code `container_not_ready` before the latents exist.
@@ -73,14 +85,14 @@ export class LatentChat {
    * video as the server lists it: not yet askable, follow `video.progress` for that.
    */
   async upload(file: File | Blob | Buffer, options: UploadOptions = {}): Promise<Video> {
-    const id = await uploadFile(this.#http.url('/v1/uploads'), file, options);
+    const id = await uploadFile(this.#http.url('/v1/uploads'), file, options, this.#http.headers);
     return this.videos.get(id, options.signal ? { signal: options.signal } : {});
   }
 
   /** Opens a socket that carries any number of conversations and the progress of videos. Close it when done. */
   realtime(options: RealtimeOptions = {}): RealtimeSocket {
     const url = this.#http.socketUrl('/v1/realtime');
-    return new RealtimeSocket(() => this.#webSocket(url), options);
+    return new RealtimeSocket(() => this.#webSocket(url, this.#protocols), options);
   }
 
   /**
@@ -155,11 +167,11 @@ function videoPath(id: string): string {
   return `/v1/videos/${encodeURIComponent(id)}`;
 }
 
-function init(signal: AbortSignal | undefined): RequestInit {
+function init(signal: AbortSignal | undefined): { signal?: AbortSignal } {
   return signal ? { signal } : {};
 }
 
 /** The browser's WebSocket, or that of `ws` in Node before version 22 (bundled for a browser, `ws` is an empty stub). */
-function platformSocket(url: string): SocketLike {
-  return typeof WebSocket === 'undefined' ? new NodeSocket(url) : new WebSocket(url);
+function platformSocket(url: string, protocols: readonly string[]): SocketLike {
+  return typeof WebSocket === 'undefined' ? new NodeSocket(url, [...protocols]) : new WebSocket(url, [...protocols]);
 }

@@ -31,7 +31,7 @@ const retryDelays = [300, 1000, 3000, 5000, 10_000, 20_000, 30_000, 60_000];
  * picked again after a reload goes on too. Resolves with the id of the video the upload became.
  * @throws LatentChatError with the server's reason, or `connection_failed` when every attempt failed.
  */
-export async function uploadFile(endpoint: string, file: File | Blob | Buffer, options: UploadOptions): Promise<string> {
+export async function uploadFile(endpoint: string, file: File | Blob | Buffer, options: UploadOptions, headers: Readonly<Record<string, string>> = {}): Promise<string> {
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
   const named = 'name' in file && typeof file.name === 'string' ? file.name : 'upload';
@@ -42,6 +42,7 @@ export async function uploadFile(endpoint: string, file: File | Blob | Buffer, o
   return new Promise<string>((resolve, reject) => {
     const upload = new Upload(input, {
       endpoint,
+      headers,
       metadata: { filename: options.name ?? named, filetype: 'type' in file ? file.type : '' },
       chunkSize: options.chunkSize ?? (browser ? Infinity : 8 * 1024 * 1024),
       retryDelays,

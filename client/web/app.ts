@@ -93,7 +93,7 @@ function containerOf(video: Video): ContainerSource {
   return {
     key: `${video.id}@${video.container_version ?? ''}`,
     group: video.id,
-    load: () => backend.client.containerBytes(video.id),
+    url: backend.client.containerUrl(video.id),
   };
 }
 

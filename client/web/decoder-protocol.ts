@@ -1,6 +1,6 @@
 /** What the page asks the decoder's worker; containers are named by a key that the page chooses. */
 export type DecoderRequest =
-  | { readonly op: 'open'; readonly id: number; readonly key: string; readonly bytes: ArrayBuffer }
+  | { readonly op: 'open'; readonly id: number; readonly key: string; readonly url: string }
   | { readonly op: 'frame'; readonly id: number; readonly key: string; readonly index: number; readonly width: number }
   | { readonly op: 'latents'; readonly id: number; readonly key: string }
   | { readonly op: 'close'; readonly id: number; readonly key: string };
@@ -17,7 +17,7 @@ export interface ContainerInfo {
   readonly times_s: Float64Array;
   readonly duration_s: number;
   readonly latentDim: number;
-  /** False while the container holds latents only: it can be asked about, not yet shown. */
+  /** False while no segment is coded: the video can be asked about, not yet shown. */
   readonly pictures: boolean;
 }
 

@@ -2,21 +2,17 @@
  * The decoder's worker: reads containers and runs their networks, so that scrubbing never blocks the page. ONNX Runtime's
  * wasm is fetched from beside this script when the first frame is asked for.
  */
-import { readContainer } from '../../model/container/index.js';
-import type { Container } from '../../model/container/index.js';
+import { ContainerError, type LinrFile } from '../../model/container/index.js';
 import { LinrDecoder, MAX_ENLARGEMENT } from '../../model/inr/decoder.js';
-import type { Runtime } from '../../model/runtime/types.js';
-import { webRuntime } from '../../model/runtime/web.js';
 import type { ContainerInfo, DecodedFrame, DecoderAnswer, DecoderRequest } from './decoder-protocol.js';
 import { paintLatents } from './latent-picture.js';
 
 interface Opened {
-  readonly container: Container;
-  decoder: Promise<LinrDecoder> | null;
+  readonly url: string;
+  decoder: LinrDecoder;
 }
 
 const opened = new Map<string, Opened>();
-let runtime: Promise<Runtime> | null = null;
 
 self.addEventListener('message', (event: MessageEvent<DecoderRequest>) => {
   void answer(event.data);
@@ -38,23 +34,25 @@ function send(message: DecoderAnswer, transfer: Transferable[]): void {
 async function perform(request: DecoderRequest): Promise<[ContainerInfo | DecodedFrame | ImageBitmap | null, Transferable[]]> {
   switch (request.op) {
     case 'open': {
-      const container = readContainer(new Uint8Array(request.bytes));
-      opened.set(request.key, { container, decoder: null });
-      return [describe(container), []];
+      const { key, url } = request;
+      const decoder = new LinrDecoder(url);
+      const info = describe(await decoder.file());
+      opened.set(key, { url, decoder });
+      return [info, []];
     }
     case 'frame': {
       const frame = await decode(find(request.key), request.index, request.width);
       return [frame, [frame.bitmap]];
     }
     case 'latents': {
-      const { container } = find(request.key);
-      const bitmap = await createImageBitmap(paintLatents(container.latents, container.latentDim));
+      const { latents, latentDim } = await find(request.key).decoder.file();
+      const bitmap = await createImageBitmap(paintLatents(latents, latentDim));
       return [bitmap, [bitmap]];
     }
     case 'close': {
       const entry = opened.get(request.key);
       opened.delete(request.key);
-      if (entry?.decoder) await (await entry.decoder).release();
+      await entry?.decoder.release();
       return [null, []];
     }
   }
@@ -66,16 +64,21 @@ function find(key: string): Opened {
   return entry;
 }
 
-function describe({ meta, latentDim, network }: Container): ContainerInfo {
+function describe({ meta, latentDim, segments }: LinrFile): ContainerInfo {
   const { width, height, frames, times_s, duration_s } = meta;
-  return { width, height, widest: width * MAX_ENLARGEMENT, frames, times_s, duration_s, latentDim, pictures: network !== null };
+  const pictures = segments.some(({ network }) => network !== null);
+  return { width, height, widest: width * MAX_ENLARGEMENT, frames, times_s, duration_s, latentDim, pictures };
 }
 
 async function decode(entry: Opened, index: number, width: number): Promise<DecodedFrame> {
-  runtime ??= webRuntime();
-  const decoder = await (entry.decoder ??= LinrDecoder.open(entry.container, await runtime));
   const start = performance.now();
-  const frame = await decoder.frame(index, width);
+  const frame = await entry.decoder.frame(index, width).catch(async (error: unknown) => {
+    if (!(error instanceof ContainerError) || error.code !== 'source_changed') throw error;
+    // A sharper container has taken its place: its frames are what is wanted now, before the page has heard of it.
+    await entry.decoder.release();
+    entry.decoder = new LinrDecoder(entry.url);
+    return entry.decoder.frame(index, width);
+  });
   const bitmap = await createImageBitmap(toImage(frame.data, frame.width, frame.height));
   return { bitmap, took_ms: performance.now() - start };
 }

@@ -19,7 +19,8 @@ export interface ContainerSource {
   readonly key: string;
   /** Everything of one video shares a group; opening a newer version closes the older. */
   readonly group: string;
-  readonly load: () => Promise<Uint8Array>;
+  /** Address of the `.linr` file; its parts are fetched as they are needed. */
+  readonly url: string;
 }
 
 /** Containers kept open in the worker: each holds a network and its session, a few megabytes. */
@@ -48,7 +49,7 @@ export class Decoder {
       this.#open.set(source.key, known);
       return known.info;
     }
-    const info = this.#openSource(source);
+    const info = this.#ask('open', { op: 'open', key: source.key, url: source.url });
     this.#open.set(source.key, { group: source.group, info });
     info.catch(() => this.#open.delete(source.key));
     this.#closeUnused(source);
@@ -88,12 +89,6 @@ export class Decoder {
   async latents(source: ContainerSource): Promise<ImageBitmap> {
     await this.info(source);
     return this.#ask('latents', { op: 'latents', key: source.key });
-  }
-
-  async #openSource(source: ContainerSource): Promise<ContainerInfo> {
-    const bytes = await source.load();
-    const buffer = bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
-    return this.#ask('open', { op: 'open', key: source.key, bytes: buffer as ArrayBuffer });
   }
 
   #closeUnused(current: ContainerSource): void {
@@ -140,7 +135,7 @@ export class Decoder {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      worker.postMessage({ ...request, id }, 'bytes' in request ? [request.bytes as ArrayBuffer] : []);
+      worker.postMessage({ ...request, id });
     });
   }
 

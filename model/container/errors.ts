@@ -5,9 +5,13 @@ export type ContainerErrorCode =
   | 'truncated'
   | 'checksum_mismatch'
   | 'limit_exceeded'
-  | 'malformed';
+  | 'malformed'
+  /** The bytes could not be fetched: no answer, an HTTP error, a source that gives other bytes than were asked for. */
+  | 'source_failed'
+  /** The file was replaced by another while it was being read; open it again. */
+  | 'source_changed';
 
-/** Thrown by the reader for bytes it refuses and by the writer for values a container cannot hold. */
+/** Thrown by the reader for bytes it refuses or cannot get, and by the writer for values a container cannot hold. */
 export class ContainerError extends Error {
   readonly code: ContainerErrorCode;
   /** With code `truncated`: how many bytes from the start of the file the call needs, where that is known. */

@@ -7,7 +7,10 @@ import { MAX_FILE_BYTES, MAX_SECTIONS } from './limits.js';
 export const MAGIC: Uint8Array = Uint8Array.of(0x89, 0x4c, 0x49, 0x4e, 0x52, 0x0d, 0x0a, 0x1a);
 export const VERSION = 1;
 
-/** The kinds of section of version 1, in the order in which they stand in a file. NETW is absent from a file of latents only. */
+/**
+ * The kinds of section of version 1, in the order in which they stand in a file. There is one NETW for each segment that is coded, in the
+ * order of the segments, and one of every other kind.
+ */
 export const SECTION_ORDER = ['META', 'TIME', 'LATN', 'NETW'] as const;
 export type SectionType = (typeof SECTION_ORDER)[number];
 
@@ -86,7 +89,7 @@ export function readHeader(bytes: Uint8Array): Header {
   return { sections, fileBytes: offset };
 }
 
-/** Known kinds once each and in order; a kind whose first letter is lower case may be skipped, any other is from a later version. */
+/** Known kinds in order and, but for NETW, once each; a kind whose first letter is lower case may be skipped, any other is from a later version. */
 function checkKinds(sections: readonly SectionEntry[]): void {
   let last = -1;
   for (const { type } of sections) {
@@ -96,20 +99,22 @@ function checkKinds(sections: readonly SectionEntry[]): void {
       if (/^[a-z]/.test(type)) continue;
       throw new ContainerError('version_unsupported', `The container has a section ${type} that this reader does not know.`);
     }
-    if (place <= last) throw malformed(`The section ${type} of the container is repeated or out of order.`);
+    if (place < last || (place === last && type !== 'NETW')) throw malformed(`The section ${type} of the container is repeated or out of order.`);
     last = place;
   }
 }
 
-/** The bytes of the section of this type, checked against its checksum; null where the file has none. */
-export function sectionBytes(file: Uint8Array, header: Header, type: SectionType): Uint8Array | null {
-  const entry = header.sections.find((section) => section.type === type);
-  if (entry === undefined) return null;
+/** A view of the section's bytes in `file`, a prefix of the file, checked against its checksum. */
+export function sectionBytes(file: Uint8Array, entry: SectionEntry): Uint8Array {
   const end = entry.offset + entry.bytes;
-  if (file.length < end) throw truncated(`${type} section`, end);
-  const bytes = file.subarray(entry.offset, end);
+  if (file.length < end) throw truncated(`${entry.type} section`, end);
+  return checkedSection(file.subarray(entry.offset, end), entry);
+}
+
+/** `bytes`, which are those of the section, once they match its checksum. */
+export function checkedSection(bytes: Uint8Array, entry: SectionEntry): Uint8Array {
   if (crc32(bytes) !== entry.crc32) {
-    throw new ContainerError('checksum_mismatch', `The ${type} section of the container is damaged: its checksum does not match.`);
+    throw new ContainerError('checksum_mismatch', `The ${entry.type} section of the container is damaged: its checksum does not match.`);
   }
   return bytes;
 }

@@ -2,7 +2,7 @@ import { readBlock, writeBlock, type BlockCoding } from './block.js';
 import { ByteReader, ByteWriter, checkLimit } from './bytes.js';
 import { malformed } from './errors.js';
 import { fromFloat16Bits, toFloat16Bits } from '../runtime/float16.js';
-import { MAX_ELEMENTS, MAX_LATENT_DIM } from './limits.js';
+import { MAX_LATENT_ELEMENTS, MAX_LATENT_DIM } from './limits.js';
 import { dequantise, quantise } from './quantise.js';
 import { recallLatents, rememberLatents, type StoredLatents } from './remembered.js';
 import type { Coder } from './types.js';
@@ -57,7 +57,7 @@ export function readLatents(section: Uint8Array, frames: number): DecodedLatents
   if (rows !== frames) throw malformed(`The LATN section has ${rows} latents, and the META section ${frames} frames.`);
   if (latentDim < 1) throw malformed('The LATN section has latents of no numbers.');
   checkLimit(latentDim, MAX_LATENT_DIM, 'The latent dimension');
-  checkLimit(rows * latentDim, MAX_ELEMENTS, 'The number of values in the latents');
+  checkLimit(rows * latentDim, MAX_LATENT_ELEMENTS, 'The number of values in the latents');
   const offsets = readHalves(input, latentDim);
   if (frames === 1) {
     input.end();

@@ -1,16 +1,20 @@
 /**
  * What the reader accepts, each limit with its reason. Every one is checked before anything of that size is allocated, so that a
- * file from an untrusted source can cost at most MAX_ELEMENTS floats of memory and time linear in its own length.
+ * file from an untrusted source can cost at most its own bytes, MAX_LATENT_ELEMENTS and MAX_NETWORK_ELEMENTS floats of memory (networks
+ * are decoded one at a time) and time linear in its own length.
  */
 
 /** One ArrayBuffer holds the file, and section lengths are 32-bit. A 1 GiB container would be hours of video. */
 export const MAX_FILE_BYTES = 2 ** 30;
 
-/** Version 1 knows four kinds of section; the rest is room for kinds that readers may skip. */
-export const MAX_SECTIONS = 16;
+/** Segments: 4.5 hours at 30 frames a second in segments of 4 seconds. */
+export const MAX_SEGMENTS = 4096;
 
-/** META is a few hundred bytes; a long file name and strings of other scripts still fit. */
-export const MAX_META_BYTES = 64 * 1024;
+/** One NETW section a segment; the rest is room for META, TIME, LATN and kinds that readers may skip. The header stays below 64 KiB. */
+export const MAX_SECTIONS = MAX_SEGMENTS + 16;
+
+/** META is a few hundred bytes and some 30 for each segment; a long file name and strings of other scripts still fit. */
+export const MAX_META_BYTES = 256 * 1024;
 
 /** A network's configuration is a few hundred bytes; it must not become a second payload. */
 export const MAX_CONFIG_BYTES = 64 * 1024;
@@ -45,8 +49,17 @@ export const MAX_RANK = 6;
 /** Bytes of a tensor's name. */
 export const MAX_NAME_BYTES = 200;
 
-/** Numbers in the whole file after decoding, latents and tensors together: 64 Mi floats are 256 MiB, with the integers before them 512. */
-export const MAX_ELEMENTS = 64 * 1024 * 1024;
+/** Numbers of the latent dictionary: 262,144 frames of 256. As floats 256 MiB. */
+export const MAX_LATENT_ELEMENTS = 64 * 1024 * 1024;
+
+/** Numbers of one segment's network: the largest preset has 5 million. As floats 256 MiB, with the integers before them 512. */
+export const MAX_NETWORK_ELEMENTS = 64 * 1024 * 1024;
+
+/**
+ * Numbers of all networks together, for whoever checks a whole file: bounds the time that takes, to a minute or two. A gigabyte of
+ * weights at 4 bits each.
+ */
+export const MAX_FILE_ELEMENTS = 2 ** 31;
 
 /**
  * Symbols a coded byte may stand for. An adaptive coder can squeeze thousands of equal symbols into a byte, which would let a small
@@ -54,6 +67,6 @@ export const MAX_ELEMENTS = 64 * 1024 * 1024;
  */
 export const MAX_SYMBOLS_PER_BYTE = 256;
 
-/** Quantiser widths in bits: below 2 nothing is left of a weight, above 16 float16 would do. */
-export const MIN_BITS = 2;
+/** Quantiser widths in bits: one bit is a sign and a size for all, above 16 float16 would do. */
+export const MIN_BITS = 1;
 export const MAX_BITS = 16;

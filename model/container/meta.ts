@@ -2,11 +2,14 @@ import { ByteReader, ByteWriter, checkLimit } from './bytes.js';
 import { malformed } from './errors.js';
 import { decodeIntegers, encodeIntegers } from './integers.js';
 import { isJsonObject, jsonBytes, parseJsonObject, type JsonObject, type JsonValue } from './json.js';
-import { MAX_FRAMES, MAX_META_BYTES, MAX_PIXELS, MAX_SECONDS, MAX_SIDE, MAX_STRING_LENGTH, MAX_SYMBOLS_PER_BYTE } from './limits.js';
+import { MAX_FRAMES, MAX_META_BYTES, MAX_PIXELS, MAX_SECONDS, MAX_SEGMENTS, MAX_SIDE, MAX_STRING_LENGTH, MAX_SYMBOLS_PER_BYTE } from './limits.js';
 import type { ContainerMeta } from './types.js';
 
-/** The META section: the fields of `meta` but its times, as JSON. */
-export function metaSection(meta: ContainerMeta): Uint8Array {
+/**
+ * The META section: the fields of `meta` but its times, as JSON, and which segments are coded. A video of one segment has no list of
+ * them: a NETW section says whether it is coded.
+ */
+export function metaSection(meta: ContainerMeta, coded: readonly boolean[]): Uint8Array {
   const { width, height, frames, duration_s, source, pack, encoder } = meta;
   const json = {
     width,
@@ -16,8 +19,10 @@ export function metaSection(meta: ContainerMeta): Uint8Array {
     source: { name: source.name, width: source.width, height: source.height, bytes: source.bytes },
     pack: { id: pack.id, feature_space: pack.feature_space },
     encoder: { preset: encoder.preset, seconds: encoder.seconds },
+    ...(meta.segments.length === 1 ? {} : { segments: meta.segments.map((count, k) => ({ frames: count, coded: coded[k] === true })) }),
   };
   checkMeta(json, meta.times_s);
+  if (meta.segments.length === 1 && meta.segments[0] !== frames) throw malformed(`The segments have ${meta.segments[0]} frames, the video ${frames}.`);
   return jsonBytes(json, MAX_META_BYTES, 'META section');
 }
 
@@ -26,19 +31,28 @@ export function readFrameCount(section: Uint8Array): number {
   return wholeNumber(parseJsonObject(section, MAX_META_BYTES, 'META section'), 'frames', '', 1, MAX_FRAMES);
 }
 
+export interface DecodedMeta {
+  readonly meta: ContainerMeta;
+  /** Which segments META says are coded; null where it has no list of segments. */
+  readonly coded: readonly boolean[] | null;
+}
+
 /** Reads a META section, checking every field, and joins it with the times. */
-export function readMeta(section: Uint8Array, times_s: Float64Array): ContainerMeta {
+export function readMeta(section: Uint8Array, times_s: Float64Array): DecodedMeta {
   return checkMeta(parseJsonObject(section, MAX_META_BYTES, 'META section'), times_s);
 }
 
-function checkMeta(json: JsonObject, times_s: Float64Array): ContainerMeta {
+function checkMeta(json: JsonObject, times_s: Float64Array): DecodedMeta {
+  const frames = wholeNumber(json, 'frames', '', 1, MAX_FRAMES);
+  const segments = segmentList(json['segments'], frames);
   const source = child(json, 'source');
   const pack = child(json, 'pack');
   const encoder = child(json, 'encoder');
   const meta: ContainerMeta = {
     width: wholeNumber(json, 'width', '', 1, MAX_SIDE),
     height: wholeNumber(json, 'height', '', 1, MAX_SIDE),
-    frames: wholeNumber(json, 'frames', '', 1, MAX_FRAMES),
+    frames,
+    segments: segments?.map((segment) => segment.frames) ?? [frames],
     duration_s: seconds(json, 'duration_s', '', MAX_SECONDS),
     source: {
       name: text(source, 'name', 'source.'),
@@ -52,7 +66,26 @@ function checkMeta(json: JsonObject, times_s: Float64Array): ContainerMeta {
   };
   checkLimit(meta.width * meta.height, MAX_PIXELS, 'The number of pixels of a frame');
   if (times_s.length !== meta.frames) throw malformed(`There are ${times_s.length} times for ${meta.frames} frames.`);
-  return meta;
+  return { meta, coded: segments?.map((segment) => segment.coded) ?? null };
+}
+
+/** The list of segments, whose frames must sum to those of the video; null where there is none. */
+function segmentList(value: JsonValue | undefined, frames: number): { frames: number; coded: boolean }[] | null {
+  if (value === undefined) return null;
+  if (!Array.isArray(value)) throw malformed('The field "segments" of the META section is not a list.');
+  const list = value as readonly JsonValue[];
+  checkLimit(list.length, MAX_SEGMENTS, 'The number of segments');
+  let sum = 0;
+  const segments = list.map((entry, k) => {
+    if (!isJsonObject(entry)) throw malformed(`The field "segments[${k}]" of the META section is not an object.`);
+    const { coded } = entry;
+    if (typeof coded !== 'boolean') throw malformed(`The field "segments[${k}].coded" of the META section is neither true nor false.`);
+    const count = wholeNumber(entry, 'frames', `segments[${k}].`, 1, MAX_FRAMES);
+    sum += count;
+    return { frames: count, coded };
+  });
+  if (sum !== frames) throw malformed(`The segments have ${sum} frames, the video ${frames}.`);
+  return segments;
 }
 
 function child(json: JsonObject, key: string): JsonObject {

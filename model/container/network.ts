@@ -2,31 +2,37 @@ import { readBlock, writeBlock, type BlockCoding } from './block.js';
 import { ByteReader, ByteWriter, checkLimit } from './bytes.js';
 import { ContainerError, malformed } from './errors.js';
 import { jsonBytes, parseJsonObject } from './json.js';
-import { MAX_BITS, MAX_CONFIG_BYTES, MAX_ELEMENTS, MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS, MIN_BITS } from './limits.js';
-import { dequantise, quantise } from './quantise.js';
-import { recallTensor, rememberTensor } from './remembered.js';
+import { MAX_BITS, MAX_CONFIG_BYTES, MAX_NAME_BYTES, MAX_NETWORK_ELEMENTS, MAX_RANK, MAX_TENSORS, MIN_BITS } from './limits.js';
+import { dequantise, quantise, quantiseBySteps, type QuantisedTensor } from './quantise.js';
 import type { Coder, ContainerNetwork, ContainerTensor } from './types.js';
 
 /** Bits of a weight where the writer is not told otherwise: the paper's (its section 4.1). */
 export const DEFAULT_TENSOR_BITS = 8;
 
+/** The levels of a tensor: 2^bits between its smallest and its largest value, or multiples of a step. */
+export type TensorLevels = { readonly bits: number } | { readonly step: number };
+
 export interface NetworkOptions {
-  /** Bits of the tensor of this name; undefined: as the file it came from has it, or the default. */
-  readonly bits: ((name: string) => number) | undefined;
-  readonly coder: Coder | undefined;
+  /** Of the tensor of this name; 1 to 16 bits. Default: 8 bits. */
+  readonly levels?: (name: string) => TensorLevels;
+  /** Default: range. */
+  readonly coder?: Coder;
 }
 
 /**
- * The NETW section: u32 length and UTF-8 JSON of the configuration, u16 tensor count, and a tensor each: u8 length and UTF-8 name,
- * u8 rank, u32 dims, block.
+ * One segment's network as a NETW section: u32 length and UTF-8 JSON of the configuration, u16 tensor count, and a tensor each: u8
+ * length and UTF-8 name, u8 rank, u32 dims, block. Throws ContainerError for what the reader would refuse.
  */
-export function networkSection(network: ContainerNetwork, options: NetworkOptions): Uint8Array {
+export function encodeNetwork(network: ContainerNetwork, options: NetworkOptions = {}): Uint8Array {
   const out = new ByteWriter();
   const config = jsonBytes(network.config, MAX_CONFIG_BYTES, "network's configuration");
   out.u32(config.length);
   out.bytes(config);
   checkLimit(network.tensors.size, MAX_TENSORS, 'The number of tensors');
   out.u16(network.tensors.size);
+  let elements = 0;
+  for (const { data } of network.tensors.values()) elements += data.length;
+  checkLimit(elements, MAX_NETWORK_ELEMENTS, 'The number of values of the network');
   for (const [name, tensor] of network.tensors) writeTensor(out, name, tensor, options);
   return out.finish();
 }
@@ -39,18 +45,20 @@ function writeTensor(out: ByteWriter, name: string, tensor: ContainerTensor, opt
   if (count !== tensor.data.length || count < 1) {
     throw malformed(`Tensor "${name}" has dimensions ${tensor.dims.join(' x ')} and ${tensor.data.length} values.`);
   }
-  const bits = options.bits?.(name);
-  if (bits !== undefined && (!Number.isInteger(bits) || bits < MIN_BITS || bits > MAX_BITS)) {
-    throw malformed(`Tensor "${name}" cannot have ${bits} bits a value; ${MIN_BITS} to ${MAX_BITS} are possible.`);
-  }
   out.u8(nameBytes.length);
   out.bytes(nameBytes);
   out.u8(tensor.dims.length);
   for (const dim of tensor.dims) out.u32(dim);
-  const known = recallTensor(tensor.data);
-  const keep = known !== null && (bits === undefined || bits === known.quantised.bits);
-  const quantised = keep ? known.quantised : quantise(tensor.data, bits ?? DEFAULT_TENSOR_BITS, `Tensor "${name}"`);
-  writeBlock(out, quantised, tensor.dims, options.coder ?? known?.coder ?? 'range');
+  writeBlock(out, onLevels(tensor.data, options.levels?.(name) ?? { bits: DEFAULT_TENSOR_BITS }, `Tensor "${name}"`), tensor.dims, options.coder ?? 'range');
+}
+
+function onLevels(data: Float32Array, levels: TensorLevels, what: string): QuantisedTensor {
+  if ('step' in levels) return quantiseBySteps(data, levels.step, what);
+  const { bits } = levels;
+  if (!Number.isInteger(bits) || bits < MIN_BITS || bits > MAX_BITS) {
+    throw malformed(`${what} cannot have ${bits} bits a value; ${MIN_BITS} to ${MAX_BITS} are possible.`);
+  }
+  return quantise(data, bits, what);
 }
 
 /** How a tensor was stored, as `inspectContainer` reports it. */
@@ -64,7 +72,12 @@ export interface DecodedNetwork {
   readonly codings: readonly TensorCoding[];
 }
 
-/** Reads a NETW section into at most `maxElements` numbers. */
+/** The inverse of `encodeNetwork`, up to quantisation. Throws ContainerError, and nothing else, for bytes it refuses. */
+export function decodeNetwork(section: Uint8Array): ContainerNetwork {
+  return readNetwork(section, MAX_NETWORK_ELEMENTS).network;
+}
+
+/** As `decodeNetwork`, with how every tensor is stored. Decodes at most `maxElements` numbers. */
 export function readNetwork(section: Uint8Array, maxElements: number): DecodedNetwork {
   const input = new ByteReader(section, 'NETW');
   const configLength = input.u32();
@@ -78,12 +91,10 @@ export function readNetwork(section: Uint8Array, maxElements: number): DecodedNe
   for (let i = 0; i < count; i++) {
     const { name, dims, elements } = readTensorHeader(input);
     if (tensors.has(name)) throw malformed(`The NETW section has two tensors named "${name}".`);
-    if (elements > elementsLeft) throw tooManyElements();
+    if (elements > elementsLeft) throw tooManyElements(maxElements);
     elementsLeft -= elements;
     const { tensor, coding } = readBlock(input, dims, `Tensor "${name}"`);
-    const data = dequantise(tensor);
-    rememberTensor(data, { quantised: tensor, coder: coding.coder });
-    tensors.set(name, { dims, data });
+    tensors.set(name, { dims, data: dequantise(tensor) });
     codings.push({ name, dims, ...coding });
   }
   input.end();
@@ -103,7 +114,7 @@ function readTensorHeader(input: ByteReader): { name: string; dims: number[]; el
     if (dim < 1) throw malformed(`Tensor "${name}" has an axis of length 0.`);
     dims.push(dim);
     elements *= dim;
-    if (elements > MAX_ELEMENTS) throw tooManyElements();
+    if (elements > MAX_NETWORK_ELEMENTS) throw tooManyElements(MAX_NETWORK_ELEMENTS);
   }
   return { name, dims, elements };
 }
@@ -116,6 +127,6 @@ function decodeName(bytes: Uint8Array): string {
   }
 }
 
-function tooManyElements(): ContainerError {
-  return new ContainerError('limit_exceeded', `The file holds more than ${MAX_ELEMENTS} numbers, the most this reader accepts.`);
+function tooManyElements(limit: number): ContainerError {
+  return new ContainerError('limit_exceeded', `The network holds more than ${limit} numbers, the most this reader accepts of it.`);
 }

@@ -1,4 +1,5 @@
 import { malformed } from './errors.js';
+import { MAX_BITS, MIN_BITS } from './limits.js';
 
 /** A tensor on the grid of 2^bits levels between its smallest and its largest value. */
 export interface QuantisedTensor {
@@ -25,6 +26,25 @@ export function quantise(data: Float32Array, bits: number, what: string): Quanti
     for (let i = 0; i < data.length; i++) levels[i] = Math.round(((data[i] as number) - low) * perUnit);
   }
   return { bits, low, high, levels };
+}
+
+/**
+ * Uniform quantisation to multiples of `step`, which a training has already rounded to: 0 stays 0. The bits follow from the
+ * range; where that would be more than MAX_BITS, the levels lie between the smallest and the largest value instead.
+ */
+export function quantiseBySteps(data: Float32Array, step: number, what: string): QuantisedTensor {
+  if (!(step > 0 && Number.isFinite(step))) throw malformed(`${what} cannot have levels ${step} apart.`);
+  let [least, most] = [Infinity, -Infinity];
+  for (const value of data) {
+    if (!Number.isFinite(value)) throw malformed(`${what} holds a value that is not finite; it cannot be stored.`);
+    const level = Math.round(value / step);
+    if (level < least) least = level;
+    if (level > most) most = level;
+  }
+  const bits = Math.max(MIN_BITS, Math.ceil(Math.log2(most - least + 1)));
+  if (!(bits <= MAX_BITS)) return quantise(data, MAX_BITS, what);
+  const levels = Uint16Array.from(data, (value) => Math.round(value / step) - least);
+  return { bits, low: least * step, high: (least + 2 ** bits - 1) * step, levels };
 }
 
 /** The values the levels stand for: low + level (high - low) / (2^bits - 1), rounded to float32. */

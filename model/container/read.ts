@@ -2,20 +2,35 @@ import type { BlockCoding } from './block.js';
 import { ContainerError, malformed } from './errors.js';
 import { readHeader, sectionBytes, truncated, VERSION, type Header, type SectionEntry, type SectionType } from './header.js';
 import { readLatents, type DecodedLatents } from './latents.js';
-import { MAX_ELEMENTS } from './limits.js';
+import { MAX_FILE_ELEMENTS, MAX_NETWORK_ELEMENTS } from './limits.js';
 import { readFrameCount, readMeta, readTimes } from './meta.js';
-import { readNetwork, type DecodedNetwork, type TensorCoding } from './network.js';
+import { readNetwork, type TensorCoding } from './network.js';
 import type { Container, ContainerMeta } from './types.js';
 
-/** What the first bytes of a file hold: everything but the network. */
+/** A run of frames with a network of its own. */
+export interface SegmentEntry {
+  /** Index of its first frame. */
+  readonly first: number;
+  readonly frames: number;
+  /** Where its network lies in the file; null while it is not encoded yet. */
+  readonly network: SectionEntry | null;
+}
+
+/** What the first bytes of a file hold: everything but the networks. */
 export interface ContainerHead {
-  /** Its `network` is null, whether or not the file has one. */
+  /** Its `networks` are null, whether or not the file has them. */
   readonly container: Container;
-  readonly hasNetwork: boolean;
+  readonly segments: readonly SegmentEntry[];
   /** How many bytes from the start of the file the head takes: what a range request needs. */
   readonly headBytes: number;
   /** Length of the whole file. */
   readonly fileBytes: number;
+}
+
+/** What one segment spends its bytes on. */
+export interface SegmentReport extends SegmentEntry {
+  /** Empty where the segment is not coded. */
+  readonly tensors: readonly TensorCoding[];
 }
 
 /** What a file holds and what it spends its bytes on. */
@@ -26,17 +41,30 @@ export interface ContainerReport {
   readonly sections: readonly SectionEntry[];
   /** null for a single frame, whose latent is stored as float16 without coding. */
   readonly latents: BlockCoding | null;
-  readonly tensors: readonly TensorCoding[];
+  readonly segments: readonly SegmentReport[];
 }
 
-/** Reads a whole `.linr` file. Throws ContainerError, and nothing else, for bytes it refuses; see limits.ts for what it accepts. */
+/**
+ * Reads a whole `.linr` file: head and checksums; its networks stay coded until `decodeNetwork`. Throws ContainerError, and nothing
+ * else, for bytes it refuses; see limits.ts for what it accepts.
+ */
 export function readContainer(bytes: Uint8Array): Container {
-  return parse(bytes).container;
+  return containerOf(bytes, parse(bytes));
 }
 
-/** Reads a whole file and reports how it is stored. Throws as `readContainer`. */
+/** Reads a whole file, checks every network by decoding it, one at a time, and reports how all is stored. Throws as `readContainer`. */
 export function inspectContainer(bytes: Uint8Array): ContainerReport & { readonly container: Container } {
-  const { container, header, latents, network } = parse(bytes);
+  const parsed = parse(bytes);
+  const { header, latents, segments } = parsed;
+  const container = containerOf(bytes, parsed);
+  let elementsLeft = MAX_FILE_ELEMENTS;
+  const reports = segments.map((segment, k) => {
+    const network = container.networks[k];
+    if (network === null || network === undefined) return { ...segment, tensors: [] };
+    const { codings } = readNetwork(network, Math.min(elementsLeft, MAX_NETWORK_ELEMENTS));
+    for (const { dims } of codings) elementsLeft -= dims.reduce((product, dim) => product * dim, 1);
+    return { ...segment, tensors: codings };
+  });
   return {
     container,
     version: VERSION,
@@ -44,68 +72,86 @@ export function inspectContainer(bytes: Uint8Array): ContainerReport & { readonl
     headBytes: headLength(header),
     sections: header.sections,
     latents: latents.coding,
-    tensors: network?.codings ?? [],
+    segments: reports,
   };
 }
 
 /**
  * Reads header, times and latents from the first bytes of a file, enough to chat. Where `bytes` is too short the ContainerError has code
- * `truncated` and says in `neededBytes` how many are needed; a caller that knows nothing may start with 4,096.
+ * `truncated` and says in `neededBytes` how many are needed; a caller that knows nothing may start with `HEAD_GUESS_BYTES`.
  */
 export function readHead(bytes: Uint8Array): ContainerHead {
   const header = readHeader(bytes);
-  const needed = headLength(header);
-  if (bytes.length < needed) throw truncated('head', needed);
-  const { meta, latents } = parseHead(bytes, header);
+  const headBytes = headLength(header);
+  if (bytes.length < headBytes) throw truncated('head', headBytes);
+  const { meta, latents, segments } = parseHead(bytes, header);
   return {
-    container: { meta, latents: latents.latents, latentDim: latents.latentDim, network: null },
-    hasNetwork: header.sections.some((section) => section.type === 'NETW'),
-    headBytes: needed,
+    container: { meta, latents: latents.latents, latentDim: latents.latentDim, networks: segments.map(() => null) },
+    segments,
+    headBytes,
     fileBytes: header.fileBytes,
   };
 }
 
-interface Parsed {
-  readonly container: Container;
-  readonly header: Header;
-  readonly latents: DecodedLatents;
-  readonly network: DecodedNetwork | null;
+/** The refusal of a file of `size` bytes whose header promises `fileBytes`. */
+export function checkFileSize(size: number, fileBytes: number): void {
+  if (size < fileBytes) {
+    throw new ContainerError('truncated', `The container is cut off: it has ${size} of its ${fileBytes} bytes.`, fileBytes);
+  }
+  if (size > fileBytes) throw malformed(`The file goes on for ${size - fileBytes} bytes after the container's end.`);
 }
 
-function parse(bytes: Uint8Array): Parsed {
+interface ParsedHead {
+  readonly meta: ContainerMeta;
+  readonly latents: DecodedLatents;
+  readonly segments: readonly SegmentEntry[];
+}
+
+function parse(bytes: Uint8Array): ParsedHead & { readonly header: Header } {
   const header = readHeader(bytes);
-  if (bytes.length < header.fileBytes) {
-    throw new ContainerError(
-      'truncated',
-      `The container is cut off: it has ${bytes.length} of its ${header.fileBytes} bytes.`,
-      header.fileBytes,
-    );
-  }
-  if (bytes.length > header.fileBytes) throw malformed(`The file goes on for ${bytes.length - header.fileBytes} bytes after the container's end.`);
-  const { meta, latents } = parseHead(bytes, header);
-  const section = sectionBytes(bytes, header, 'NETW');
-  const network = section === null ? null : readNetwork(section, MAX_ELEMENTS - latents.latents.length);
+  checkFileSize(bytes.length, header.fileBytes);
+  return { header, ...parseHead(bytes, header) };
+}
+
+function containerOf(bytes: Uint8Array, { meta, latents, segments }: ParsedHead): Container {
   return {
-    container: { meta, latents: latents.latents, latentDim: latents.latentDim, network: network?.network ?? null },
-    header,
-    latents,
-    network,
+    meta,
+    latents: latents.latents,
+    latentDim: latents.latentDim,
+    networks: segments.map(({ network }) => (network === null ? null : sectionBytes(bytes, network))),
   };
 }
 
-function parseHead(bytes: Uint8Array, header: Header): { meta: ContainerMeta; latents: DecodedLatents } {
+function parseHead(bytes: Uint8Array, header: Header): ParsedHead {
   const metaBytes = required(bytes, header, 'META');
   const timesBytes = required(bytes, header, 'TIME');
   const latentsBytes = required(bytes, header, 'LATN');
   const frames = readFrameCount(metaBytes);
-  const meta = readMeta(metaBytes, readTimes(timesBytes, frames));
-  return { meta, latents: readLatents(latentsBytes, frames) };
+  const { meta, coded } = readMeta(metaBytes, readTimes(timesBytes, frames));
+  return { meta, segments: segmentEntries(meta, coded, header), latents: readLatents(latentsBytes, frames) };
+}
+
+/** Gives each coded segment its NETW section, in order. `coded` null: one segment, coded where there is a network. */
+function segmentEntries(meta: ContainerMeta, coded: readonly boolean[] | null, header: Header): SegmentEntry[] {
+  const sections = header.sections.filter((section) => section.type === 'NETW');
+  const wanted = coded ?? [sections.length > 0];
+  const promised = wanted.filter((present) => present).length;
+  if (promised !== sections.length) {
+    throw malformed(`The container has ${sections.length} NETW sections for ${promised} coded segments.`);
+  }
+  let first = 0;
+  let next = 0;
+  return meta.segments.map((frames, k) => {
+    const entry = { first, frames, network: wanted[k] === true ? (sections[next++] ?? null) : null };
+    first += frames;
+    return entry;
+  });
 }
 
 function required(bytes: Uint8Array, header: Header, type: SectionType): Uint8Array {
-  const section = sectionBytes(bytes, header, type);
-  if (section === null) throw malformed(`The container has no ${type} section.`);
-  return section;
+  const entry = header.sections.find((section) => section.type === type);
+  if (entry === undefined) throw malformed(`The container has no ${type} section.`);
+  return sectionBytes(bytes, entry);
 }
 
 /** The end of the LATN section. */

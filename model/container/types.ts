@@ -6,6 +6,8 @@ export interface ContainerMeta {
   readonly width: number;
   readonly height: number;
   readonly frames: number;
+  /** Frames of each segment, in order; they sum to `frames`. */
+  readonly segments: readonly number[];
   readonly duration_s: number;
   /** The file it was made from: its name, its own size in pixels and its length in bytes (null: unknown). */
   readonly source: { readonly name: string; readonly width: number; readonly height: number; readonly bytes: number | null };
@@ -23,7 +25,7 @@ export interface ContainerTensor {
   readonly data: Float32Array;
 }
 
-/** The Latent-INR: base network, hypernetworks, grids. */
+/** The Latent-INR of one segment: base network, hypernetworks, grids. */
 export interface ContainerNetwork {
   /** The network's own configuration; whoever builds the network checks it. */
   readonly config: JsonObject;
@@ -36,8 +38,11 @@ export interface Container {
   /** (T, D), row-major. */
   readonly latents: Float32Array;
   readonly latentDim: number;
-  /** null: latents only; the video can be asked about but not yet shown. */
-  readonly network: ContainerNetwork | null;
+  /**
+   * One entry a segment: the bytes of its network as `encodeNetwork` gives them, or null while it is not encoded yet: the segment can
+   * be asked about but not shown. What a reader hands out are views into the file's bytes.
+   */
+  readonly networks: readonly (Uint8Array | null)[];
 }
 
 export type Coder = 'range' | 'huffman';

@@ -77,6 +77,8 @@ export const relu = (x: Value): Value => unary('Relu', x);
 export const sin = (x: Value): Value => unary('Sin', x);
 export const cos = (x: Value): Value => unary('Cos', x);
 export const abs = (x: Value): Value => unary('Abs', x);
+/** To the nearest whole number, halves to the even one. No gradient: a caller decides what stands for it. */
+export const round = (x: Value): Value => unary('Round', x);
 export const erf = (x: Value): Value => unary('Erf', x);
 export const square = (x: Value): Value => mul(x, x);
 /** 1 where x > 0, else 0, as float32. Its gradient is zero. */

@@ -35,7 +35,8 @@ export class ParameterLayout {
 
   /** The parameters as tensors of the graph, cut out of the flat vector (size). Gradients flow back into it. */
   unflatten(flat: Value): ReadonlyMap<string, Value> {
-    const pieces = ops.split(flat, 0, this.specs.map(({ dims }) => sizeOf(dims)));
+    // A split into one piece would be a copy.
+    const pieces = this.specs.length === 1 ? [flat] : ops.split(flat, 0, this.specs.map(({ dims }) => sizeOf(dims)));
     return new Map(this.specs.map(({ name, dims }, i) => [name, ops.reshape(pieces[i] as Value, dims)]));
   }
 

@@ -1,54 +1,65 @@
 /** Frames out of a container, in Node and in the browser: the network of network.ts with the file's own weights. */
-import { Graph, ops, type Value } from '../graph/index.js';
+import { blobSource, bytesSource, LinrFile, openUrl, type ByteSource } from '../container/index.js';
 import { resize } from '../frames/resize.js';
 import type { Frame } from '../frames/types.js';
-import type { Container, ContainerNetwork } from '../container/index.js';
-import { float32, sizeOf, type HostTensor } from '../runtime/tensor.js';
-import type { Runtime, Session } from '../runtime/types.js';
-import { parseInrConfig, patchGrid, type InrConfig } from './config.js';
-import { fixedSpecs, inrNetwork, parameterSpecs } from './network.js';
+import { float32, type HostTensor } from '../runtime/tensor.js';
+import type { Runtime } from '../runtime/types.js';
+import { LinrDecodeError } from './decode-error.js';
+import { openSegment, type SegmentDecoder } from './segment-decoder.js';
 
 /** Largest width a frame is enlarged to, as a multiple of the encoded one: beyond it there is nothing more to see. */
 export const MAX_ENLARGEMENT = 4;
 
-export class LinrDecoder {
-  private constructor(
-    private readonly session: Session,
-    readonly container: Container,
-    readonly config: InrConfig,
-  ) {}
+/**
+ * Segments whose networks are kept ready, each some 10 MB: the one being watched, the one before it for going back, and one that
+ * somebody else looks at.
+ */
+export const MAX_OPEN_SEGMENTS = 3;
 
-  /**
-   * Builds the decoder of one container.
-   *
-   * @throws RangeError naming what is wrong when the container has no network yet or its tensors do not fit its configuration.
-   */
-  static async open(container: Container, runtime: Runtime): Promise<LinrDecoder> {
-    if (container.network === null) throw new RangeError('this container holds latents only: its pictures are still being encoded');
-    const config = parseInrConfig(container.network.config);
-    checkTensors(container, container.network, config);
-    return new LinrDecoder(await runtime.createSession(decoderGraph(config, container.network)), container, config);
+/** A `.linr` file: its address, its bytes, or something that reads them in parts. */
+export type LinrSource = string | URL | Uint8Array | ArrayBuffer | Blob | ByteSource | LinrFile;
+
+/**
+ * Decodes any frame of a container by random access. The head is read when the first frame or `file()` is asked for, a segment's network
+ * when the first of its frames is; networks of segments not looked at for longest are given back. Calls are served one after another.
+ */
+export class LinrDecoder {
+  readonly #source: LinrSource;
+  readonly #runtime: Runtime | Promise<Runtime> | undefined;
+  #file: Promise<LinrFile> | null = null;
+  /** By segment, the one used last at the end. */
+  readonly #segments = new Map<number, SegmentDecoder>();
+  #last: Promise<unknown> = Promise.resolve();
+  #released = false;
+
+  /** @param runtime Default in a browser: `webRuntime()`. Needed in Node. */
+  constructor(source: LinrSource, runtime?: Runtime | Promise<Runtime>) {
+    this.#source = source;
+    this.#runtime = runtime;
+  }
+
+  /** The container's head: sizes, times, latents, segments. @throws ContainerError for a file that is refused or cannot be read. */
+  file(): Promise<LinrFile> {
+    // What could not be opened is tried anew at the next call: an address may answer again.
+    this.#file ??= openSource(this.#source).catch((error: unknown) => {
+      this.#file = null;
+      throw error;
+    });
+    return this.#file;
   }
 
   /**
-   * One frame. `width` in pixels (default: the encoded width; at most 4 times that); the height keeps the aspect ratio.
+   * One frame.
    *
-   * @throws RangeError naming the argument that is out of range.
+   * @param index 0 to T - 1. Between two frames t - 1 and t of a segment, `t - 1 + beta` gives the frame of the latent
+   *   beta z_t + (1 - beta) z_{t-1} (eq. 4); between two segments, the nearer frame.
+   * @param width in pixels. Default: the encoded width; at most 4 times that. The height keeps the aspect ratio.
+   * @throws LinrDecodeError, or ContainerError for a file that is refused or cannot be read.
    */
-  async frame(index: number, width = this.config.width): Promise<Frame> {
-    const { config, container } = this;
-    if (!Number.isInteger(index) || index < 0 || index >= config.frames) {
-      throw new RangeError(`frame ${index} does not exist: this video has frames 0 to ${config.frames - 1}`);
-    }
-    const limit = config.width * MAX_ENLARGEMENT;
-    if (!Number.isInteger(width) || width < 1 || width > limit) throw new RangeError(`width must be a whole number of pixels from 1 to ${limit}, got ${width}`);
-    const latent = container.latents.subarray(index * config.latentDim, (index + 1) * config.latentDim);
-    const { pixels } = await this.session.run({ latent: float32(latent.slice(), [1, config.latentDim]) });
-    const native = { width: config.width, height: config.height, data: (pixels as HostTensor).data as Uint8Array };
-    const time_s = container.meta.times_s[index] as number;
-    if (width === config.width) return { ...native, time_s };
-    const height = Math.max(1, Math.round((config.height * width) / config.width));
-    return { width, height, time_s, data: resize(native, width, height) };
+  frame(index: number, width?: number): Promise<Frame> {
+    const frame = this.#last.then(() => this.#decode(index, width));
+    this.#last = frame.catch(() => undefined);
+    return frame;
   }
 
   /** Frames in the order asked for. Options as for `frame`. */
@@ -56,44 +67,102 @@ export class LinrDecoder {
     for (const index of indices) yield await this.frame(index, width);
   }
 
-  /** Frees the network's memory. */
+  /** Frees the networks' memory once the frames asked for are done; asking for more is refused. The source stays its owner's to close. */
   release(): Promise<void> {
-    return this.session.release();
+    this.#released = true;
+    const released = this.#last.then(async () => {
+      const segments = [...this.#segments.values()];
+      this.#segments.clear();
+      for (const { session } of segments) await session.release();
+    });
+    this.#last = released.catch(() => undefined);
+    return released;
   }
-}
 
-/** latent (1, D) -> pixels uint8 (height, width, 3). */
-function decoderGraph(config: InrConfig, network: ContainerNetwork): Uint8Array {
-  const graph = new Graph('latent-inr-decoder');
-  const { rows, columns } = patchGrid(config);
-  const { patch, width, height } = config;
-  const parameters = new Map([...network.tensors].map(([name, { dims, data }]): [string, Value] => [name, graph.initializer(name, float32(data, dims))]));
-  const centres = (count: number): Value =>
-    ops.constant(graph, float32(Float32Array.from({ length: count }, (_, i) => (i + 0.5) / count), [count]));
-  const patches = inrNetwork(config, parameters, {
-    latents: graph.input('latent', 'float32', [1, config.latentDim]),
-    ys: centres(rows),
-    xs: centres(columns),
-  }); // (1, rows * columns, p * p * 3)
-  const apart = ops.transpose(ops.reshape(patches, [rows, columns, patch, patch, 3]), [0, 2, 1, 3, 4]);
-  const whole = ops.reshape(apart, [rows * patch, columns * patch, 3]);
-  const frame = ops.slice(ops.slice(whole, 0, 0, height), 1, 0, width);
-  // + 0.5 and truncation rounds half up on every runtime alike.
-  graph.output('pixels', ops.cast(ops.add(ops.mul(ops.clip(frame, 0, 1), 255), 0.5), 'uint8'));
-  return graph.toOnnx();
-}
-
-function checkTensors(container: Container, network: ContainerNetwork, config: InrConfig): void {
-  const { meta, latentDim } = container;
-  const facts = [['width', meta.width], ['height', meta.height], ['frames', meta.frames], ['latentDim', latentDim]] as const;
-  for (const [field, value] of facts) {
-    if (config[field] !== value) throw new RangeError(`the network was made for ${field} ${config[field]}, the container says ${value}`);
-  }
-  for (const { name, dims } of [...fixedSpecs(config), ...parameterSpecs(config)]) {
-    const tensor = network.tensors.get(name);
-    if (tensor === undefined) throw new RangeError(`the container's network lacks the tensor "${name}"`);
-    if (tensor.dims.length !== dims.length || tensor.dims.some((dim, i) => dim !== dims[i]) || tensor.data.length !== sizeOf(dims)) {
-      throw new RangeError(`tensor "${name}" has shape [${tensor.dims.join(', ')}], the network needs [${dims.join(', ')}]`);
+  async #decode(index: number, wanted: number | undefined): Promise<Frame> {
+    if (this.#released) throw new LinrDecodeError('decoder_released', 'this decoder was released; make another one');
+    const file = await this.file();
+    const { meta, latentDim } = file;
+    if (!(index >= 0 && index <= meta.frames - 1)) {
+      throw new LinrDecodeError('frame_not_found', `frame ${index} does not exist: this video has frames 0 to ${meta.frames - 1}`);
     }
+    const width = wanted ?? meta.width;
+    const widest = meta.width * MAX_ENLARGEMENT;
+    if (!Number.isInteger(width) || width < 1 || width > widest) {
+      throw new LinrDecodeError('width_out_of_range', `width must be a whole number of pixels from 1 to ${widest}, got ${width}`);
+    }
+    const place = placeOf(file, index);
+    const { session } = await this.#segment(file, place.segment);
+    const { pixels } = await session.run({ latent: float32(latentAt(file, place), [1, latentDim]) });
+    const native = { width: meta.width, height: meta.height, data: (pixels as HostTensor).data as Uint8Array };
+    const time_s = timeAt(meta.times_s, index);
+    if (width === meta.width) return { ...native, time_s };
+    const height = Math.max(1, Math.round((meta.height * width) / meta.width));
+    return { width, height, time_s, data: resize(native, width, height) };
   }
+
+  async #segment(file: LinrFile, k: number): Promise<SegmentDecoder> {
+    const known = this.#segments.get(k);
+    if (known !== undefined) {
+      this.#segments.delete(k);
+      this.#segments.set(k, known);
+      return known;
+    }
+    // Room first, so that there are never more than the limit.
+    for (const [oldest, { session }] of this.#segments) {
+      if (this.#segments.size < MAX_OPEN_SEGMENTS) break;
+      this.#segments.delete(oldest);
+      await session.release();
+    }
+    const opened = await openSegment(file, k, await (this.#runtime ?? defaultRuntime()));
+    this.#segments.set(k, opened);
+    return opened;
+  }
+}
+
+function openSource(source: LinrSource): Promise<LinrFile> {
+  if (source instanceof LinrFile) return Promise.resolve(source);
+  if (typeof source === 'string' || source instanceof URL) return openUrl(source).then((opened) => LinrFile.open(opened));
+  if (source instanceof Uint8Array) return LinrFile.open(bytesSource(source));
+  if (source instanceof ArrayBuffer) return LinrFile.open(bytesSource(new Uint8Array(source)));
+  if (source instanceof Blob) return LinrFile.open(blobSource(source));
+  return LinrFile.open(source);
+}
+
+let browserRuntime: Promise<Runtime> | null = null;
+
+function defaultRuntime(): Promise<Runtime> {
+  if (typeof self === 'undefined') throw new TypeError('outside a browser a LinrDecoder needs a runtime, such as nodeRuntime()');
+  browserRuntime ??= import('../runtime/web.js').then(({ webRuntime }) => webRuntime());
+  return browserRuntime;
+}
+
+/** A frame, or a point between frame `from` and the next one of the same segment. */
+interface Place {
+  readonly segment: number;
+  readonly from: number;
+  /** beta of eq. 4: 0 is frame `from`, towards 1 the next. */
+  readonly beta: number;
+}
+
+function placeOf(file: LinrFile, index: number): Place {
+  const from = Math.floor(index);
+  const beta = index - from;
+  const segment = file.segmentOf(from);
+  if (beta === 0 || file.segmentOf(from + 1) === segment) return { segment, from, beta };
+  return beta < 0.5 ? { segment, from, beta: 0 } : { segment: segment + 1, from: from + 1, beta: 0 };
+}
+
+/** (D) beta z_t + (1 - beta) z_{t-1}, eq. 4. */
+function latentAt({ latents, latentDim }: LinrFile, { from, beta }: Place): Float32Array {
+  const latent = latents.slice(from * latentDim, (from + 1) * latentDim);
+  if (beta === 0) return latent;
+  const next = latents.subarray((from + 1) * latentDim, (from + 2) * latentDim);
+  return latent.map((value, d) => beta * (next[d] as number) + (1 - beta) * value);
+}
+
+function timeAt(times_s: Float64Array, index: number): number {
+  const from = Math.floor(index);
+  const time = times_s[from] as number;
+  return index === from ? time : time + (index - from) * ((times_s[from + 1] as number) - time);
 }

@@ -1,20 +1,25 @@
 /**
- * A video to a `.linr` file: frames, features, a first container that can already be asked about, training with
- * checkpoints, and a last container whose quality is measured on the file read back.
+ * A video to a `.linr` file: a glance that makes it askable, a scan of all frames, then segment after segment trained, each
+ * with checkpoints; at last the quality measured on the file read back. Memory holds one segment's pixels at a time.
  */
-import { readContainer, writeContainer, type Container, type ContainerMeta, type JsonObject } from '../container/index.js';
-import { progressiveOrder, type Frame, type FrameSource } from '../frames/index.js';
+import { encodeNetwork, writeContainer, type ContainerMeta, type JsonObject } from '../container/index.js';
+import type { Frame, FrameSource } from '../frames/index.js';
 import type { ModelPack } from '../pack/index.js';
 import type { Runtime } from '../runtime/types.js';
 import { VisionTower } from '../vision/index.js';
-import { loadCheckpoint, removeCheckpoint, saveCheckpoint } from './checkpoint.node.js';
-import { patchGrid, type InrConfig } from './config.js';
+import { loadCheckpoint, removeCheckpoint, saveCheckpoint, type Checkpoint } from './checkpoint.node.js';
+import { patchGrid } from './config.js';
 import { LinrDecoder } from './decoder.js';
+import { parameterSpecs } from './network.js';
 import { PatchStore } from './patches.js';
 import { MAX_FRAMES, planEncoding, type Plan, type PlanOptions } from './plan.js';
 import { bitsPerPixel, psnr } from './quality.js';
-import { interpolateTargets } from './targets.js';
+import { steppedLevels } from './quantisation.js';
+import { RateControl } from './rate-control.js';
+import { glance, scanVideo, type Scan } from './scan.node.js';
+import { planSegments } from './segments.js';
 import { Trainer } from './trainer.js';
+import { trainingLayout } from './training-step.js';
 
 export interface EncodeProgress {
   readonly stage: 'frames' | 'features' | 'training' | 'writing';
@@ -40,8 +45,8 @@ export interface EncodeOptions extends PlanOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: EncodeProgress) => void;
   /**
-   * Called with a complete container: 'latents' as soon as the video can be asked about (and again when every frame has
-   * been looked at), 'checkpoint' while the pictures get sharper, 'final' once.
+   * Called with a complete container: 'latents' as soon as the video can be asked about (at first with the few frames a
+   * chat looks at, then with all), 'checkpoint' while the pictures get sharper and further segments come, 'final' once.
    */
   readonly onContainer?: (bytes: Uint8Array, stage: 'latents' | 'checkpoint' | 'final') => void | Promise<void>;
   /** File to keep training state in, to go on after a cancel or a kill. Removed at the end. */
@@ -54,13 +59,13 @@ export interface EncodeReport {
   readonly psnr_db: number;
   readonly bpp: number;
   readonly frames: number;
+  readonly segments: number;
   readonly width: number;
   readonly height: number;
   /** Seconds spent, those before a resume included. */
   readonly seconds: number;
   /** Trained numbers, latents included. */
   readonly parameters: number;
-  readonly steps: number;
 }
 
 /** Weight of the alignment in the loss (eq. 6), the paper's. */
@@ -70,13 +75,17 @@ const LEARNING_RATE = 2e-2;
 /** Frames, and the share of patch rows and columns, of one training step: a quarter of the patches of 8 frames. */
 const STEP_FRAMES = 8;
 const STEP_SHARE = 0.5;
+/** Frames a chat looks at: the first container has these. */
+const GLANCE_FRAMES = 8;
 /** Seconds of training between training states saved to disk. */
 const CHECKPOINT_SECONDS = 10;
-/** Seconds of training after which the first and each further sharper container is written; intervals double from here. */
+/** Seconds of a segment's training after which the first and each further sharper container is written; intervals double from here. */
 const FIRST_CONTAINER_SECONDS = 6;
 /** Seconds kept back from training for writing, reading back and measuring, as a share of the budget. */
-const FINISH_SHARE = 0.03;
-const FEATURE_BATCH = 8;
+const FINISH_SHARE = 0.04;
+/** Shares of a segment's training at which a price that is steered begins to be, and between two observations. */
+const STEERED_FROM = 0.1;
+const STEERED_EVERY = 0.08;
 const SEED = 1;
 
 /**
@@ -86,187 +95,280 @@ const SEED = 1;
  * @throws RangeError for options out of range, FrameSourceError for what cannot be read, the signal's reason when aborted.
  */
 export async function encodeVideo(source: FrameSource, options: EncodeOptions): Promise<EncodeReport> {
-  const started = performance.now();
-  const plan = planEncoding(source.info, options);
-  const frames = await readFrames(source, plan, options);
-  const times_s = Float64Array.from(frames, (frame) => frame.time_s);
-  const tower = await VisionTower.load(options.pack, options.runtime);
-  const config = plan.config(frames.length, tower.latentDim);
-  const job = new EncodeJob(options, plan, config, source, times_s, started);
-
-  const fingerprint = JSON.stringify({ config, source: options.sourceName, bytes: options.sourceBytes, pack: options.pack.manifest.id });
-  const resumed = options.checkpointPath === undefined ? null : await loadCheckpoint(options.checkpointPath, fingerprint);
-  const targets = resumed?.targets ?? (await job.latentTargets(frames, tower));
-  await tower.release();
-
-  const patches = new PatchStore(config);
-  frames.forEach((frame, t) => patches.set(t, frame.data));
-  const { rows, columns } = patchGrid(config);
-  const trainer = await Trainer.create(options.runtime, config, patches, targets, {
-    shape: {
-      frames: Math.min(STEP_FRAMES, frames.length),
-      rows: Math.max(1, Math.round(rows * STEP_SHARE)),
-      columns: Math.max(1, Math.round(columns * STEP_SHARE)),
-    },
-    learningRate: LEARNING_RATE,
-    lambda: LAMBDA,
-    seed: SEED,
-  }, resumed?.state ?? null);
-  try {
-    await job.train(trainer, targets, fingerprint, resumed?.seconds ?? 0);
-    return await job.finish(trainer, frames);
-  } finally {
-    await trainer.release();
-  }
+  const encoding = new Encoding(source, options, planEncoding(source.info, options));
+  await encoding.look();
+  await encoding.trainSegments();
+  return await encoding.finish();
 }
 
-async function readFrames(source: FrameSource, plan: Plan, options: EncodeOptions): Promise<Frame[]> {
-  const frames: Frame[] = [];
-  const total = Math.min(MAX_FRAMES, source.info.frames ?? MAX_FRAMES);
-  const report = paced(options.onProgress);
-  const started = performance.now();
-  const signal = options.signal === undefined ? {} : { signal: options.signal };
-  for await (const frame of source.frames({ size: plan.size, limit: MAX_FRAMES, ...signal })) {
-    frames.push(frame);
-    report({ stage: 'frames', done: frames.length, total: Math.max(total, frames.length), unit: 'frames', frames_per_s: rate(frames.length, started) });
-  }
-  if (frames.length === 0) throw new RangeError(`${options.sourceName} has no frame that can be decoded`);
-  return frames;
-}
-
-/** One encoding's fixed facts, and the steps that need them. */
-class EncodeJob {
-  /** Seconds of training in earlier runs, which the checkpoint stands for. */
-  private trainedBefore = 0;
+/** One encoding: what is known so far, and the steps that add to it. */
+class Encoding {
+  private readonly started = performance.now();
+  private readonly fingerprint: string;
+  private secondsBefore = 0;
+  private resumed: Checkpoint | null = null;
+  private scan: Scan = { times_s: new Float64Array(0), targets: new Float32Array(0), shots: [] };
+  private latentDim = 0;
+  private segments: number[] = [];
+  /** (T, D): trained where a segment is finished. */
+  private latents = new Float32Array(0);
+  private readonly networks: Uint8Array[] = [];
+  private neighbour: Float32Array | null = null;
+  /** When all of it should be done, in seconds of `seconds()`. */
+  private deadline = 0;
 
   constructor(
+    private readonly source: FrameSource,
     private readonly options: EncodeOptions,
     private readonly plan: Plan,
-    private readonly config: InrConfig,
-    private readonly source: FrameSource,
-    private readonly times_s: Float64Array,
-    private readonly started: number,
-  ) {}
-
-  /** (T, D) targets of all frames; a container goes out as soon as the frames a chat looks at are done. */
-  async latentTargets(frames: readonly Frame[], tower: VisionTower): Promise<Float32Array> {
-    const { onProgress, signal } = this.options;
-    const dim = tower.latentDim;
-    const targets = new Float32Array(frames.length * dim);
-    const known = new Uint8Array(frames.length);
-    const order = [...progressiveOrder(frames.length, FEATURE_BATCH)];
-    const started = performance.now();
-    const report = paced(onProgress);
-    for (let at = 0; at < order.length; at += FEATURE_BATCH) {
-      signal?.throwIfAborted();
-      const batch = order.slice(at, at + FEATURE_BATCH);
-      const latents = tower.latents(await tower.features(batch.map((index) => frames[index] as Frame)));
-      batch.forEach((index, i) => {
-        targets.set(latents.subarray(i * dim, (i + 1) * dim), index * dim);
-        known[index] = 1;
-      });
-      const done = at + batch.length;
-      report({ stage: 'features', done, total: frames.length, unit: 'frames', frames_per_s: rate(done, started) });
-      if (at === 0 && done < frames.length) {
-        const early = targets.slice();
-        interpolateTargets(early, dim, known);
-        await this.emit(early, null, 'latents');
-      }
-    }
-    await this.emit(targets, null, 'latents');
-    return targets;
+  ) {
+    const { preset, sourceName, sourceBytes, pack, targetBpp, targetPsnr } = options;
+    this.fingerprint = JSON.stringify({
+      preset, size: plan.size, targetBpp, targetPsnr, source: sourceName, bytes: sourceBytes, pack: pack.manifest.id,
+      network: plan.config(2, 1),
+    });
   }
 
-  /** Trains until the budget is spent. */
-  async train(trainer: Trainer, targets: Float32Array, fingerprint: string, trainedBefore: number): Promise<void> {
-    const { signal, checkpointPath } = this.options;
-    this.trainedBefore = trainedBefore;
-    const prepared = this.seconds();
-    // Frames and features take their part of the budget; even where they are slow, half of it goes into training.
-    const budget = Math.max(this.plan.seconds / 2, this.plan.seconds * (1 - FINISH_SHARE) - prepared);
-    const trained = (): number => trainedBefore + this.seconds() - prepared;
-    const save = async (): Promise<void> => {
-      if (checkpointPath !== undefined) await saveCheckpoint(checkpointPath, fingerprint, { state: trainer.state, targets, seconds: trained() });
-    };
-    const report = paced(this.options.onProgress);
-    let saved = trained();
-    let written = trained();
-    let interval = FIRST_CONTAINER_SECONDS;
+  /** Features, times and shots: from the checkpoint, or from a glance at a few frames and then all of them. */
+  async look(): Promise<void> {
+    const { options, plan } = this;
+    const { checkpointPath } = options;
+    this.resumed = checkpointPath === undefined ? null : await loadCheckpoint(checkpointPath, this.fingerprint);
+    if (this.resumed === null) {
+      const tower = await VisionTower.load(options.pack, options.runtime);
+      try {
+        this.scan = await this.lookAnew(tower);
+      } finally {
+        await tower.release();
+      }
+      this.latents = this.scan.targets.slice();
+    } else {
+      this.scan = this.resumed.scan;
+      this.latents = this.resumed.latents.slice();
+      this.networks.push(...this.resumed.networks);
+      this.neighbour = this.resumed.neighbour;
+      this.secondsBefore = this.resumed.seconds;
+    }
+    const frames = this.scan.times_s.length;
+    this.latentDim = this.latents.length / frames;
+    this.segments = planSegments(this.scan.shots, frames, plan.segmentFrames);
+    const budget = plan.seconds(frames);
+    // Reading takes its part of the budget; even where it is slow, half of it goes into training.
+    this.deadline = Math.max(budget * (1 - FINISH_SHARE), this.seconds() + (this.resumed === null ? budget / 2 : 0));
+    if (this.resumed === null) await this.emit('latents', null);
+  }
+
+  private async lookAnew(tower: VisionTower): Promise<Scan> {
+    const { source, options } = this;
+    const side = options.pack.manifest.vision.size;
+    const report = paced(options.onProgress);
+    const common = { side, ...(options.signal === undefined ? {} : { signal: options.signal }) };
+    const { frames: known } = source.info;
+    if (known === null || known > GLANCE_FRAMES) {
+      const first = await glance(source, tower, GLANCE_FRAMES, {
+        ...common, limit: GLANCE_FRAMES, onFrame: (done) => report({ stage: 'frames', done, total: GLANCE_FRAMES, unit: 'frames' }),
+      });
+      this.scan = { ...first, shots: [0] };
+      this.latents = first.targets.slice();
+      this.latentDim = tower.latentDim;
+      this.segments = [first.times_s.length];
+      await this.emit('latents', null);
+    }
+    const began = performance.now();
+    const total = Math.min(MAX_FRAMES, known ?? MAX_FRAMES);
+    return await scanVideo(source, tower, {
+      ...common,
+      limit: MAX_FRAMES,
+      onFrame: (done) => report({ stage: 'features', done, total: Math.max(total, done), unit: 'frames', frames_per_s: rate(done, began) }),
+    });
+  }
+
+  /** Trains the segments that are not finished, one after another, while the video is read a second time. */
+  async trainSegments(): Promise<void> {
+    const { signal } = this.options;
+    const frames = this.source.frames({ size: this.plan.size, limit: MAX_FRAMES, ...(signal === undefined ? {} : { signal }) })[Symbol.asyncIterator]();
+    try {
+      let first = 0;
+      for (const [k, count] of this.segments.entries()) {
+        if (k < this.networks.length) for (let t = 0; t < count; t++) await nextFrame(frames, first + t);
+        else await this.trainSegment(first, count, frames);
+        first += count;
+      }
+    } finally {
+      await frames.return?.();
+    }
+  }
+
+  private async trainSegment(first: number, count: number, frames: AsyncIterator<Frame>): Promise<void> {
+    const { latentDim: dim, plan, options } = this;
+    const config = plan.config(count, dim);
+    const patches = new PatchStore(config);
+    for (let t = 0; t < count; t++) patches.set(t, (await nextFrame(frames, first + t)).data);
+    const targets = this.scan.targets.slice(first * dim, (first + count) * dim);
+    const { rows, columns } = patchGrid(config);
+    const resumed = this.resumed?.training ?? null;
+    this.resumed = null;
+    const trainer = await Trainer.create(options.runtime, config, patches, targets, {
+      shape: {
+        frames: Math.min(STEP_FRAMES, count),
+        rows: Math.max(1, Math.round(rows * STEP_SHARE)),
+        columns: Math.max(1, Math.round(columns * STEP_SHARE)),
+      },
+      learningRate: LEARNING_RATE,
+      lambda: LAMBDA,
+      seed: SEED,
+      quantised: plan.goal !== null,
+    }, resumed?.state ?? null, this.scan.shots.includes(first) ? null : this.neighbour);
+    try {
+      await this.train(trainer, first, resumed);
+      this.latents.set(trainer.latents(), first * dim);
+      this.networks.push(this.encoded(trainer));
+      this.neighbour = trainer.network();
+    } finally {
+      await trainer.release();
+    }
+    if (this.networks.length < this.segments.length) {
+      await this.save(null);
+      await this.emit('checkpoint', null);
+    }
+  }
+
+  /** Trains one segment until its share of the time is spent. */
+  private async train(trainer: Trainer, first: number, resumed: Checkpoint['training']): Promise<void> {
+    const { signal, onProgress } = this.options;
+    const { config } = trainer;
+    const control = this.plan.goal === null ? null : new RateControl(this.plan.goal);
+    if (control !== null && resumed !== null) control.price = resumed.price;
+    const before = resumed?.seconds ?? 0;
+    const began = this.seconds();
+    const left = this.scan.times_s.length - first;
+    const budget = Math.max(1, before + ((this.deadline - began) * config.frames) / left);
+    const trained = (): number => before + this.seconds() - began;
+    const pixels = config.frames * config.width * config.height;
+    const report = paced(onProgress);
+    const total = Math.max(this.deadline, began + budget - before);
+    let [saved, written, interval, observed] = [trained(), trained(), FIRST_CONTAINER_SECONDS, STEERED_FROM - STEERED_EVERY];
     while (trained() < budget) {
       if (signal?.aborted === true) {
-        await save();
+        await this.save({ state: trainer.state, price: control?.price ?? 0, seconds: trained() });
         signal.throwIfAborted();
       }
-      await trainer.step(trained() / budget);
-      const now = trained();
-      report({ stage: 'training', done: Math.min(now, budget), total: budget, unit: 'seconds', psnr_db: -10 * Math.log10(trainer.mse), eta_s: Math.max(0, budget - now) + this.plan.seconds * FINISH_SHARE });
-      if (now - saved >= CHECKPOINT_SECONDS) {
-        await save();
-        saved = now;
+      const progress = trained() / budget;
+      if (control !== null) {
+        if (progress - observed >= STEERED_EVERY && this.plan.goal?.kind !== 'price') {
+          observed = progress;
+          control.observe({ bpp: this.estimatedBpp(trainer), psnr_db: -10 * Math.log10(trainer.mse) });
+        }
+        trainer.rateWeight = control.price / pixels;
       }
-      if (now - written >= interval && now < budget - interval / 2) {
-        await this.emit(trainer.latents(), trainer, 'checkpoint');
+      await trainer.step(progress);
+      const now = this.seconds();
+      report({
+        stage: 'training', done: Math.min(now, total), total, unit: 'seconds', psnr_db: -10 * Math.log10(trainer.mse),
+        eta_s: Math.max(0, total - now) + total * FINISH_SHARE,
+      });
+      if (trained() - saved >= CHECKPOINT_SECONDS) {
+        await this.save({ state: trainer.state, price: control?.price ?? 0, seconds: trained() });
+        saved = trained();
+      }
+      if (trained() - written >= interval && trained() < budget - interval / 2) {
+        this.latents.set(trainer.latents(), first * config.latentDim);
+        await this.emit('checkpoint', this.encoded(trainer));
         written = trained();
         interval *= 2;
       }
     }
   }
 
-  /** Writes the file, reads it back and measures it. */
-  async finish(trainer: Trainer, frames: readonly Frame[]): Promise<EncodeReport> {
-    const { config, options } = this;
-    options.onProgress?.({ stage: 'writing', done: 0, total: frames.length, unit: 'frames' });
-    const bytes = this.container(trainer.latents(), trainer);
-    const decoder = await LinrDecoder.open(readContainer(bytes), options.runtime);
+  /** Writes the file, reads it back and measures it against the video, read a third time. */
+  async finish(): Promise<EncodeReport> {
+    const { options, plan } = this;
+    const bytes = this.container(null);
+    const total = this.scan.times_s.length;
+    const decoder = new LinrDecoder(bytes, options.runtime);
     const report = paced(options.onProgress);
     let sum = 0;
-    for (const [t, frame] of frames.entries()) {
-      options.signal?.throwIfAborted();
-      sum += psnr((await decoder.frame(t)).data, frame.data);
-      report({ stage: 'writing', done: t + 1, total: frames.length, unit: 'frames' });
+    let t = 0;
+    try {
+      for await (const frame of this.source.frames({ size: plan.size, limit: MAX_FRAMES })) {
+        options.signal?.throwIfAborted();
+        sum += psnr((await decoder.frame(t)).data, frame.data);
+        report({ stage: 'writing', done: ++t, total, unit: 'frames' });
+      }
+    } finally {
+      await decoder.release();
     }
-    await decoder.release();
     await options.onContainer?.(bytes, 'final');
     if (options.checkpointPath !== undefined) await removeCheckpoint(options.checkpointPath);
+    const { width, height } = plan.size;
     return {
       bytes: bytes.length,
-      psnr_db: sum / frames.length,
-      bpp: bitsPerPixel(bytes.length, frames.length, config.width, config.height),
-      frames: frames.length,
-      width: config.width,
-      height: config.height,
-      seconds: this.trainedBefore + this.seconds(),
-      parameters: trainer.layout.size,
-      steps: trainer.state.step,
+      psnr_db: sum / t,
+      bpp: bitsPerPixel(bytes.length, total, width, height),
+      frames: total,
+      segments: this.segments.length,
+      width,
+      height,
+      seconds: this.seconds(),
+      parameters: this.segments.reduce((count, frames) => count + trainingLayout(plan.config(frames, this.latentDim)).size, 0),
     };
   }
 
-  private async emit(latents: Float32Array, trainer: Trainer | null, stage: 'latents' | 'checkpoint'): Promise<void> {
-    await this.options.onContainer?.(this.container(latents, trainer), stage);
+  /** A segment's network as the container stores it. */
+  private encoded(trainer: Trainer): Uint8Array {
+    const { goal, coder } = this.plan;
+    const network = { config: trainer.config as unknown as JsonObject, tensors: trainer.tensors() };
+    const names = new Set(parameterSpecs(trainer.config).map(({ name }) => name));
+    return encodeNetwork(network, { coder, ...(goal === null ? {} : { levels: steppedLevels(names) }) });
   }
 
-  private container(latents: Float32Array, trainer: Trainer | null): Uint8Array {
-    const { config, options, plan, source } = this;
+  /** Bits per pixel the segment takes as it is now, its share of the latents included. */
+  private estimatedBpp(trainer: Trainer): number {
+    const { frames, width, height } = trainer.config;
+    const head = (this.container(null).length - this.networks.reduce((sum, bytes) => sum + bytes.length, 0)) / this.scan.times_s.length;
+    return bitsPerPixel(this.encoded(trainer).length + head * frames, frames, width, height);
+  }
+
+  private async emit(stage: 'latents' | 'checkpoint', current: Uint8Array | null): Promise<void> {
+    await this.options.onContainer?.(this.container(current), stage);
+  }
+
+  /** The file with the finished networks and, if given, that of the segment under way. */
+  private container(current: Uint8Array | null): Uint8Array {
+    const { options, plan, source, scan } = this;
     const { manifest } = options.pack;
     const meta: ContainerMeta = {
-      width: config.width,
-      height: config.height,
-      frames: config.frames,
+      ...plan.size,
+      frames: scan.times_s.length,
       duration_s: source.info.duration_s,
       source: { name: options.sourceName, width: source.info.width, height: source.info.height, bytes: options.sourceBytes },
-      times_s: this.times_s,
+      times_s: scan.times_s,
+      segments: this.segments,
       pack: { id: manifest.id, feature_space: manifest.feature_space },
-      encoder: { preset: options.preset, seconds: Math.round((this.trainedBefore + this.seconds()) * 10) / 10 },
+      encoder: { preset: options.preset, seconds: Math.round(this.seconds() * 10) / 10 },
     };
-    const network = trainer === null ? null : { config: config as unknown as JsonObject, tensors: trainer.tensors() };
-    const container: Container = { meta, latents, latentDim: config.latentDim, network };
-    return writeContainer(container, { bits: plan.bits });
+    const done = current === null ? this.networks : [...this.networks, current];
+    const networks = this.segments.map((_, k) => done[k] ?? null);
+    return writeContainer({ meta, latents: this.latents, latentDim: this.latentDim, networks });
   }
 
-  /** Seconds since this run began. */
-  private seconds(): number {
-    return (performance.now() - this.started) / 1000;
+  private async save(training: Checkpoint['training']): Promise<void> {
+    const { checkpointPath } = this.options;
+    if (checkpointPath === undefined) return;
+    const { scan, latents, networks, neighbour } = this;
+    await saveCheckpoint(checkpointPath, this.fingerprint, { scan, latents, networks, training, neighbour, seconds: this.seconds() });
   }
+
+  /** Seconds spent, earlier runs included. */
+  private seconds(): number {
+    return this.secondsBefore + (performance.now() - this.started) / 1000;
+  }
+}
+
+async function nextFrame(frames: AsyncIterator<Frame>, index: number): Promise<Frame> {
+  const next = await frames.next();
+  if (next.done === true) throw new RangeError(`the video gave frame ${index} when it was first read, but not the second time: is the file being changed?`);
+  return next.value;
 }
 
 const rate = (done: number, started: number): number => done / ((performance.now() - started) / 1000);

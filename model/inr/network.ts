@@ -14,6 +14,9 @@ export const LATENT_GAIN = 'latent.gain';
 /** The mean frame at one value a patch: (3, rows, columns). */
 export const MEAN_FRAME = 'mean';
 
+/** The basis grids, as one tensor: (count, channels * rows * columns). */
+export const BASIS = 'basis';
+
 /** Tensors of the network that are measured once and not trained. */
 export function fixedSpecs(config: InrConfig): ParameterSpec[] {
   const { rows, columns } = patchGrid(config);
@@ -46,7 +49,7 @@ export function parameterSpecs(config: InrConfig): ParameterSpec[] {
   const specs: ParameterSpec[] = [];
   config.grids.forEach((grid, i) => specs.push({ name: `grid${i}`, dims: [grid.channels, grid.rows, grid.columns] }));
   if (basis.count > 0) {
-    specs.push({ name: 'basis', dims: [basis.count, basis.channels * basis.rows * basis.columns] });
+    specs.push({ name: BASIS, dims: [basis.count, basis.channels * basis.rows * basis.columns] });
     specs.push({ name: 'basis.mix', dims: [latentDim, basis.count] }, { name: 'basis.bias', dims: [basis.count] });
   }
   for (const { name, inputs, outputs } of layerShapes(config)) {
@@ -87,7 +90,7 @@ export function inrNetwork(config: InrConfig, parameters: ReadonlyMap<string, Va
   });
   if (config.basis.count > 0) {
     const weights = ops.add(ops.matmul(code, get('basis.mix')), get('basis.bias')); // (F, count)
-    const mixed = ops.reshape(ops.matmul(weights, get('basis')), [frames, ...gridDims(config.basis)]); // (F, c, rows, columns)
+    const mixed = ops.reshape(ops.matmul(weights, get(BASIS)), [frames, ...gridDims(config.basis)]); // (F, c, rows, columns)
     features.push(flattenSamples(sampleGrid(mixed, config.basis, inputs), samples));
   }
 

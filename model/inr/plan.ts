@@ -1,48 +1,67 @@
 /** From a video's size and a preset to a network and a training budget. */
+import type { Coder } from '../container/index.js';
 import type { FrameSize, VideoInfo } from '../frames/types.js';
 import type { InrConfig } from './config.js';
+import type { RateGoal } from './rate-control.js';
 
-export type Preset = 'draft' | 'standard' | 'fine';
-export const PRESETS: readonly Preset[] = ['draft', 'standard', 'fine'];
+export type Preset = 'draft' | 'standard' | 'fine' | 'paper';
+export const PRESETS: readonly Preset[] = ['draft', 'standard', 'fine', 'paper'];
 
 interface PresetShape {
-  /** Seconds from the first frame read to the written file, unless the caller says otherwise. */
+  /**
+   * Seconds from the first frame read to the written file, unless the caller says otherwise, of a video of up to
+   * REFERENCE_FRAMES at the default width; longer or larger ones take proportionally longer.
+   */
   readonly seconds: number;
+  readonly layers: number;
   readonly hidden: number;
   readonly rank: number;
+  readonly hyperHidden: number;
+  /** Channels of each level of the coordinate grids, and patches a cell of each level spans on a side. */
   readonly gridChannels: number;
+  readonly gridStrides: readonly number[];
   readonly basisCount: number;
   readonly basisChannels: number;
-  /** Patches a cell of the basis grids spans on a side. */
-  readonly basisStride: number;
+  /** Mean squared error that one bit a pixel is worth; null: bits are free, and rounding comes after the training. */
+  readonly price: number | null;
+  readonly coder: Coder;
 }
 
 /**
- * Bits of a tensor's values (eq. 3). The basis grids are most of a file and bear coarser steps: 6 bits instead of 8 took a
- * fifth off a file of Big Buck Bunny for 0.02 dB.
+ * Two layers behind many basis grids learn fastest: on Big Buck Bunny at 320 x 160, 1,500 steps gave 33.4 dB with two
+ * layers, 32.5 with three, 31.7 with four. `paper` is the published form: deep, every layer modulated, no basis grids,
+ * 8 bits and Huffman codes.
  */
-const tensorBits = (name: string): number => (name === 'basis' ? 6 : 8);
-
 const SHAPES: Readonly<Record<Preset, PresetShape>> = {
-  draft: { seconds: 20, hidden: 64, rank: 8, gridChannels: 8, basisCount: 24, basisChannels: 8, basisStride: 2 },
-  standard: { seconds: 60, hidden: 64, rank: 8, gridChannels: 8, basisCount: 32, basisChannels: 8, basisStride: 1 },
-  fine: { seconds: 300, hidden: 96, rank: 8, gridChannels: 8, basisCount: 48, basisChannels: 8, basisStride: 1 },
+  draft: { seconds: 20, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 16, basisChannels: 16, price: 4e-3, coder: 'range' },
+  standard: { seconds: 60, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 32, basisChannels: 16, price: 1.5e-3, coder: 'range' },
+  fine: { seconds: 300, layers: 2, hidden: 96, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 48, basisChannels: 16, price: 5e-4, coder: 'range' },
+  paper: { seconds: 300, layers: 6, hidden: 512, rank: 8, hyperHidden: 128, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 0, basisChannels: 1, price: null, coder: 'huffman' },
 };
+const REFERENCE_FRAMES = 160;
 
 /** Width in pixels a video is encoded at unless the caller says otherwise; smaller ones keep their own. */
 export const DEFAULT_WIDTH = 320;
 /** Largest encoded side in pixels: a step's memory grows with the area. */
 export const MAX_SIDE = 1920;
+/** Most frames of a video: ten minutes at 30 a second. Longer ones are sampled uniformly in time to this many. */
+export const MAX_FRAMES = 18_000;
 /**
- * Most frames of one segment. Longer videos are sampled uniformly in time to this many: at 320 pixels wide they are
- * about 100 MB of pixels in memory, and 60 seconds of training still see each frame several dozen times.
+ * Frames of one segment, which has a network of its own: enough for the frames to share much, few enough for its pixels to
+ * be trained on from memory and for its first picture to come soon.
  */
-export const MAX_FRAMES = 600;
+const SEGMENT_FRAMES = { least: 32, most: 160 } as const;
+/** Pixels of one segment's frames: 3 bytes each in memory. */
+const SEGMENT_PIXELS = 1 << 26;
 /** A photo needs less time than a video: a quarter of the preset's seconds. */
 const PHOTO_SHARE = 0.25;
-/** Patches a frame is cut into, about; more cost time, fewer make each patch harder to predict. */
-const PATCHES = 2048;
-const PATCH_SIDES = { min: 2, max: 12 } as const;
+/**
+ * Patches a frame of REFERENCE_PIXELS is cut into, about; more cost time and bytes, fewer make each patch harder to predict.
+ * Frames with n times the pixels have sqrt(n) times the patches: they show more, but not n times more.
+ */
+const PATCHES = 3200;
+const REFERENCE_PIXELS = 320 * 160;
+const PATCH_SIDES = { min: 2, max: 16 } as const;
 
 export interface PlanOptions {
   readonly preset: Preset;
@@ -50,16 +69,24 @@ export interface PlanOptions {
   readonly width?: number;
   /** Encoded size in pixels; the picture is stretched to it. */
   readonly size?: FrameSize;
-  /** Seconds the whole encoding may take. Default: the preset's. */
+  /** Seconds the whole encoding may take. Default: the preset's, more for long and large videos. */
   readonly seconds?: number;
+  /** Bits per pixel the file should have, as far as the network can be made to. Not with `targetPsnr`, nor for the preset paper. */
+  readonly targetBpp?: number;
+  /** PSNR in dB the decoded frames should have, in as few bytes as the time allows. Likewise. */
+  readonly targetPsnr?: number;
 }
 
 export interface Plan {
   readonly size: FrameSize;
-  readonly seconds: number;
-  /** Bits of the values of the tensor of this name. */
-  readonly bits: (name: string) => number;
-  /** The network for a video of this many frames with latents of this many numbers. */
+  /** Seconds for a video of this many frames. */
+  seconds(frames: number): number;
+  /** null: bits are free and tensors are rounded after the training. */
+  readonly goal: RateGoal | null;
+  readonly coder: Coder;
+  /** Limits of a segment's frames. */
+  readonly segmentFrames: { readonly least: number; readonly most: number };
+  /** The network for a segment of this many frames with latents of this many numbers. */
   config(frames: number, latentDim: number): InrConfig;
 }
 
@@ -68,35 +95,55 @@ export function planEncoding(info: VideoInfo, options: PlanOptions): Plan {
   const shape = SHAPES[options.preset];
   if (shape === undefined) throw new RangeError(`preset must be one of ${PRESETS.join(', ')}, got ${String(options.preset)}`);
   const size = encodedSize(info, options);
-  const seconds = options.seconds ?? shape.seconds * (info.kind === 'photo' ? PHOTO_SHARE : 1);
-  if (!(seconds >= 1 && seconds <= 86_400)) throw new RangeError(`seconds must be from 1 to 86400, got ${seconds}`);
+  const given = options.seconds;
+  if (given !== undefined && !(given >= 1 && given <= 7 * 86_400)) throw new RangeError(`seconds must be from 1 to ${7 * 86_400}, got ${given}`);
+  const goal = rateGoal(shape, options);
+  const pixels = size.width * size.height;
   const { min, max } = PATCH_SIDES;
-  const patch = Math.min(max, Math.max(min, Math.round(Math.sqrt((size.width * size.height) / PATCHES))));
+  const patches = PATCHES * Math.sqrt(pixels / REFERENCE_PIXELS);
+  const patch = Math.min(max, Math.max(min, Math.round(Math.sqrt(pixels / patches))));
   const rows = Math.ceil(size.height / patch);
   const columns = Math.ceil(size.width / patch);
+  const work = Math.max(1, pixels / (2 * REFERENCE_PIXELS));
   return {
     size,
-    seconds,
-    bits: tensorBits,
+    seconds: (frames) => given ?? shape.seconds * work * (info.kind === 'photo' ? PHOTO_SHARE : Math.max(1, frames / REFERENCE_FRAMES)),
+    goal,
+    coder: shape.coder,
+    segmentFrames: {
+      least: SEGMENT_FRAMES.least,
+      most: Math.max(SEGMENT_FRAMES.least, Math.min(SEGMENT_FRAMES.most, Math.floor(SEGMENT_PIXELS / pixels))),
+    },
     config: (frames, latentDim) => ({
       ...size,
       frames,
       latentDim,
       patch,
-      layers: 4,
+      layers: shape.layers,
       hidden: shape.hidden,
       rank: shape.rank,
-      hyperHidden: 32,
-      // One frame has nothing to mix: its detail goes into the grids.
-      grids: [{ channels: frames === 1 ? 24 : shape.gridChannels, rows, columns }],
-      basis: {
-        count: frames === 1 ? 0 : Math.min(shape.basisCount, frames),
-        channels: shape.basisChannels,
-        rows: Math.ceil(rows / shape.basisStride),
-        columns: Math.ceil(columns / shape.basisStride),
-      },
+      hyperHidden: shape.hyperHidden,
+      grids: shape.gridStrides.map((stride) => ({
+        // One frame has nothing to mix: its detail goes into the grids.
+        channels: frames === 1 ? 3 * shape.gridChannels : shape.gridChannels,
+        rows: Math.ceil(rows / stride),
+        columns: Math.ceil(columns / stride),
+      })),
+      basis: { count: frames === 1 ? 0 : Math.min(shape.basisCount, frames), channels: shape.basisChannels, rows, columns },
     }),
   };
+}
+
+function rateGoal(shape: PresetShape, { preset, targetBpp, targetPsnr }: PlanOptions): RateGoal | null {
+  if (targetBpp === undefined && targetPsnr === undefined) return shape.price === null ? null : { kind: 'price', price: shape.price };
+  if (targetBpp !== undefined && targetPsnr !== undefined) throw new RangeError('give targetBpp or targetPsnr, not both');
+  if (shape.price === null) throw new RangeError(`the preset ${preset} has no target: its tensors are rounded after the training`);
+  if (targetBpp !== undefined) {
+    if (!(targetBpp >= 0.01 && targetBpp <= 24)) throw new RangeError(`targetBpp must be from 0.01 to 24 bits per pixel, got ${targetBpp}`);
+    return { kind: 'bpp', bpp: targetBpp };
+  }
+  if (!((targetPsnr as number) >= 10 && (targetPsnr as number) <= 60)) throw new RangeError(`targetPsnr must be from 10 to 60 dB, got ${targetPsnr}`);
+  return { kind: 'psnr', psnr_db: targetPsnr as number };
 }
 
 function encodedSize(info: VideoInfo, options: PlanOptions): FrameSize {

@@ -9,7 +9,7 @@ import { patchGrid, type InrConfig } from './config.js';
 import { initialiseParameters, latentStatistics } from './initialise.js';
 import { fixedSpecs, LATENT_GAIN, LATENT_MEAN, MEAN_FRAME, parameterSpecs } from './network.js';
 import type { PatchStore } from './patches.js';
-import { LATENTS, trainingStep, type StepShape } from './training-step.js';
+import { LATENTS, STATE_PARTS, stateGroups, stateInput, trainingLayout, trainingStep, type StateGroup, type StepShape } from './training-step.js';
 
 export interface TrainingOptions {
   readonly shape: StepShape;
@@ -18,6 +18,11 @@ export interface TrainingOptions {
   /** Weight of the alignment in the loss (eq. 6). */
   readonly lambda: number;
   readonly seed: number;
+  /**
+   * Whether the last part of the training rounds the tensors to the levels a container stores and prices their bits all
+   * along; if not, the file's own rounding comes after the training, as in the paper.
+   */
+  readonly quantised: boolean;
 }
 
 /** What a checkpoint must hold to go on: three vectors of the layout's size and the number of steps done. */
@@ -30,24 +35,37 @@ export interface TrainingState {
 
 /** Part of the schedule spent raising the learning rate from zero. */
 const WARM_UP = 0.02;
+/** Part of the schedule after which a quantised training rounds. */
+const ROUNDING_FROM = 0.7;
+
+interface TrainingSessions {
+  readonly plain: Session;
+  /** With rounded tensors; null where training never rounds. */
+  readonly rounded: Session | null;
+}
 
 export class Trainer {
   readonly state: TrainingState;
   /** Mean squared error and mean cosine, running averages over about 50 steps. */
   mse = NaN;
   cosine = NaN;
+  /** What a bit costs in mean squared error, for a quantised training: may be changed between steps. */
+  rateWeight = 0;
   readonly fixed: ReadonlyMap<string, HostTensor>;
+  private readonly groups: readonly StateGroup[];
 
   private constructor(
-    private readonly session: Session,
+    private readonly sessions: TrainingSessions,
     readonly config: InrConfig,
     readonly layout: ParameterLayout,
     private readonly options: TrainingOptions,
     private readonly video: HostTensor,
     private readonly targets: HostTensor,
     resume: TrainingState | null,
+    start: Float32Array | null,
     meanFrame: Float32Array,
   ) {
+    this.groups = stateGroups(config);
     const zeros = (): Float32Array => new Float32Array(layout.size);
     this.state = resume ?? { parameters: zeros(), first: zeros(), second: zeros(), step: 0 };
     const { mean, gain } = latentStatistics(asFloat32(targets), config.latentDim);
@@ -56,19 +74,26 @@ export class Trainer {
     if (resume === null) {
       initialiseParameters(config, layout, this.state.parameters, options.seed);
       layout.view(this.state.parameters, LATENTS).set(asFloat32(targets));
+      if (start?.length === this.network().length) this.networkView().set(start);
     }
   }
 
-  /** `targets` (T, D): the features the latents start from and are aligned to. */
+  /**
+   * `targets` (T, D): the features the latents start from and are aligned to. `resume`: where an earlier training of the
+   * same network stopped. `start`: another segment's `network()` to begin with, where it has the same shape.
+   */
   static async create(
-    runtime: Runtime, config: InrConfig, patches: PatchStore, targets: Float32Array, options: TrainingOptions, resume: TrainingState | null = null,
+    runtime: Runtime, config: InrConfig, patches: PatchStore, targets: Float32Array, options: TrainingOptions,
+    resume: TrainingState | null = null, start: Float32Array | null = null,
   ): Promise<Trainer> {
-    const { model, layout } = trainingStep(config, options.shape);
+    const layout = trainingLayout(config);
     if (resume !== null && resume.parameters.length !== layout.size) throw new Error('the checkpoint belongs to another network; delete it to start again');
-    const session = await runtime.createSession(prepareInPlace(model));
+    const session = (rounded: boolean): Promise<Session> =>
+      runtime.createSession(prepareInPlace(trainingStep(config, options.shape, { rounded, priced: options.quantised })));
+    const sessions = { plain: await session(false), rounded: options.quantised ? await session(true) : null };
     const grid = patchGrid(config);
     const video: HostTensor = { dtype: 'uint8', dims: [config.frames, grid.rows, grid.columns, config.patch ** 2 * 3], data: patches.data };
-    return new Trainer(session, config, layout, options, video, float32(targets, [config.frames, config.latentDim]), resume, patches.meanFrame());
+    return new Trainer(sessions, config, layout, options, video, float32(targets, [config.frames, config.latentDim]), resume, start, patches.meanFrame());
   }
 
   /** One step. `progress` in [0, 1] is the part of the training done, which sets the learning rate. */
@@ -78,16 +103,19 @@ export class Trainer {
     state.step += 1;
     // Seeded by the step, so that training goes on from a checkpoint as if it had not stopped.
     const random = seededRandom(`${options.seed}/${state.step}`);
-    const vector = (data: Float32Array): HostTensor => float32(data, [data.length]);
-    const [parameters, first, second] = [vector(state.parameters), vector(state.first), vector(state.second)];
+    const states = this.groups.flatMap((group) => STATE_PARTS.map((part): [string, HostTensor] => {
+      const { size } = group.layout;
+      return [stateInput(part, group), float32(state[part].subarray(group.offset, group.offset + size), [size])];
+    }));
     const [mse, cosine] = [scalar(0), scalar(0)];
     await runInPlace(
-      this.session,
+      progress >= ROUNDING_FROM && this.sessions.rounded !== null ? this.sessions.rounded : this.sessions.plain,
       {
-        parameters, first, second,
+        ...Object.fromEntries(states),
         ...Object.fromEntries(this.fixed),
         rate: scalar(adamRate(options.learningRate * schedule(progress), state.step)),
         lambda: scalar(options.lambda),
+        ...(options.quantised ? { rateWeight: scalar(this.rateWeight) } : {}),
         video: this.video,
         targets: this.targets,
         frameIndex: pick(random, config.frames, options.shape.frames),
@@ -95,7 +123,7 @@ export class Trainer {
         columnIndex: pick(random, grid.columns, options.shape.columns),
       },
       // Written in place: the graph reads a state for the last time in the node that writes it.
-      { parameters_out: parameters, first_out: first, second_out: second, mse, cosine },
+      { ...Object.fromEntries(states.map(([name, tensor]) => [`${name}_out`, tensor])), mse, cosine },
     );
     this.mse = average(this.mse, mse);
     this.cosine = average(this.cosine, cosine);
@@ -106,6 +134,15 @@ export class Trainer {
     return this.layout.view(this.state.parameters, LATENTS).slice();
   }
 
+  /** All trained numbers but the latents as they are now, a copy. */
+  network(): Float32Array {
+    return this.networkView().slice();
+  }
+
+  private networkView(): Float32Array {
+    return this.state.parameters.subarray(this.config.frames * this.config.latentDim);
+  }
+
   /** The network's tensors as they are now, copies, by name: what a container stores beside the latents. */
   tensors(): Map<string, { dims: readonly number[]; data: Float32Array }> {
     const trained = parameterSpecs(this.config).map(({ name, dims }) => ({ name, dims, data: this.layout.view(this.state.parameters, name).slice() }));
@@ -113,8 +150,9 @@ export class Trainer {
     return new Map([...fixed, ...trained].map(({ name, dims, data }) => [name, { dims, data }]));
   }
 
-  release(): Promise<void> {
-    return this.session.release();
+  async release(): Promise<void> {
+    await this.sessions.plain.release();
+    await this.sessions.rounded?.release();
   }
 }
 

@@ -3,6 +3,7 @@ export { LanguageModel, type LanguageModelOptions } from './language-model.js';
 export { ContextError, Decoder, type DecoderOptions } from './decoder.js';
 export { beamSearch, type BeamOptions } from './beam-search.js';
 export { generate, prefill, SHORTEST_PREFILL, type FinishReason, type GenerateOptions } from './generate.js';
+export { scoreContinuations, type Likelihood } from './likelihood.js';
 export { KvCache } from './kv-cache.js';
 export { argmax, checkSampling, logProbability, Sampler, type SamplingOptions } from './sampler.js';
 export type { WeightKind } from './linear.js';

@@ -73,6 +73,8 @@ export const HealthSchema = Type.Object({
   encoding: Type.Object({ running: Type.Integer(), waiting: Type.Integer() }),
 });
 
+export const ReadySchema = Type.Object({ status: Type.Literal('ready') });
+
 export const ModelListSchema = Type.Object({
   object: Type.Literal('list'),
   data: Type.Array(
@@ -91,39 +93,46 @@ export type Usage = Static<typeof UsageSchema>;
 const strict = { additionalProperties: false };
 
 const TextPart = Type.Object({ type: Type.Literal('text'), text: Type.String() }, strict);
-const VideoUrlPart = Type.Object(
-  { type: Type.Literal('video_url'), video_url: Type.Object({ url: Type.String({ maxLength: 4096 }) }, strict) },
+const mediaUrl = Type.Object(
+  { url: Type.String({ description: 'video://<id> of an upload, data:<type>;base64,<bytes>, or an http(s) address where the server may fetch from its host.' }) },
   strict,
 );
+const VideoUrlPart = Type.Object({ type: Type.Literal('video_url'), video_url: mediaUrl }, strict);
+/** A photo, as OpenAI's clients name it. */
+const ImageUrlPart = Type.Object({ type: Type.Literal('image_url'), image_url: mediaUrl }, strict);
 
 const ChatMessageSchema = Type.Object(
   {
     role: Type.Enum(['system', 'developer', 'user', 'assistant']),
-    content: Type.Union([Type.String(), Type.Array(Type.Union([TextPart, VideoUrlPart]), { maxItems: 64 })]),
+    content: Type.Union([Type.String(), Type.Array(Type.Union([TextPart, VideoUrlPart, ImageUrlPart]), { maxItems: 64 })]),
   },
   strict,
 );
 
-/** Sampling fields that HTTP and the socket share, with their ranges. */
-export const samplingFields = {
-  temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 2, description: '0 (the default) always takes the likeliest token.' })),
-  top_p: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
-  seed: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 })),
+/** Ranges of sampling fields, the same over HTTP and the socket. */
+export const sampling = {
+  temperature: Type.Number({ minimum: 0, maximum: 2, description: '0 (the default) always takes the likeliest token.' }),
+  topP: Type.Number({ exclusiveMinimum: 0, maximum: 1 }),
+  seed: Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 }),
 };
+
+/** OpenAI's clients may send null for what they do not set. */
+const optional = <T extends TSchema>(schema: T) => Type.Optional(nullable(schema));
+const stopString = Type.String({ minLength: 1, maxLength: 100 });
 
 export const ChatRequestSchema = Type.Object(
   {
-    model: Type.Optional(Type.String({ maxLength: 200 })),
+    model: optional(Type.String({ maxLength: 200 })),
     messages: Type.Array(ChatMessageSchema, { minItems: 1 }),
-    stream: Type.Optional(Type.Boolean()),
-    stream_options: Type.Optional(Type.Object({ include_usage: Type.Optional(Type.Boolean()) }, strict)),
-    ...samplingFields,
-    max_tokens: Type.Optional(Type.Integer({ minimum: 1 })),
-    max_completion_tokens: Type.Optional(Type.Integer({ minimum: 1 })),
-    stop: Type.Optional(
-      Type.Union([Type.String({ minLength: 1, maxLength: 100 }), Type.Array(Type.String({ minLength: 1, maxLength: 100 }), { maxItems: 4 })]),
-    ),
-    n: Type.Optional(Type.Literal(1)),
+    stream: optional(Type.Boolean()),
+    stream_options: optional(Type.Object({ include_usage: Type.Optional(Type.Boolean()) }, strict)),
+    temperature: optional(sampling.temperature),
+    top_p: optional(sampling.topP),
+    seed: optional(sampling.seed),
+    max_tokens: optional(Type.Integer({ minimum: 1 })),
+    max_completion_tokens: optional(Type.Integer({ minimum: 1, description: 'Goes before max_tokens.' })),
+    stop: optional(Type.Union([stopString, Type.Array(stopString, { maxItems: 4 })])),
+    n: optional(Type.Literal(1)),
   },
   strict,
 );

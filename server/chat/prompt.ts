@@ -17,9 +17,9 @@ export interface PromptContext {
   readonly limits: Limits;
 }
 
-/** `video://<id>` -> the id. Other addresses are refused: nothing is ever fetched. */
+/** `video://<id>` -> the id. Other addresses are refused: nothing is fetched for them. */
 export function videoIdOf(url: string, param: string): string {
-  const id = /^video:\/\/([^/?#]+)$/.exec(url)?.[1];
+  const id = url.length > 200 ? undefined : /^video:\/\/([^/?#]+)$/.exec(url)?.[1];
   if (id === undefined) throw new ApiError('unsupported_video_url', { param });
   return id;
 }

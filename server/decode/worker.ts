@@ -1,9 +1,10 @@
 /** The worker that decodes frames for scripts and export; the page decodes its own. One frame at a time. */
-import { open, readFile } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import sharp from 'sharp';
-import { readContainer } from '../../model/container/index.js';
-import { LinrDecoder, MAX_ENLARGEMENT } from '../../model/inr/decoder.js';
+import { fileSource } from '../../model/container/source.node.js';
+import { LinrDecodeError } from '../../model/inr/decode-error.js';
+import { LinrDecoder } from '../../model/inr/decoder.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { ApiError } from '../errors.js';
 import { versionOf } from '../store/files.js';
@@ -12,8 +13,9 @@ import type { DecoderWorkerData, FrameTask, FromDecoder, Picture, ToDecoder } fr
 
 interface Opened {
   readonly version: string;
+  /** Stays open with its decoder, which reads segments as they are asked for, also of a file that a newer one has replaced. */
+  readonly handle: FileHandle;
   readonly decoder: LinrDecoder;
-  readonly frames: number;
 }
 
 /** Decoders kept open: one script walks through one video at a time. */
@@ -27,42 +29,59 @@ sharp.cache(false);
 
 async function openDecoder(file: string): Promise<Opened> {
   const handle = await open(file, 'r');
+  const kept = opened.get(file);
+  opened.delete(file);
   try {
     const stats = await handle.stat({ bigint: true });
     const version = versionOf(stats);
-    const kept = opened.get(file);
-    opened.delete(file);
     if (kept?.version === version) {
       opened.set(file, kept);
+      await handle.close();
       return kept;
     }
-    await kept?.decoder.release();
+    if (kept) await release(kept);
     if (stats.size > BigInt(containerBytes)) throw new ApiError('decode_failed');
-    const container = readContainer(await readFile(handle));
-    if (container.network === null) throw new ApiError('pictures_not_ready');
-    const entry = { version, decoder: await LinrDecoder.open(container, runtime), frames: container.meta.frames };
+    const entry = { version, handle, decoder: new LinrDecoder(await fileSource(handle), runtime) };
+    await entry.decoder.file();
     opened.set(file, entry);
-    for (const [oldest, { decoder }] of opened) {
+    for (const [name, oldest] of opened) {
       if (opened.size <= keptDecoders) break;
-      opened.delete(oldest);
-      await decoder.release();
+      opened.delete(name);
+      await release(oldest);
     }
     return entry;
-  } finally {
+  } catch (error) {
     await handle.close();
+    throw error;
+  }
+}
+
+async function release({ decoder, handle }: Opened): Promise<void> {
+  await decoder.release();
+  await handle.close();
+}
+
+/** What the caller can mend, or wait for, told as the API tells it. */
+function apiError(error: LinrDecodeError): unknown {
+  const message = `${error.message[0]?.toUpperCase() ?? ''}${error.message.slice(1)}.`;
+  switch (error.code) {
+    case 'frame_not_found':
+      return new ApiError('frame_not_found', { param: 't', message });
+    case 'width_out_of_range':
+      return new ApiError('invalid_request', { param: 'width', message });
+    case 'pictures_not_ready':
+      return new ApiError('pictures_not_ready', { message });
+    case 'network_invalid':
+    case 'decoder_released':
+      return error;
   }
 }
 
 async function decode({ file, index, width, format }: FrameTask): Promise<Picture> {
-  const { decoder, version, frames } = await openDecoder(file);
-  if (index >= frames) {
-    throw new ApiError('frame_not_found', { param: 't', message: `There is no frame ${index}: the video has frames 0 to ${frames - 1}.` });
-  }
-  const widest = decoder.config.width * MAX_ENLARGEMENT;
-  if (width !== null && width > widest) {
-    throw new ApiError('invalid_request', { param: 'width', message: `The width must be at most ${widest} pixels for this video, got ${width}.` });
-  }
-  const frame = width === null ? await decoder.frame(index) : await decoder.frame(index, width);
+  const { decoder, version } = await openDecoder(file);
+  const frame = await decoder.frame(index, width ?? undefined).catch((error: unknown) => {
+    throw error instanceof LinrDecodeError ? apiError(error) : error;
+  });
   const picture = sharp(frame.data, { raw: { width: frame.width, height: frame.height, channels: 3 } });
   const coded = format === 'png' ? picture.png() : format === 'jpeg' ? picture.jpeg({ quality: 90 }) : picture.webp({ quality: 90 });
   return { bytes: new Uint8Array(await coded.toBuffer()), version };

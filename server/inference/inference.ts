@@ -1,15 +1,25 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { ApiError, errorTable } from '../errors.js';
+import type { ReplyRecord } from '../metrics.js';
 import { WorkerHost } from '../workers/host.js';
 import type { FromInference, InferenceWorkerData, ReplyOutcome, ReplyTask, ToInference } from './messages.js';
 
 export interface InferenceOptions extends InferenceWorkerData {
   /** Replies that may wait or run at once. */
   readonly most: number;
+  /** Told of every piece of text and of every reply that has ended. */
+  readonly observer?: ReplyObserver;
   readonly log: FastifyBaseLogger;
 }
 
+export interface ReplyObserver {
+  wrote(tokens?: number): void;
+  replied(record: ReplyRecord): void;
+}
+
 export interface ReplyHandlers {
+  /** The reply waits, and has this place in line; 1 is the next to begin. */
+  readonly onQueued?: (place: number) => void;
   /** The model begins to read the prompt. */
   readonly onStart?: () => void;
   readonly onDelta: (text: string) => void;
@@ -26,7 +36,13 @@ export interface Reply {
 interface Pending extends ReplyHandlers {
   readonly resolve: (outcome: ReplyOutcome) => void;
   readonly reject: (error: ApiError) => void;
+  readonly client: string;
+  /** Milliseconds, as performance.now() has them. */
+  readonly asked: number;
   started: boolean;
+  startedAt: number | null;
+  firstTextAt: number | null;
+  pieces: number;
 }
 
 export type InferenceStatus = 'loading' | 'ready' | 'failed';
@@ -36,12 +52,17 @@ export class Inference {
   readonly #host: WorkerHost<ToInference, FromInference>;
   readonly #log: FastifyBaseLogger;
   readonly #most: number;
+  readonly #observer: ReplyObserver | null;
   readonly #pending = new Map<number, Pending>();
   #status: InferenceStatus = 'loading';
   #lastId = 0;
+  #stopping = false;
+  /** Called when the last running reply of a stopping server has ended. */
+  #drained: (() => void) | null = null;
 
-  constructor({ packDir, threads, most, log }: InferenceOptions) {
+  constructor({ packDir, threads, most, observer, log }: InferenceOptions) {
     this.#log = log;
+    this.#observer = observer ?? null;
     this.#most = most;
     const data: InferenceWorkerData = { packDir, threads };
     this.#host = new WorkerHost({
@@ -65,19 +86,28 @@ export class Inference {
     this.#host.start();
   }
 
-  /** Replies that run or wait. */
-  get pending(): number {
-    return this.#pending.size;
+  get stopping(): boolean {
+    return this.#stopping;
   }
 
-  /** Throws `model_unavailable` or `queue_full` where nothing can be queued. */
+  counts(): { running: number; waiting: number } {
+    let running = 0;
+    for (const { started } of this.#pending.values()) if (started) running++;
+    return { running, waiting: this.#pending.size - running };
+  }
+
+  /** Throws `stopping`, `model_unavailable`, `queue_full` or `too_many_replies` where nothing can be queued. */
   reply(task: ReplyTask, handlers: ReplyHandlers): Reply {
+    if (this.#stopping) throw new ApiError('stopping');
     if (this.#status === 'failed') throw new ApiError('model_unavailable');
     if (this.#pending.size >= this.#most) throw new ApiError('queue_full');
+    if (task.mostOfClient !== undefined && this.#pendingOf(task.client) >= task.mostOfClient) {
+      throw new ApiError('too_many_replies', { message: `This key may have ${task.mostOfClient} answers waiting or running. Wait for one of them.` });
+    }
     const id = ++this.#lastId;
     let entry: Pending | undefined;
     const outcome = new Promise<ReplyOutcome>((resolve, reject) => {
-      entry = { ...handlers, resolve, reject, started: false };
+      entry = { ...handlers, resolve, reject, client: task.client, asked: performance.now(), started: false, startedAt: null, firstTextAt: null, pieces: 0 };
       this.#pending.set(id, entry);
     });
     this.#host.post({ type: 'reply', id, task });
@@ -92,9 +122,33 @@ export class Inference {
     };
   }
 
+  /** Takes no more replies, gives up those that have not begun, and waits up to `seconds` for the others to end. */
+  async drain(seconds: number): Promise<void> {
+    this.#stopping = true;
+    for (const [id, pending] of this.#pending) {
+      if (pending.started) continue;
+      this.#host.post({ type: 'cancel', id });
+      this.#fail(id, pending, new ApiError('stopping'));
+    }
+    if (this.#pending.size === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#drained = resolve;
+      timer = setTimeout(resolve, seconds * 1000);
+    });
+    clearTimeout(timer);
+  }
+
   async close(): Promise<void> {
+    this.#stopping = true;
     this.#failAll(new ApiError('stopping'));
     await this.#host.close();
+  }
+
+  #pendingOf(client: string): number {
+    let count = 0;
+    for (const entry of this.#pending.values()) if (entry.client === client) count++;
+    return count;
   }
 
   #receive(message: FromInference): void {
@@ -108,31 +162,54 @@ export class Inference {
         this.#log.error({ detail: message.detail }, 'the model could not be loaded');
         this.#failAll(new ApiError('model_unavailable'));
         return;
+      case 'positions':
+        for (const [id, place] of message.places) this.#pending.get(id)?.onQueued?.(place);
+        return;
     }
     const pending = this.#pending.get(message.id);
     if (!pending) return;
     switch (message.type) {
       case 'started':
         pending.started = true;
+        pending.startedAt = performance.now();
         pending.onStart?.();
         break;
       case 'delta':
+        pending.firstTextAt ??= performance.now();
+        pending.pieces++;
+        this.#observer?.wrote();
         pending.onDelta(message.text);
         break;
       case 'done':
-        this.#pending.delete(message.id);
+        this.#observer?.wrote(Math.max(0, message.outcome.usage.completion_tokens - pending.pieces));
+        this.#ended(message.id, pending, message.outcome);
         pending.resolve(message.outcome);
         break;
       case 'failed':
-        this.#pending.delete(message.id);
         this.#log.error({ code: message.code, detail: message.detail }, 'reply failed');
-        pending.reject(new ApiError(message.code, { message: message.message || errorTable[message.code][2] }));
+        this.#fail(message.id, pending, new ApiError(message.code, { message: message.message || errorTable[message.code][2] }));
     }
   }
 
   #failAll(error: ApiError): void {
-    const pending = [...this.#pending.values()];
-    this.#pending.clear();
-    for (const { reject } of pending) reject(error);
+    for (const [id, pending] of [...this.#pending]) this.#fail(id, pending, error);
+  }
+
+  #fail(id: number, pending: Pending, error: ApiError): void {
+    this.#ended(id, pending, null);
+    pending.reject(error);
+  }
+
+  #ended(id: number, { asked, startedAt, firstTextAt }: Pending, outcome: ReplyOutcome | null): void {
+    this.#pending.delete(id);
+    const since = (time: number | null): number | null => (time === null ? null : (time - asked) / 1000);
+    this.#observer?.replied({
+      queue_s: since(startedAt),
+      firstToken_s: since(firstTextAt),
+      total_s: (performance.now() - asked) / 1000,
+      finish: outcome?.finish ?? 'failed',
+      usage: outcome?.usage ?? null,
+    });
+    if (this.#pending.size === 0) this.#drained?.();
   }
 }

@@ -27,6 +27,8 @@ export interface Sampling {
 export interface ReplyTask {
   /** Whose turn it is: clients are served in turn, however many replies one of them asks for. */
   readonly client: string;
+  /** Replies that this client may have waiting or running; absent: as many as fit the queue. */
+  readonly mostOfClient?: number;
   readonly messages: readonly PromptMessage[];
   readonly sampling: Sampling;
 }
@@ -45,6 +47,8 @@ export type ToInference =
 export type FromInference =
   | { readonly type: 'ready' }
   | { readonly type: 'unavailable'; readonly detail: string }
+  /** Places in line of replies whose place has changed; 1 is the next to begin. */
+  | { readonly type: 'positions'; readonly places: readonly (readonly [id: number, place: number])[] }
   | { readonly type: 'started'; readonly id: number }
   | { readonly type: 'delta'; readonly id: number; readonly text: string }
   | { readonly type: 'done'; readonly id: number; readonly outcome: ReplyOutcome }

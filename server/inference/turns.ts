@@ -27,6 +27,19 @@ export class Turns<T> {
     return null;
   }
 
+  /** Everything that waits, in the order it would be taken. */
+  order(): T[] {
+    const lines = [...this.#byClient.values()];
+    const order: T[] = [];
+    for (let round = 0; order.length < this.#length; round++) {
+      for (const line of lines) {
+        const entry = line[round];
+        if (entry !== undefined) order.push(entry);
+      }
+    }
+    return order;
+  }
+
   /** Takes out the first entry that fits, or gives null. */
   remove(fits: (entry: T) => boolean): T | null {
     for (const [client, entries] of this.#byClient) {

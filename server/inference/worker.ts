@@ -1,6 +1,7 @@
 /**
- * The worker that owns the language model. Replies run one at a time, each from its first token to its last, and the
- * clients that wait are served in turn. Nobody's slow connection holds a reply up: its text waits in the server.
+ * The worker that owns the language model. A few replies run side by side, a token of each in turn, so that nobody's long
+ * answer keeps another from beginning; the others wait, clients in turn. Nobody's slow connection holds a reply up: its
+ * text waits in the server.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { ContextError } from '../../model/language/index.js';
@@ -18,7 +19,12 @@ interface Run {
   readonly id: number;
   readonly task: ReplyTask;
   readonly abort: AbortController;
+  /** In line, as last told; 0 before. */
+  place: number;
 }
+
+/** Replies that run side by side. Each holds some 20 MB of keys and values, and slows the others' text down. */
+const SIDE_BY_SIDE = 8;
 
 const waiting = new Turns<Run>();
 const runs = new Map<number, Run>();
@@ -47,31 +53,56 @@ async function promptOf(messages: readonly PromptMessage[], manifest: PackManife
   return prompt;
 }
 
-/** Runs a reply to its end. */
-async function serve(model: ChatModel, manifest: PackManifest, run: Run): Promise<void> {
+/** A reply that is being written. */
+interface Active {
+  readonly run: Run;
+  readonly reply: ReturnType<ChatModel['reply']>;
+}
+
+/** Starts a reply; null where its prompt could not be made, which has been told. */
+async function begin(model: ChatModel, manifest: PackManifest, run: Run): Promise<Active | null> {
   const { maxTokens, temperature, topP, seed, stop } = run.task.sampling;
+  send({ type: 'started', id: run.id });
   try {
-    send({ type: 'started', id: run.id });
-    const reply = model.reply(await promptOf(run.task.messages, manifest), {
-      maxTokens,
-      temperature,
-      topP,
-      ...(seed === null ? {} : { seed }),
-      stop: [...stop],
-      signal: run.abort.signal,
-    });
-    for (;;) {
-      const step = await reply.next();
-      if (step.done) {
-        send({ type: 'done', id: run.id, outcome: outcomeOf(step.value) });
-        break;
-      }
-      send({ type: 'delta', id: run.id, text: step.value.text });
-    }
+    const messages = await promptOf(run.task.messages, manifest);
+    const options = { maxTokens, temperature, topP, ...(seed === null ? {} : { seed }), stop: [...stop], signal: run.abort.signal };
+    return { run, reply: model.reply(messages, options) };
   } catch (error) {
-    send({ type: 'failed', id: run.id, ...failureOf(error) });
+    fail(run, error);
+    return null;
   }
+}
+
+/** Runs a reply to its next piece of text; false where it has ended. */
+async function advance({ run, reply }: Active): Promise<boolean> {
+  try {
+    const step = await reply.next();
+    if (!step.done) {
+      send({ type: 'delta', id: run.id, text: step.value.text });
+      return true;
+    }
+    send({ type: 'done', id: run.id, outcome: outcomeOf(step.value) });
+    runs.delete(run.id);
+  } catch (error) {
+    fail(run, error);
+  }
+  return false;
+}
+
+function fail(run: Run, error: unknown): void {
+  send({ type: 'failed', id: run.id, ...failureOf(error) });
   runs.delete(run.id);
+}
+
+/** Tells every waiting reply its place in line, where that has changed. */
+function tellPlaces(): void {
+  const places: [number, number][] = [];
+  for (const [index, run] of waiting.order().entries()) {
+    if (run.place === index + 1) continue;
+    run.place = index + 1;
+    places.push([run.id, run.place]);
+  }
+  if (places.length > 0) send({ type: 'positions', places });
 }
 
 function outcomeOf({ text, finish, usage }: ReplyOutcome): ReplyOutcome {
@@ -104,7 +135,7 @@ function receive(message: ToInference | typeof endMessage): void {
   if (message === endMessage) process.exit();
   switch (message.type) {
     case 'reply': {
-      const run: Run = { id: message.id, task: message.task, abort: new AbortController() };
+      const run: Run = { id: message.id, task: message.task, abort: new AbortController(), place: 0 };
       runs.set(run.id, run);
       waiting.add(run.task.client, run);
       break;
@@ -130,10 +161,19 @@ try {
   const pack = await ModelPack.open(packDir);
   const model = await ChatModel.load(pack, nodeRuntime({ threads }));
   send({ type: 'ready' });
+  let active: Active[] = [];
   for (;;) {
-    const run = waiting.next();
-    if (run) await serve(model, pack.manifest, run);
-    else await sleep();
+    while (active.length < SIDE_BY_SIDE) {
+      const run = waiting.next();
+      if (!run) break;
+      const begun = await begin(model, pack.manifest, run);
+      if (begun) active.push(begun);
+    }
+    tellPlaces();
+    const going: Active[] = [];
+    for (const reply of active) if (await advance(reply)) going.push(reply);
+    active = going;
+    if (active.length === 0 && waiting.length === 0) await sleep();
   }
 } catch (error) {
   send({ type: 'unavailable', detail: failureOf(error).detail });

@@ -37,7 +37,7 @@ export async function reportOnContainer(bytes: Uint8Array, version: string, pack
   }
   return {
     type: 'container',
-    facts: factsOf(container, version, container.network === null ? 'latents' : 'final', bytes.length, null),
+    facts: factsOf(container, version, container.networks.some((network) => network !== null) ? 'final' : 'latents', bytes.length, null),
     kind: meta.frames === 1 ? 'photo' : 'video',
     media: mediaOf(container),
     sourceName: meta.source.name,

@@ -83,6 +83,13 @@ export class EncodeQueue {
     return { running: this.#running.size, waiting: this.#waiting.length + this.#parked.size };
   }
 
+  /** Seconds that running encodes still need, as far as they know. */
+  get seconds_left(): number {
+    let left = 0;
+    for (const { progress } of this.#running.values()) left += progress.eta_s ?? 0;
+    return left;
+  }
+
   /** Stops the encode of a video and forgets it; resolves when its process has ended. */
   async cancel(videoId: string): Promise<void> {
     this.#waiting = this.#waiting.filter((job) => job.videoId !== videoId);

@@ -23,6 +23,8 @@ export function errorHandlers(app: App): void {
     else request.log.info({ code: error.code, param: error.param }, 'request refused');
     // The rest of an upload that is refused is not read: its connection cannot be used again.
     if (error.status === 413 || error.status === 507) reply.header('connection', 'close');
+    if (error.retryAfter_s !== null) reply.header('retry-after', Math.ceil(error.retryAfter_s));
+    if (error.status === 401) reply.header('www-authenticate', 'Bearer');
     return sendError(reply, error);
   });
   app.setNotFoundHandler((request) => {

@@ -1,8 +1,9 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { App } from '../api/typed.js';
+import { asyncApi } from '../realtime/asyncapi.js';
 
-/** /openapi.json and the browsable /docs, made from the schemas of the routes. Register before the routes. */
+/** /openapi.json and the browsable /docs, made from the schemas of the routes, and /asyncapi.json for the socket. Register before the routes. */
 export async function openApi(app: App, version: string): Promise<void> {
   await app.register(swagger, {
     openapi: {
@@ -12,7 +13,7 @@ export async function openApi(app: App, version: string): Promise<void> {
         version,
         description:
           'Chat with videos through their latents. Upload a video by the tus protocol to /v1/uploads, ask about it at ' +
-          '/v1/chat/completions or over the WebSocket /v1/realtime. ' +
+          '/v1/chat/completions or over the WebSocket /v1/realtime, which /asyncapi.json describes. ' +
           'Every error has the shape {"error": {"code", "message", "type", "param"}}.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
@@ -33,5 +34,7 @@ export async function openApi(app: App, version: string): Promise<void> {
       'frame-ancestors': "'none'",
     },
   });
+  const realtime = asyncApi(version);
+  app.get('/asyncapi.json', { schema: { hide: true } }, () => realtime);
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
 }

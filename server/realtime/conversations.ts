@@ -3,7 +3,7 @@ import { buildPrompt, checkAskable, checkLength, videoIdOf, type PromptContext, 
 import { ApiError, toApiError } from '../errors.js';
 import { newId } from '../ids.js';
 import type { Inference, Reply } from '../inference/inference.js';
-import type { ReplyOutcome, Sampling } from '../inference/messages.js';
+import type { ReplyOutcome, ReplyTask, Sampling } from '../inference/messages.js';
 import type { Conversations } from '../store/conversations.js';
 import type { ContentPart, Conversation, Item, MessageRole, NewPart, ResponseObject, ServerEventBody } from './protocol.js';
 
@@ -17,7 +17,7 @@ type Listener = (event: ServerEventBody) => void;
 
 export interface ResponseRequest {
   /** Who asks, for fairness between clients. */
-  readonly client: string;
+  readonly client: Pick<ReplyTask, 'client' | 'mostOfClient'>;
   /** The system message; empty: the model's own. */
   readonly instructions: string;
   readonly sampling: Sampling;
@@ -127,8 +127,9 @@ export class LiveConversation {
     const asked = performance.now();
     let firstToken: number | null = null;
     const reply = this.#context.inference.reply(
-      { client, messages: prompt, sampling },
+      { ...client, messages: prompt, sampling },
       {
+        onQueued: (position) => this.#emit({ type: 'response.queued', response_id: running.id, conversation: this.id, position }),
         onDelta: (text) => {
           firstToken ??= (performance.now() - asked) / 1000;
           running.text += text;

@@ -1,6 +1,6 @@
 import Type, { type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { samplingFields } from '../api/schemas.js';
+import { sampling } from '../api/schemas.js';
 import { ApiError, validationError } from '../errors.js';
 import type { ClientEvent } from './protocol.js';
 
@@ -12,7 +12,9 @@ const conversation = Type.Optional(name);
 const settings = Type.Object(
   {
     instructions: Type.Optional(Type.String()),
-    ...samplingFields,
+    temperature: Type.Optional(sampling.temperature),
+    top_p: Type.Optional(sampling.topP),
+    seed: Type.Optional(sampling.seed),
     max_output_tokens: Type.Optional(Type.Integer({ minimum: 1 })),
   },
   strict,
@@ -83,6 +85,10 @@ export const closeCodes = {
   goingAway: 1001,
   /** Too many sockets are open. */
   tryAgainLater: 1013,
+  /** The socket's API key was removed. */
+  keyRemoved: 4001,
+  /** Nothing was asked or answered on the socket for long. */
+  idle: 4002,
   /** The socket did not answer two heartbeats. */
   noHeartbeat: 4000,
   /** The socket did not read what it was sent. */

@@ -73,6 +73,13 @@ export class Outbox {
         return;
       }
     }
+    if (event.type === 'response.queued') {
+      const index = this.#waiting.findIndex((other) => other.type === event.type && other.response_id === event.response_id);
+      if (index >= 0) {
+        this.#waiting[index] = event;
+        return;
+      }
+    }
     this.#waiting.push(event);
     if (this.#waiting.length > mostWaiting) this.#giveUp();
   }

@@ -89,6 +89,7 @@ export type ServerEventBody =
   | { readonly type: 'conversation.item.added'; readonly conversation: string; readonly previous_item_id: string | null; readonly item: Item }
   | { readonly type: 'conversation.item.deleted'; readonly conversation: string; readonly item_id: string }
   | { readonly type: 'response.created' | 'response.done'; readonly response: ResponseObject }
+  | { readonly type: 'response.queued'; readonly response_id: string; readonly conversation: string; readonly position: number }
   | ({ readonly type: 'response.output_text.delta'; readonly delta: string } & Place)
   | ({ readonly type: 'response.output_text.done'; readonly text: string } & Place)
   | { readonly type: 'video.progress'; readonly video: Video }

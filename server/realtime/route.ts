@@ -1,12 +1,19 @@
 import websocket from '@fastify/websocket';
 import type { FastifyInstance } from 'fastify';
+import { socketProtocol } from '../access/access.js';
 import { closeCodes } from './events.js';
 import { RealtimeSocket, type SocketContext } from './socket.js';
 
 /** `/v1/realtime`; `?conversation=<id>` goes on with a stored conversation. */
 export async function realtimeRoute(app: FastifyInstance, context: SocketContext): Promise<void> {
   await app.register(websocket, {
-    options: { maxPayload: context.limits.messageHardBytes, perMessageDeflate: false, clientTracking: true },
+    options: {
+      maxPayload: context.limits.messageHardBytes,
+      perMessageDeflate: false,
+      clientTracking: true,
+      // A key among the subprotocols must not be sent back as the one that was chosen.
+      handleProtocols: (offered) => (offered.has(socketProtocol) ? socketProtocol : false),
+    },
     errorHandler: (error, socket) => {
       // Broken frames and oversized messages: ws has already begun to close with the fitting code.
       context.log.debug({ err: error }, 'socket error');
@@ -31,6 +38,7 @@ export async function realtimeRoute(app: FastifyInstance, context: SocketContext
       return;
     }
     const { conversation } = request.query as { conversation?: unknown };
-    new RealtimeSocket(socket, context, typeof conversation === 'string' && conversation !== '' ? conversation : null);
+    const conversationId = typeof conversation === 'string' && conversation !== '' ? conversation : null;
+    new RealtimeSocket(socket, context, { key: request.apiKey, conversationId });
   });
 }

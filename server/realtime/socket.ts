@@ -1,5 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { RawData, WebSocket } from 'ws';
+import type { Access } from '../access/access.js';
+import { TokenBucket } from '../access/bucket.js';
+import type { ApiKey } from '../access/keys.js';
 import { checkLength } from '../chat/prompt.js';
 import type { Limits } from '../config.js';
 import { ApiError, toApiError } from '../errors.js';
@@ -14,12 +17,20 @@ import { Outbox } from './outbox.js';
 import type { ClientEvent, Session, SessionSettings } from './protocol.js';
 
 export interface SocketContext {
+  readonly access: Access;
   readonly hub: ConversationHub;
   readonly library: Library;
   readonly inference: Inference;
   readonly limits: Limits;
   readonly model: string;
   readonly log: FastifyBaseLogger;
+}
+
+export interface SocketRequest {
+  /** The key it was opened with, or null. */
+  readonly key: ApiKey | null;
+  /** A stored conversation to go on with, or null. */
+  readonly conversationId: string | null;
 }
 
 /** Events dropped for flooding after which the socket is closed, in multiples of the burst. */
@@ -39,16 +50,18 @@ export class RealtimeSocket {
   #videos: Set<string> | null = null;
   readonly #unsubscribe: () => void;
   readonly #heartbeat: NodeJS.Timeout;
+  readonly #key: ApiKey | null;
+  readonly #bucket: TokenBucket;
   #unanswered = 0;
-  #tokens: number;
-  #refilled = performance.now();
   #dropped = 0;
+  /** When something was last asked or answered. */
+  #active = performance.now();
 
-  /** @param conversationId of a stored conversation to go on with, or null */
-  constructor(socket: WebSocket, context: SocketContext, conversationId: string | null) {
+  constructor(socket: WebSocket, context: SocketContext, { key, conversationId }: SocketRequest) {
     this.#socket = socket;
     this.#context = context;
-    this.#tokens = context.limits.eventsBurst;
+    this.#key = key;
+    this.#bucket = new TokenBucket(context.limits.eventsPerSecond, context.limits.eventsBurst);
     this.#outbox = new Outbox(socket, context.limits, this.#sessionId.replace('sess', 'event'));
     let problem: ApiError | null = null;
     try {
@@ -70,7 +83,8 @@ export class RealtimeSocket {
   #received(data: RawData, isBinary: boolean): void {
     let eventId: string | null = null;
     try {
-      if (!this.#admitted()) return;
+      if (!this.#admitted() || !this.#keyStillThere()) return;
+      this.#active = performance.now();
       const text = textOf(data);
       if (text.length > this.#context.limits.messageBytes) {
         const message = `The message has ${text.length} bytes; the limit is ${this.#context.limits.messageBytes}.`;
@@ -134,8 +148,10 @@ export class RealtimeSocket {
     this.#checkSettings(overrides, 'response');
     if (this.#replies.size >= this.#context.limits.repliesPerSocket) throw new ApiError('queue_full');
     const settings = { ...this.#settings, ...overrides };
+    const { access } = this.#context;
+    if (this.#key) access.admit(this.#key);
     const { reply, ended } = conversation.respond({
-      client: this.#sessionId,
+      client: this.#key ? { client: this.#key.id, mostOfClient: access.mostReplies(this.#key) } : { client: this.#sessionId },
       instructions: settings.instructions ?? '',
       sampling: this.#sampling(settings),
     });
@@ -200,24 +216,35 @@ export class RealtimeSocket {
     this.#outbox.send(change);
   }
 
-  /** A token bucket: false where the event is dropped unread because there are far too many. */
+  /** False where the event is dropped unread because there are far too many. */
   #admitted(): boolean {
-    const { eventsPerSecond, eventsBurst } = this.#context.limits;
-    const now = performance.now();
-    this.#tokens = Math.min(eventsBurst, this.#tokens + ((now - this.#refilled) / 1000) * eventsPerSecond);
-    this.#refilled = now;
-    if (this.#tokens >= 1) {
-      this.#tokens -= 1;
+    if (this.#bucket.take()) {
       this.#dropped = 0;
       return true;
     }
     this.#dropped += 1;
     if (this.#dropped === 1) throw new ApiError('rate_limited');
-    if (this.#dropped > eventsBurst * floodFactor) this.#socket.close(closeCodes.flooding, 'too many events');
+    if (this.#dropped > this.#context.limits.eventsBurst * floodFactor) this.#socket.close(closeCodes.flooding, 'too many events');
+    return false;
+  }
+
+  /** A socket lives long: its key may be removed meanwhile. */
+  #keyStillThere(): boolean {
+    const { access } = this.#context;
+    if (!this.#key) return true;
+    void access.refresh();
+    if (access.has(this.#key.id)) return true;
+    this.#socket.close(closeCodes.keyRemoved, 'the API key was removed');
     return false;
   }
 
   #beat(): void {
+    if (!this.#keyStillThere()) return;
+    if (this.#replies.size > 0) this.#active = performance.now();
+    if ((performance.now() - this.#active) / 1000 > this.#context.limits.idle_s) {
+      this.#socket.close(closeCodes.idle, 'nothing was asked for long');
+      return;
+    }
     if (this.#unanswered >= 2) {
       this.#socket.close(closeCodes.noHeartbeat, 'no heartbeat');
       this.#socket.terminate();

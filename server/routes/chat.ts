@@ -1,14 +1,17 @@
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { ChatCompletionSchema, ChatRequestSchema, ErrorSchema, type ChatRequest, type Usage } from '../api/schemas.js';
 import type { App } from '../api/typed.js';
-import { buildPrompt, checkLength, videoIdOf, type Turn } from '../chat/prompt.js';
+import { buildPrompt, checkLength, type Turn } from '../chat/prompt.js';
 import { ApiError, toApiError, validationError } from '../errors.js';
 import { newId } from '../ids.js';
 import type { Reply } from '../inference/inference.js';
 import type { ReplyOutcome, ReplyTask, Sampling } from '../inference/messages.js';
 import type { Services } from '../services.js';
+
+/** Bytes that base64 makes of `bytes`. */
+const base64Bytes = (bytes: number): number => Math.ceil(bytes / 3) * 4;
 
 /** POST /v1/chat/completions, as OpenAI's clients speak it, whole or streamed by server-sent events. */
 export function chatRoutes(app: App, services: Services): void {
@@ -16,6 +19,7 @@ export function chatRoutes(app: App, services: Services): void {
     '/v1/chat/completions',
     {
       validatorCompiler: strictValidator,
+      bodyLimit: services.limits.bodyBytes + base64Bytes(services.limits.dataUrlBytes),
       schema: {
         tags: ['chat'],
         summary: 'Ask about videos; OpenAI-compatible. Name a video with a content part {"type": "video_url", "video_url": {"url": "video://<id>"}}',
@@ -25,11 +29,12 @@ export function chatRoutes(app: App, services: Services): void {
     },
     async (request, reply) => {
       const { body } = request;
-      const task = taskOf(services, body, `http:${request.ip}`);
+      const gone = closing(reply);
+      const task = await taskOf(services, body, clientOf(services, request), gone);
       const head = { id: newId('chatcmpl'), created: Math.floor(Date.now() / 1000), model: services.model?.id ?? '' };
-      if (body.stream) return stream(services, reply, task, head, body.stream_options?.include_usage ?? false);
+      if (body.stream) return stream(services, reply, gone, task, head, body.stream_options?.include_usage === true);
       const answer = services.inference.reply(task, { onDelta: () => undefined });
-      cancelWithClient(reply, answer);
+      cancelWithClient(gone, answer);
       const outcome = await answer.outcome;
       if (outcome.finish === 'cancelled') throw new ApiError('cancelled');
       const message = { role: 'assistant' as const, content: outcome.text, refusal: null };
@@ -51,44 +56,52 @@ interface Head {
   readonly model: string;
 }
 
-function taskOf(services: Services, body: ChatRequest, client: string): ReplyTask {
+type Asking = Pick<ReplyTask, 'client' | 'mostOfClient'>;
+
+/** Clients are told apart by their keys, without keys by their addresses. */
+function clientOf({ access }: Services, { apiKey, ip }: FastifyRequest): Asking {
+  return apiKey ? { client: apiKey.id, mostOfClient: access.mostReplies(apiKey) } : { client: `http:${ip}` };
+}
+
+async function taskOf(services: Services, body: ChatRequest, client: Asking, signal: AbortSignal): Promise<ReplyTask> {
   const { limits, model } = services;
-  if (body.model !== undefined && body.model !== '' && model && body.model !== model.id) {
+  if (body.model && model && body.model !== model.id) {
     throw new ApiError('model_not_found', { param: 'model', message: `There is no model "${body.model}". This server runs "${model.id}".` });
   }
   if (body.messages.length > limits.requestMessages) {
     const message = `There are ${body.messages.length} messages; the limit is ${limits.requestMessages}.`;
     throw new ApiError('invalid_request', { param: 'messages', message });
   }
-  const turns = body.messages.map((message, index) => turnOf(services, message, `messages[${index}].content`));
+  // What costs nothing to check is checked before any video is fetched.
+  const sampling = samplingOf(services, body);
+  const turns: Turn[] = [];
+  for (const [index, message] of body.messages.entries()) turns.push(await turnOf(services, message, `messages[${index}].content`, signal));
   const messages = buildPrompt(services, turns, `messages[${body.messages.length - 1}].content`);
-  return { client, messages, sampling: samplingOf(services, body) };
+  return { ...client, messages, sampling };
 }
 
-function turnOf(services: Services, { role, content }: ChatRequest['messages'][number], param: string): Turn {
-  const texts: string[] = [];
-  const videos: string[] = [];
-  if (typeof content === 'string') texts.push(content);
-  else {
-    for (const [index, part] of content.entries()) {
-      if (part.type === 'text') texts.push(part.text);
-      else videos.push(videoIdOf(part.video_url.url, `${param}[${index}].video_url.url`));
-    }
-  }
-  if (videos.length > 0 && role !== 'user') throw new ApiError('invalid_request', { param, message: 'Only a message of the user can have a video.' });
-  const text = texts.join('\n');
+async function turnOf(services: Services, { role, content }: ChatRequest['messages'][number], param: string, signal: AbortSignal): Promise<Turn> {
+  const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content;
+  const text = parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n');
   checkLength(text, services.limits, param);
+  const videos: string[] = [];
+  for (const [index, part] of parts.entries()) {
+    if (part.type === 'text') continue;
+    if (role !== 'user') throw new ApiError('invalid_request', { param, message: 'Only a message of the user can have a video.' });
+    const url = part.type === 'video_url' ? part.video_url.url : part.image_url.url;
+    videos.push(await services.arrivals.videoIdOf(url, `${param}[${index}].${part.type}.url`, signal));
+  }
   return { role: role === 'developer' ? 'system' : role, text, videos };
 }
 
 function samplingOf({ limits }: Services, body: ChatRequest): Sampling {
-  const field = body.max_completion_tokens === undefined ? 'max_tokens' : 'max_completion_tokens';
+  const field = typeof body.max_completion_tokens === 'number' ? 'max_completion_tokens' : 'max_tokens';
   const maxTokens = body[field] ?? Math.min(256, limits.answerTokens);
   if (maxTokens > limits.answerTokens) {
     throw new ApiError('invalid_request', { param: field, message: `The field "${field}" may be at most ${limits.answerTokens}.` });
   }
-  const { temperature = 0, top_p = 1, seed = null, stop = [] } = body;
-  return { maxTokens, temperature, topP: top_p, seed, stop: typeof stop === 'string' ? [stop] : stop };
+  const { temperature, top_p, seed, stop } = body;
+  return { maxTokens, temperature: temperature ?? 0, topP: top_p ?? 1, seed: seed ?? null, stop: typeof stop === 'string' ? [stop] : (stop ?? []) };
 }
 
 function usageOf({ usage }: ReplyOutcome): Usage {
@@ -100,14 +113,29 @@ function usageOf({ usage }: ReplyOutcome): Usage {
   };
 }
 
-/** A client that hangs up wants no answer any more. */
-function cancelWithClient(reply: FastifyReply, answer: Reply): void {
+/** Aborts when the client hangs up before it has its answer. */
+function closing(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
   reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) answer.cancel();
+    if (!reply.raw.writableFinished) controller.abort(new ApiError('cancelled'));
   });
+  return controller.signal;
 }
 
-async function stream(services: Services, reply: FastifyReply, task: ReplyTask, head: Head, includeUsage: boolean): Promise<FastifyReply> {
+/** A client that hangs up wants no answer any more. */
+function cancelWithClient(signal: AbortSignal, answer: Reply): void {
+  if (signal.aborted) answer.cancel();
+  else signal.addEventListener('abort', () => answer.cancel(), { once: true });
+}
+
+async function stream(
+  services: Services,
+  reply: FastifyReply,
+  gone: AbortSignal,
+  task: ReplyTask,
+  head: Head,
+  includeUsage: boolean,
+): Promise<FastifyReply> {
   const chunk = (delta: object, finish: string | null): object => ({
     ...head,
     object: 'chat.completion.chunk',
@@ -131,7 +159,7 @@ async function stream(services: Services, reply: FastifyReply, task: ReplyTask, 
     onStart: begin,
     onDelta: (text) => write(chunk({ content: text }, null)),
   });
-  cancelWithClient(reply, answer);
+  cancelWithClient(gone, answer);
   try {
     const outcome = await answer.outcome;
     begin();

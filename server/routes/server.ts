@@ -1,11 +1,12 @@
-import { HealthSchema, ModelListSchema } from '../api/schemas.js';
+import { ErrorSchema, HealthSchema, ModelListSchema, ReadySchema } from '../api/schemas.js';
 import type { App } from '../api/typed.js';
+import { ApiError } from '../errors.js';
 import { now_s } from '../ids.js';
 import type { Services } from '../services.js';
 
-/** /health and /v1/models. */
+/** /health, /ready, /metrics and /v1/models. */
 export function serverRoutes(app: App, services: Services): void {
-  const { inference, library, model, version } = services;
+  const { inference, library, metrics, model, version } = services;
   const started_s = now_s();
 
   app.get('/health', { schema: { tags: ['server'], summary: 'Is the server up, and is its model loaded', response: { 200: HealthSchema } } }, () => ({
@@ -15,6 +16,21 @@ export function serverRoutes(app: App, services: Services): void {
     model: { id: model?.id ?? null, status: inference.status },
     encoding: library.queue.counts(),
   }));
+
+  app.get(
+    '/ready',
+    { schema: { tags: ['server'], summary: 'Can questions be answered: 200, or 503 with the reason', response: { 200: ReadySchema, 503: ErrorSchema } } },
+    () => {
+      if (inference.stopping) throw new ApiError('stopping');
+      if (inference.status === 'loading') throw new ApiError('model_loading', { retryAfter_s: 1 });
+      if (inference.status === 'failed') throw new ApiError('model_unavailable');
+      return { status: 'ready' as const };
+    },
+  );
+
+  app.get('/metrics', { schema: { tags: ['server'], summary: "What the server measures about itself, in Prometheus' form", produces: ['text/plain'] } }, async (_request, reply) =>
+    reply.type(metrics.contentType).send(await metrics.text()),
+  );
 
   app.get('/v1/models', { schema: { tags: ['chat'], summary: 'The model packs this server runs', response: { 200: ModelListSchema } } }, () => ({
     object: 'list' as const,

@@ -84,7 +84,7 @@ async function latentInr(clip: Clip, { preset, seconds }: Options, folder: strin
   if (code !== 0) throw new Error(`latentchat encode ended with code ${code}`);
   const spent = (performance.now() - started) / 1000;
   const { container, bytes } = await readContainerFile(out);
-  const decoder = await LinrDecoder.open(container, runtime);
+  const decoder = new LinrDecoder(bytes, runtime);
   await decoder.frame(0);
   const frames = async function* (): AsyncGenerator<Uint8Array, void, void> {
     for (let t = 0; t < container.meta.frames; t++) yield (await decoder.frame(t)).data;

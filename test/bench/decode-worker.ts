@@ -20,8 +20,9 @@ self.addEventListener('message', (event: MessageEvent<DecodeRequest>) => {
 
 async function measure({ threads, container, widths, peerWidth }: DecodeRequest): Promise<DecodeSpeeds> {
   const runtime = await webRuntime({ threads });
-  const file = readContainer(new Uint8Array(await (await fetch(container)).arrayBuffer()));
-  const linr = await linrSpeeds(() => LinrDecoder.open(file, runtime), file.meta.frames, widths);
+  const bytes = new Uint8Array(await (await fetch(container)).arrayBuffer());
+  const file = readContainer(bytes);
+  const linr = await linrSpeeds(() => new LinrDecoder(bytes, runtime), file.meta.frames, widths);
   const { width, height, frames } = file.meta;
   return { ...linr, runtime: runtime.name, peer_fps: await peerSpeed(hnerv({ width, height, frames }, peerWidth), runtime) };
 }

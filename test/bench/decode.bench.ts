@@ -45,7 +45,7 @@ async function bench(file: string, { threads }: { readonly threads: number }): P
   const peerWidth = peer.decoderSpecs[0]?.dims[0] as number;
   const runtime = nodeRuntime({ threads });
   const node: DecodeSpeeds = {
-    ...(await linrSpeeds(() => LinrDecoder.open(container, runtime), frames, widths)), runtime: runtime.name, peer_fps: await peerSpeed(peer, runtime),
+    ...(await linrSpeeds(() => new LinrDecoder(bytes, runtime), frames, widths)), runtime: runtime.name, peer_fps: await peerSpeed(peer, runtime),
   };
   const browser = await inChromium(bytes, { threads, container: '/container.linr', widths, peerWidth });
 

@@ -41,9 +41,9 @@ describe('latentchat', () => {
     const { code, stdout, stderr } = await runCli(['encode', clip, '-o', at('clip.linr'), '--preset', 'draft', '--seconds', '8', '--width', '48']);
     assert.equal(code, 0, stderr);
     const bytes = await readFile(at('clip.linr'));
-    const { meta, network } = readContainer(bytes);
+    const { meta, networks } = readContainer(bytes);
     assert.deepEqual([meta.width, meta.height, meta.frames, meta.source.name, meta.source.bytes], [48, 32, 10, 'clip.mp4', (await stat(clip)).size]);
-    assert.ok(network !== null);
+    assert.equal(networks.filter((network) => network !== null).length, 1);
     const bpp = ((8 * bytes.length) / (10 * 48 * 32)).toFixed(4);
     assert.ok(stdout.includes(`${bpp} bpp`), stdout);
     assert.ok(Number(/PSNR (\d+\.\d+) dB/.exec(stdout)?.[1]) > 20, stdout);

@@ -1,11 +1,12 @@
-// Mutated containers: the reader answers or throws ContainerError, in time and memory that follow from the file's length.
-// LATENTCHAT_FUZZ_CASES sets the number of cases (default 20,000), LATENTCHAT_FUZZ_SEED the first seed.
+// Mutated containers, and sources that give other bytes than they should: the reader answers or throws ContainerError, in time and memory
+// that follow from the file's length. LATENTCHAT_FUZZ_CASES sets the number of cases (default 20,000), LATENTCHAT_FUZZ_SEED the first seed.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { crc32 } from '../../model/container/crc32.js';
-import { ContainerError, inspectContainer, readHead, writeContainer } from '../../model/container/index.js';
+import { bytesSource, ContainerError, inspectContainer, LinrFile, readContainer, readHead, writeContainer, type ByteSource } from '../../model/container/index.js';
 import { sampleContainer } from '../helpers/containers.js';
 import { randomNumbers, type RandomNumbers } from '../helpers/random.js';
+import { joinSections, splitSections, type Section } from '../helpers/sections.js';
 
 const CASES = Number(process.env['LATENTCHAT_FUZZ_CASES'] ?? 20_000);
 const SEED = Number(process.env['LATENTCHAT_FUZZ_SEED'] ?? 1);
@@ -15,48 +16,16 @@ const BYTES_OF_TABLES = 4 * 1024 * 1024;
 
 const originals = [
   writeContainer(sampleContainer()),
-  writeContainer(sampleContainer({ frames: 40, latentDim: 16, seed: 2 }), { coder: 'huffman', bits: (name) => (name === 'grid.0' ? 12 : 4) }),
+  writeContainer(sampleContainer({ frames: 40, latentDim: 16, seed: 2, coding: { coder: 'huffman', levels: (name) => ({ bits: name === 'grid.0' ? 12 : 4 }) } }), { coder: 'huffman' }),
   writeContainer(sampleContainer({ frames: 1, latentDim: 64, network: false })),
-  writeContainer(sampleContainer({ frames: 7, latentDim: 8, seed: 3 }), { bits: () => 16, latentBits: 3 }),
+  writeContainer(sampleContainer({ frames: 7, latentDim: 8, seed: 3, coding: { levels: () => ({ bits: 16 }) } }), { latentBits: 3 }),
+  writeContainer(sampleContainer({ segments: [5, 1, 9, 4], latentDim: 16, network: [true, false, true, true], seed: 4, coding: { levels: () => ({ bits: 4 }) } })),
+  writeContainer(sampleContainer({ segments: [3, 3], latentDim: 8, seed: 5, coding: { levels: () => ({ bits: 1 }) } }), { latentBits: 1 }),
+  writeContainer(sampleContainer({ segments: [2, 2, 2], latentDim: 8, network: false, seed: 6 })),
 ];
-
-interface Section {
-  type: Uint8Array;
-  bytes: Uint8Array;
-}
-
-function split(file: Uint8Array): Section[] {
-  const view = new DataView(file.buffer, file.byteOffset);
-  const count = view.getUint16(10, true);
-  const sections: Section[] = [];
-  let at = 12 + 12 * count + 4;
-  for (let i = 0; i < count; i++) {
-    const entry = 12 + 12 * i;
-    const length = view.getUint32(entry + 4, true);
-    sections.push({ type: file.slice(entry, entry + 4), bytes: file.slice(at, at + length) });
-    at += length;
-  }
-  return sections;
-}
-
-/** A file with right lengths and checksums, so that damage inside sections reaches the parsers behind them. */
-function join(sections: readonly Section[], original: Uint8Array): Uint8Array {
-  const headerBytes = 12 + 12 * sections.length + 4;
-  const file = new Uint8Array(headerBytes + sections.reduce((sum, { bytes }) => sum + bytes.length, 0));
-  const view = new DataView(file.buffer);
-  file.set(original.subarray(0, 10));
-  view.setUint16(10, sections.length, true);
-  let at = headerBytes;
-  sections.forEach(({ type, bytes }, i) => {
-    file.set(type, 12 + 12 * i);
-    view.setUint32(12 + 12 * i + 4, bytes.length, true);
-    view.setUint32(12 + 12 * i + 8, crc32(bytes), true);
-    file.set(bytes, at);
-    at += bytes.length;
-  });
-  view.setUint32(headerBytes - 4, crc32(file.subarray(0, headerBytes - 4)), true);
-  return file;
-}
+/** What an encoder made of a real video. It takes the time of a hundred of the others to read, so it comes as rarely. */
+const demo = new Uint8Array(readFileSync(new URL('../../../weights/demo/bunny.linr', import.meta.url)));
+const DEMO_SHARE = 0.002;
 
 const HUGE = [0, 1, 2, 127, 255, 256, 65_535, 65_536, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff];
 
@@ -88,30 +57,66 @@ function damage(bytes: Uint8Array, random: RandomNumbers): Uint8Array {
   }
 }
 
+/** A list of segments in META that is wrong in one way or another, or was right for another file. */
+function damageSegments(meta: Uint8Array, random: RandomNumbers): Uint8Array {
+  let json: Record<string, unknown>;
+  try {
+    json = JSON.parse(new TextDecoder().decode(meta)) as Record<string, unknown>;
+  } catch {
+    return meta; // Damaged already.
+  }
+  if (typeof json !== 'object' || json === null) return meta;
+  const count = (): unknown => [random.below(20), -1, 0.5, 1e6, 2 ** 53, null, '3'][random.below(7)];
+  const list: unknown = json['segments'] ?? [{ frames: json['frames'], coded: true }];
+  if (!Array.isArray(list)) return meta;
+  const segments = list.map((entry: unknown) => (typeof entry === 'object' && entry !== null ? { ...entry } : {})) as Record<string, unknown>[];
+  const at = random.below(segments.length + 1);
+  const entry = segments[at];
+  const kind = random.below(7);
+  if (kind === 0 && entry) entry['frames'] = count();
+  else if (kind === 1 && entry) entry['coded'] = random.uniform() < 0.8 ? entry['coded'] !== true : count();
+  else if (kind === 2) segments.splice(at, 1);
+  else if (kind === 3) segments.splice(at, 0, { frames: count(), coded: random.uniform() < 0.5 });
+  else if (kind === 4) segments.push(...new Array<Record<string, unknown>>(random.below(6000)).fill({ frames: 1, coded: random.uniform() < 0.5 }));
+  else if (kind === 5 && entry && typeof entry['frames'] === 'number') {
+    // One segment cut in two: the frames still sum to the video's.
+    const first = 1 + random.below(Math.max(1, entry['frames'] - 1));
+    segments.splice(at, 1, { ...entry, frames: first }, { ...entry, frames: entry['frames'] - first });
+  } else json['frames'] = count();
+  json['segments'] = random.uniform() < 0.95 ? segments : count();
+  return new TextEncoder().encode(JSON.stringify(json));
+}
+
 function mutate(file: Uint8Array, random: RandomNumbers): Uint8Array {
   if (random.uniform() < 0.15) return damage(file, random);
-  const sections = split(file);
+  const sections = splitSections(file);
   const rounds = 1 + random.below(3);
   for (let i = 0; i < rounds; i++) {
     const section = sections[random.below(sections.length)];
     const other = sections[random.below(sections.length)];
     if (section === undefined || other === undefined) break;
     const kind = random.uniform();
-    if (kind < 0.9) section.bytes = damage(section.bytes, random);
-    else if (kind < 0.93) [section.bytes, other.bytes] = [other.bytes, section.bytes];
-    else if (kind < 0.96) [section.type, other.type] = [other.type, section.type];
-    else if (kind < 0.98) sections.splice(random.below(sections.length), 1);
-    else sections.push({ type: section.type.slice(), bytes: section.bytes });
+    if (kind < 0.75) section.bytes = damage(section.bytes, random);
+    else if (kind < 0.88 && sections[0]) sections[0].bytes = damageSegments(sections[0].bytes, random);
+    else if (kind < 0.91) [section.bytes, other.bytes] = [other.bytes, section.bytes];
+    else if (kind < 0.94) [section.type, other.type] = [other.type, section.type];
+    else if (kind < 0.97) sections.splice(random.below(sections.length), 1);
+    else sections.splice(random.below(sections.length + 1), 0, { type: section.type.slice(), bytes: section.bytes });
   }
-  return join(sections, file);
+  return joinSections(sections, file);
 }
 
+function original(random: RandomNumbers): Uint8Array {
+  return random.uniform() < DEMO_SHARE ? demo : (originals[random.below(originals.length)] as Uint8Array);
+}
+
+const COUNTED = ['Uint8Array', 'Uint16Array', 'Uint32Array', 'Int32Array', 'Float32Array', 'Float64Array', 'ArrayBuffer'] as const;
+
 /** Counts what typed arrays are asked to hold while `run` runs. */
-function allocatedDuring(run: () => void): number {
+async function allocatedDuring(run: () => Promise<void>): Promise<number> {
   let bytes = 0;
-  const names = ['Uint8Array', 'Uint16Array', 'Uint32Array', 'Int32Array', 'Float32Array', 'Float64Array', 'ArrayBuffer'] as const;
-  const kept = names.map((name) => globalThis[name]);
-  for (const name of names) {
+  const kept = COUNTED.map((name) => globalThis[name]);
+  for (const name of COUNTED) {
     const counted = new Proxy(globalThis[name], {
       construct(target, args: unknown[]) {
         const size = args[0];
@@ -123,45 +128,117 @@ function allocatedDuring(run: () => void): number {
     Object.defineProperty(globalThis, name, { value: counted, configurable: true, writable: true });
   }
   try {
-    run();
+    await run();
   } finally {
-    names.forEach((name, i) => Object.defineProperty(globalThis, name, { value: kept[i], configurable: true, writable: true }));
+    COUNTED.forEach((name, i) => Object.defineProperty(globalThis, name, { value: kept[i], configurable: true, writable: true }));
   }
   return bytes;
 }
 
-test(`${CASES} mutated containers are read or refused, within a second and their limits each`, () => {
-  const outcomes = new Map<string, number>();
-  let slowest = 0;
-  for (let i = 0; i < CASES; i++) {
-    const random = randomNumbers(SEED + i);
-    const original = originals[random.below(originals.length)] as Uint8Array;
-    const file = mutate(original, random);
+/** How often each outcome came: `read`, or the code of the refusal. */
+class Outcomes {
+  readonly #counts = new Map<string, number>();
+  #slowest = 0;
+
+  /** Runs one case on a file of `length` bytes and holds it to what a reader may throw, take and allocate. */
+  async add(seed: number, length: number, read: () => Promise<void>): Promise<void> {
     let outcome = 'read';
     const start = process.cpuUsage();
-    const allocated = allocatedDuring(() => {
+    const allocated = await allocatedDuring(async () => {
       try {
-        if (random.uniform() < 0.2) readHead(file);
-        else inspectContainer(file);
+        await read();
       } catch (error) {
         if (!(error instanceof ContainerError)) {
-          assert.fail(`seed ${SEED + i}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+          assert.fail(`seed ${seed}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
         }
         outcome = error.code;
       }
     });
     // Processor time: other work on the machine is no fault of the reader's.
     const elapsed = process.cpuUsage(start).user / 1000;
-    slowest = Math.max(slowest, elapsed);
-    assert.ok(elapsed < 1000, `seed ${SEED + i} took ${elapsed.toFixed(0)} ms`);
-    const allowed = file.length * BYTES_PER_FILE_BYTE + BYTES_OF_TABLES;
-    assert.ok(allocated <= allowed, `seed ${SEED + i} allocated ${allocated} bytes for a file of ${file.length}`);
-    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+    this.#slowest = Math.max(this.#slowest, elapsed);
+    assert.ok(elapsed < 1000, `seed ${seed} took ${elapsed.toFixed(0)} ms`);
+    const allowed = length * BYTES_PER_FILE_BYTE + BYTES_OF_TABLES;
+    assert.ok(allocated <= allowed, `seed ${seed} allocated ${allocated} bytes for a file of ${length}`);
+    this.#counts.set(outcome, this.of(outcome) + 1);
+  }
+
+  of(outcome: string): number {
+    return this.#counts.get(outcome) ?? 0;
+  }
+
+  toString(): string {
+    return `slowest case ${this.#slowest.toFixed(1)} ms; ${[...this.#counts].map(([name, count]) => `${name} ${count}`).join(', ')}`;
+  }
+}
+
+test(`${CASES} mutated containers are read or refused, within a second and their limits each`, async () => {
+  const outcomes = new Outcomes();
+  for (let i = 0; i < CASES; i++) {
+    const random = randomNumbers(SEED + i);
+    const file = mutate(original(random), random);
+    const way = random.uniform();
+    await outcomes.add(SEED + i, file.length, async () => {
+      if (way < 0.1) readHead(file);
+      else if (way < 0.2) readContainer(file);
+      else if (way < 0.4) await readAll(bytesSource(file));
+      else inspectContainer(file);
+    });
   }
   // The mutations must reach past the checksums, or the test proves little.
   for (const code of ['read', 'malformed', 'limit_exceeded', 'truncated', 'checksum_mismatch', 'not_a_container', 'version_unsupported']) {
-    assert.ok((outcomes.get(code) ?? 0) > 0, `no case ended as ${code}: ${JSON.stringify([...outcomes])}`);
+    assert.ok(outcomes.of(code) > 0, `no case ended as ${code}: ${String(outcomes)}`);
   }
-  assert.ok((outcomes.get('malformed') ?? 0) > CASES / 10, JSON.stringify([...outcomes]));
-  console.log(`slowest case ${slowest.toFixed(1)} ms; ${[...outcomes].map(([name, count]) => `${name} ${count}`).join(', ')}`);
+  assert.ok(outcomes.of('malformed') > CASES / 10, String(outcomes));
+  console.log(String(outcomes));
+});
+
+/** Reads a file in parts: its head, then its networks, last to first. */
+async function readAll(source: ByteSource): Promise<void> {
+  const file = await LinrFile.open(source);
+  for (let k = file.segments.length - 1; k >= 0; k--) await file.network(k);
+}
+
+/** A source of `file` that is wrong about its size, or now and then gives too few bytes, too many, others or none. */
+function unreliable(file: Uint8Array, random: RandomNumbers): ByteSource {
+  const kind = random.below(7);
+  const size = kind === 0 ? (HUGE[random.below(HUGE.length)] ?? 0) : kind === 1 ? random.below(file.length * 2) : file.length;
+  return {
+    size,
+    read: (from, to) => {
+      assert.ok(Number.isInteger(from) && from >= 0 && from <= to && to <= size, `bytes ${from} to ${to} were asked for of ${size}`);
+      const right = file.subarray(from, to);
+      if (random.uniform() < 0.4) return Promise.resolve(right);
+      switch (kind) {
+        case 2:
+          return Promise.resolve(right.subarray(0, random.below(right.length + 1)));
+        case 3:
+          return Promise.resolve(file.subarray(from, to + 1 + random.below(100)));
+        case 4:
+          return Promise.resolve(damage(right, random));
+        case 5:
+          return Promise.reject(new ContainerError('source_failed', 'gone'));
+        case 6:
+          return Promise.resolve(file.subarray(random.below(file.length)));
+        default:
+          return Promise.resolve(right);
+      }
+    },
+  };
+}
+
+const SOURCE_CASES = Math.ceil(CASES / 4);
+
+test(`${SOURCE_CASES} readings in parts from sources that are not to be trusted end as well`, async () => {
+  const outcomes = new Outcomes();
+  for (let i = 0; i < SOURCE_CASES; i++) {
+    const random = randomNumbers(SEED - 1 - i);
+    const whole = original(random);
+    const file = random.uniform() < 0.3 ? mutate(whole, random) : whole;
+    await outcomes.add(SEED - 1 - i, file.length, () => readAll(unreliable(file, random)));
+  }
+  for (const code of ['read', 'source_failed', 'limit_exceeded', 'truncated', 'checksum_mismatch', 'malformed']) {
+    assert.ok(outcomes.of(code) > SOURCE_CASES / 1000, `hardly a case ended as ${code}: ${String(outcomes)}`);
+  }
+  console.log(String(outcomes));
 });

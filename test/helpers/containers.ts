@@ -1,4 +1,6 @@
-import type { Container, ContainerTensor } from '../../model/container/index.js';
+import { encodeNetwork, type Container, type ContainerNetwork, type ContainerTensor, type JsonObject, type NetworkOptions } from '../../model/container/index.js';
+import type { InrConfig } from '../../model/inr/config.js';
+import { fixedSpecs, parameterSpecs } from '../../model/inr/network.js';
 import { randomNumbers, type RandomNumbers } from './random.js';
 
 /** Latents (T, D) that drift as a video's do. */
@@ -20,22 +22,44 @@ function tensor(dims: readonly number[], scale: number, random: RandomNumbers): 
   return { dims, data: Float32Array.from({ length: count }, () => random.normal() * scale) };
 }
 
+/** A network of no particular meaning. */
+export function sampleNetwork(random: RandomNumbers): ContainerNetwork {
+  return {
+    config: { kind: 'patch', layers: [32, 32, 48], residual: 'mean', nested: { rank: 8, on: true, off: null } },
+    tensors: new Map([
+      ['grid.0', tensor([4, 9, 16], 0.1, random)],
+      ['layer.0.weight', tensor([24, 32], 0.2, random)],
+      ['layer.0.bias', tensor([24], 0.01, random)],
+      ['gain', tensor([], 1, random)],
+      ['constant', { dims: [3, 5], data: new Float32Array(15).fill(0.25) }],
+    ]),
+  };
+}
+
 export interface SampleOptions {
   readonly frames?: number;
   readonly latentDim?: number;
-  readonly network?: boolean;
+  /** Frames of each segment. Default: one segment of all frames. */
+  readonly segments?: readonly number[];
+  /** Whether segment k is coded; one answer for all or one each. Default: all are. */
+  readonly network?: boolean | readonly boolean[];
   readonly seed?: number;
+  /** How the networks are stored. */
+  readonly coding?: NetworkOptions;
 }
 
 /** A container as an encoder would write it, with random weights. */
 export function sampleContainer(options: SampleOptions = {}): Container {
-  const { frames = 12, latentDim = 32, network = true, seed = 7 } = options;
+  const { latentDim = 32, network = true, seed = 7, coding } = options;
+  const segments = options.segments ?? [options.frames ?? 12];
+  const frames = segments.reduce((sum, count) => sum + count, 0);
   const random = randomNumbers(seed);
   return {
     meta: {
       width: 320,
       height: 160,
       frames,
+      segments,
       duration_s: frames / 25,
       source: { name: 'stück – 1.mp4', width: 1280, height: 720, bytes: 1_003_520 },
       times_s: Float64Array.from({ length: frames }, (_, i) => i / 25),
@@ -44,17 +68,33 @@ export function sampleContainer(options: SampleOptions = {}): Container {
     },
     latents: driftingLatents(frames, latentDim, random),
     latentDim,
-    network: network
-      ? {
-          config: { kind: 'patch', layers: [32, 32, 48], residual: 'mean', nested: { rank: 8, on: true, off: null } },
-          tensors: new Map([
-            ['grid.0', tensor([4, 9, 16], 0.1, random)],
-            ['layer.0.weight', tensor([24, 32], 0.2, random)],
-            ['layer.0.bias', tensor([24], 0.01, random)],
-            ['gain', tensor([], 1, random)],
-            ['constant', { dims: [3, 5], data: new Float32Array(15).fill(0.25) }],
-          ]),
-        }
-      : null,
+    networks: segments.map((_, k) => ((typeof network === 'boolean' ? network : network[k]) === true ? encodeNetwork(sampleNetwork(random), coding) : null)),
+  };
+}
+
+export interface DecodableOptions extends SampleOptions {
+  /** Pixels. */
+  readonly width?: number;
+  readonly height?: number;
+}
+
+/** A container whose frames can be decoded: the networks are real ones with random weights, another for each segment. */
+export function decodableContainer(options: DecodableOptions = {}): Container {
+  const { width = 22, height = 14, latentDim = 8, seed = 7, network = true, segments = [options.frames ?? 6] } = options;
+  const random = randomNumbers(seed);
+  const sample = sampleContainer({ ...options, latentDim, network: false });
+  const coded = (k: number): boolean => (typeof network === 'boolean' ? network : network[k] === true);
+  return {
+    ...sample,
+    meta: { ...sample.meta, width, height },
+    networks: segments.map((frames, k) => {
+      const config: InrConfig = {
+        width, height, frames, latentDim, patch: 4, layers: 3, hidden: 12, rank: 2, hyperHidden: 6,
+        grids: [{ channels: 3, rows: 4, columns: 6 }],
+        basis: { count: 4, channels: 3, rows: 4, columns: 6 },
+      };
+      const tensors = new Map([...fixedSpecs(config), ...parameterSpecs(config)].map(({ name, dims }) => [name, tensor(dims, 0.5, random)]));
+      return coded(k) ? encodeNetwork({ config: config as unknown as JsonObject, tensors }, options.coding) : null;
+    }),
   };
 }

@@ -1,13 +1,24 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { WebSocket } from 'ws';
+import { Compile } from 'typebox/compile';
+import { WebSocket, type ClientOptions } from 'ws';
 import type { ClientEvent, ServerEvent } from '../../server/realtime/protocol.js';
+import { serverEvents } from '../../server/realtime/server-events.js';
 
 type EventType = ServerEvent['type'];
 /** Some members of the union stand for two types of event. */
 type EventOf<T extends EventType, Event = ServerEvent> = Event extends { readonly type: EventType } ? (T extends Event['type'] ? Event : never) : never;
 
-/** A bare socket for tests: keeps every event, so that tests can wait for one and look at all. */
+const validators = new Map(Object.entries(serverEvents).map(([type, schema]) => [type, Compile(schema)]));
+
+/** Fails unless the event is what /asyncapi.json says it is. */
+function assertDocumented(event: ServerEvent): void {
+  const validator = validators.get(event.type);
+  assert.ok(validator, `the event ${event.type} is not documented`);
+  if (!validator.Check(event)) assert.fail(`${JSON.stringify(event).slice(0, 500)} is not as documented: ${JSON.stringify(validator.Errors(event)[0])}`);
+}
+
+/** A bare socket for tests: keeps every event, so that tests can wait for one and look at all, and holds each to its schema. */
 export class TestSocket {
   readonly events: ServerEvent[] = [];
   readonly closed: Promise<number>;
@@ -24,8 +35,8 @@ export class TestSocket {
   }
 
   /** Resolves after session.created, which is left to be read. */
-  static async open(url: string, query = ''): Promise<TestSocket> {
-    const opened = new TestSocket(new WebSocket(`${url.replace('http', 'ws')}/v1/realtime${query}`));
+  static async open(url: string, query = '', options: ClientOptions = {}): Promise<TestSocket> {
+    const opened = new TestSocket(new WebSocket(`${url.replace('http', 'ws')}/v1/realtime${query}`, options));
     await once(opened.socket, 'open');
     return opened;
   }
@@ -38,21 +49,32 @@ export class TestSocket {
     this.socket.send(data);
   }
 
-  /** The next event of one of the types; those before it are passed over. Fails after `limit_s`. */
+  /** The next event of a type; those before it are passed over. Fails after `limit_s`. */
   async next<T extends EventType>(type: T, limit_s = 30): Promise<EventOf<T>> {
+    return (await this.nextOf([type], limit_s)) as unknown as EventOf<T>;
+  }
+
+  /** The next event of one of the types; those before it are passed over. Fails after `limit_s`. */
+  async nextOf(types: readonly EventType[], limit_s = 30): Promise<ServerEvent> {
     const deadline = performance.now() + limit_s * 1000;
     for (;;) {
       while (this.#next < this.events.length) {
-        const event = this.events[this.#next++];
-        if (event?.type === type) return event as unknown as EventOf<T>;
+        const event = this.events[this.#next++] as ServerEvent;
+        assertDocumented(event);
+        if (types.includes(event.type)) return event;
       }
       const left = deadline - performance.now();
-      if (left <= 0) assert.fail(`no ${type} within ${limit_s} s; last events: ${JSON.stringify(this.events.slice(-4)).slice(0, 1500)}`);
+      if (left <= 0) assert.fail(`no ${types.join(' or ')} within ${limit_s} s; last events: ${JSON.stringify(this.events.slice(-4)).slice(0, 1500)}`);
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
         setTimeout(resolve, Math.min(left, 500)).unref();
       });
     }
+  }
+
+  /** To be called when `events` was emptied. */
+  rewind(): void {
+    this.#next = 0;
   }
 
   /** The code of the next error event. */

@@ -152,3 +152,16 @@ test('latents of another size and options out of range are refused by name', asy
   await assert.rejects(answer([say('user', 'x')], { beams: 99 }), /beams/);
   await assert.rejects(answer([say('user', 'x')], { temperature: -1 }), /temperature/);
 });
+
+test('the answer the model gives is likelier than another, with the prefix run once', async () => {
+  const video = await randomVideo('likelihood', 12);
+  const question = [say('user', 'What is in the video?', video)];
+  const { text } = await answer(question, { maxTokens: 12 });
+  const [own, other] = await model.score(question, [text.trim(), 'Quantum chromodynamics, regrettably.']);
+  assert.ok(own !== undefined && other !== undefined);
+  assert.ok(own.logProbability / own.tokens > other.logProbability / other.tokens, `${own.logProbability} against ${other.logProbability}`);
+  const again = await model.score(question, [text.trim()]);
+  assert.equal(again[0]?.logProbability, own.logProbability);
+  await assert.rejects(model.score(question, ['']), RangeError);
+  await assert.rejects(model.score(question, ['yes'], { signal: AbortSignal.abort(new Error('enough')) }), /enough/);
+});

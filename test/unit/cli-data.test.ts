@@ -19,24 +19,24 @@ const lines = (...objects: unknown[]): string => objects.map((object) => `${JSON
 
 describe('data to evaluate on', () => {
   test('captions come with paths relative to the data file', async () => {
-    const file = await folder.write('captions.jsonl', lines({ id: 'a', source: 'clips/a.linr', references: ['one', 'two'] }, { id: 7, source: '/abs/b.mp4', references: ['three'] }));
+    const file = await folder.write('captions.jsonl', lines({ id: 'a', source: 'clips/a.linr', original: 'a.mp4', references: ['one', 'two'] }, { id: 7, source: 'video://v1', references: ['three'] }));
     assert.deepEqual(await readCaptionData(file), [
-      { id: 'a', source: 'clips/a.linr', file: path.join(folder.path, 'clips/a.linr'), references: ['one', 'two'] },
-      { id: '7', source: '/abs/b.mp4', file: '/abs/b.mp4', references: ['three'] },
+      { id: 'a', source: 'clips/a.linr', file: path.join(folder.path, 'clips/a.linr'), original: path.join(folder.path, 'a.mp4'), references: ['one', 'two'] },
+      { id: '7', source: 'video://v1', file: 'video://v1', original: null, references: ['three'] },
     ]);
   });
 
   test('a table of images and captions gathers the captions of each image', async () => {
     const file = await folder.write('dev.tsv', 'image\tcaption\nx.jpg\tA dog .\ny.jpg\tA cat\r\nx.jpg\tThe dog\n');
     assert.deepEqual(await readCaptionData(file), [
-      { id: 'x.jpg', source: 'images/x.jpg', file: path.join(folder.path, 'images/x.jpg'), references: ['A dog .', 'The dog'] },
-      { id: 'y.jpg', source: 'images/y.jpg', file: path.join(folder.path, 'images/y.jpg'), references: ['A cat'] },
+      { id: 'x.jpg', source: 'images/x.jpg', file: path.join(folder.path, 'images/x.jpg'), original: null, references: ['A dog .', 'The dog'] },
+      { id: 'y.jpg', source: 'images/y.jpg', file: path.join(folder.path, 'images/y.jpg'), original: null, references: ['A cat'] },
     ]);
   });
 
-  test('questions keep their type where they have one', async () => {
-    const file = await folder.write('qa.jsonl', lines({ id: '1', source: 'a', question: 'Q?', answers: ['x'], type: 'what' }, { id: '2', source: 'a', question: 'R?', answers: ['y'] }));
-    assert.deepEqual((await readQuestionData(file)).map(({ question, answers, type }) => [question, answers, type]), [['Q?', ['x'], 'what'], ['R?', ['y'], null]]);
+  test('questions keep their type and choices where they have them', async () => {
+    const file = await folder.write('qa.jsonl', lines({ id: '1', source: 'a', question: 'Q?', answers: ['x'], type: 'what' }, { id: '2', source: 'a', question: 'R?', answers: ['y'], choices: ['y', 'z'] }));
+    assert.deepEqual((await readQuestionData(file)).map(({ question, answers, type, choices }) => [question, answers, type, choices]), [['Q?', ['x'], 'what', null], ['R?', ['y'], null, ['y', 'z']]]);
   });
 
   test('what is wrong with a file is said with its name and the line or field', async () => {
@@ -48,7 +48,7 @@ describe('data to evaluate on', () => {
       [lines({ id: 'a', references: ['r'] }), /id "a" needs a text in the field "source"/],
       [lines({ id: 'a', source: 's', references: [] }), /"references"/],
       [lines({ id: 'a', source: 's', references: ['r'] }, { id: 'a', source: 's', references: ['r'] }), /"a" occurs twice/],
-      [lines({ id: 'a', source: 'video://v1', references: ['r'] }), /video of a server/],
+      [lines({ id: 'a', source: 's', original: 7, references: ['r'] }), /"original"/],
     ];
     for (const [text, message] of cases) {
       const file = await folder.write('bad.jsonl', text);
@@ -59,8 +59,8 @@ describe('data to evaluate on', () => {
   });
 
   test('predictions with an error count as nothing said', async () => {
-    const file = await folder.write('p.jsonl', lines({ id: 1, caption: 'x' }, { id: '2', error: { code: 'not_media', message: 'm' } }));
-    assert.deepEqual([...(await readPredictions(file, 'caption'))], [['1', 'x'], ['2', '']]);
+    const file = await folder.write('p.jsonl', lines({ id: 1, caption: 'x' }, { id: '2', error: { code: 'not_media', message: 'm' } }, { id: 1, row: 'none', caption: 'y' }));
+    assert.deepEqual(await readPredictions(file, 'caption'), new Map([['predictions', new Map([['1', 'x'], ['2', '']])], ['none', new Map([['1', 'y']])]]));
     await assert.rejects(readPredictions(file, 'answer'), /"answer"/);
   });
 });
@@ -92,6 +92,11 @@ describe('inputs', () => {
       path.join(library, 'deep/c.webp'),
       'missing.mp4',
     ]);
+    assert.deepEqual(await expandInputs([`${library}/*.linr`, `${library}/**/*.????`]), [path.join(library, 'a.linr'), path.join(library, 'deep/c.webp')]);
+    assert.deepEqual(await expandInputs([`${folder.path}/*/b.*`]), [path.join(library, 'b.MP4')]);
+    await assert.rejects(expandInputs([`${library}/*.mkv`]), /No file matches .*mkv/);
+    const odd = await folder.write('library/what?(1).mp4', 'x');
+    assert.deepEqual(await expandInputs([odd]), [odd]);
     const empty = path.join(folder.path, 'empty');
     await mkdir(empty);
     await assert.rejects(expandInputs([empty]), /has no videos, photos or containers/);
@@ -99,25 +104,44 @@ describe('inputs', () => {
 });
 
 describe('evaluate with predictions from a file', () => {
-  test('captions: prints the scores and writes the report', async () => {
+  interface Report {
+    readonly task: string;
+    readonly count: number;
+    readonly predictions: string;
+    readonly rows: Readonly<Record<string, { readonly count: number; readonly cider_d?: number; readonly cider_d_interval?: number[]; readonly items: { id: string; score: number }[] }>>;
+  }
+
+  test('captions: prints the scores and writes every figure', async () => {
     const data = await folder.write('d.jsonl', lines({ id: 'a', source: 'a', references: ['a red bus stops here now'] }, { id: 'b', source: 'b', references: ['two boats sail far away'] }));
     const predictions = await folder.write('dp.jsonl', lines({ id: 'b', caption: 'Two boats sail far away.' }, { id: 'a', caption: 'A red bus stops here now.' }));
     const report = path.join(folder.path, 'report.json');
-    const { code, stdout } = await runCli(['evaluate', 'captions', data, '--predictions', predictions, '--report', report]);
-    assert.equal(code, 0);
-    assert.match(stdout, /^2 captions of .*\nBLEU-1 +1\.0000\n(.*\n)*CIDEr-D +10\.0000\n$/);
-    const figures = JSON.parse(await readFile(report, 'utf8')) as Record<string, unknown>;
-    assert.deepEqual([figures['task'], figures['count'], figures['predictions']], ['captions', 2, predictions]);
-    assert.ok(Math.abs(Number(figures['cider_d']) - 10) < 1e-6);
+    const { code, stdout, stderr } = await runCli(['evaluate', 'captions', data, '--predictions', predictions, '--report', report]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^2 captions of .*\n +items +BLEU-1 .*CIDEr-D\npredictions +2 +1\.0000 .* 10\.0000 \[10\.000, 10\.000\]\n$/);
+    const { task, count, predictions: from, rows } = JSON.parse(await readFile(report, 'utf8')) as Report;
+    assert.deepEqual([task, count, from, rows['predictions']?.count], ['captions', 2, predictions, 2]);
+    assert.ok(Math.abs((rows['predictions']?.cider_d ?? 0) - 10) < 1e-6);
+    assert.deepEqual(rows['predictions']?.items.map(({ id }) => id), ['a', 'b']);
   });
 
-  test('answers: exact match overall and by type', async () => {
+  test('answers: rows of one file side by side, and exact match by type', async () => {
     const data = await folder.write('q.jsonl', lines({ id: 1, source: 's', question: 'How many?', answers: ['two'], type: 'number' }, { id: 2, source: 's', question: 'Colour?', answers: ['red'], type: 'colour' }));
-    const predictions = await folder.write('qp.jsonl', lines({ id: 1, answer: '2.' }, { id: 2, answer: 'a blue one' }));
+    const predictions = await folder.write('qp.jsonl', lines({ id: 1, row: 'none', answer: 'six' }, { id: 2, row: 'none', answer: 'a red' }, { id: 1, row: 'latents', answer: '2.' }, { id: 2, row: 'latents', answer: 'a blue one' }));
     const { code, stdout } = await runCli(['evaluate', 'qa', data, '--predictions', predictions]);
     assert.equal(code, 0);
-    assert.match(stdout, /exact match +0\.5000\n/);
-    assert.match(stdout, /exact match, number \(1\) +1\.0000\n/);
+    assert.match(stdout, /latents, read back from \.linr +2 +0\.5000 \[0\.000, 1\.000\].*\nno video at all +2 +0\.5000/);
+    assert.match(stdout, /exact match by type +items +latents +none\ncolour +1 +0\.0000 \S+ \S+ +1\.0000.*\nnumber +1 +1\.0000 \S+ \S+ +0\.0000/);
+  });
+
+  test('a page with table, histogram and examples stands alone, and nothing of the data is taken for markup', async () => {
+    const data = await folder.write('h.jsonl', lines({ id: 1, source: '<b>s</b>', question: 'How "many"?', answers: ['<script>'], type: 'number' }, { id: 2, source: 't', question: 'Colour?', answers: ['red'] }));
+    const predictions = await folder.write('hp.jsonl', lines({ id: 1, answer: '<img src=x>' }, { id: 2, answer: 'red' }));
+    const html = path.join(folder.path, 'report.html');
+    const { code, stderr } = await runCli(['evaluate', 'qa', data, '--predictions', predictions, '--html', html]);
+    assert.equal(code, 0, stderr);
+    const page = await readFile(html, 'utf8');
+    assert.ok(!/<script|<b>|<img(?! src="data:image\/jpeg;base64,)|https?:\/\//.test(page), 'markup of the data, or an outside address');
+    assert.ok(page.includes('&#60;img src=x&#62;') && page.includes('no picture') && page.includes('<svg') && page.includes('Worst examples'));
   });
 
   test('a missing prediction is a failure that names its id', async () => {

@@ -1,7 +1,7 @@
 /** Latent-INR without a model pack: plan, patches, targets, training from made latents, and decoding of what was trained. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readContainer, writeContainer, type Container } from '../../model/container/index.js';
+import { encodeNetwork, writeContainer, type Container, type JsonObject } from '../../model/container/index.js';
 import { parseInrConfig, patchGrid, type InrConfig } from '../../model/inr/config.js';
 import { LinrDecoder } from '../../model/inr/decoder.js';
 import { PatchStore } from '../../model/inr/patches.js';
@@ -41,19 +41,19 @@ function segment(): { patches: PatchStore; targets: Float32Array; frames: Uint8A
   return { patches, frames, targets: Float32Array.from({ length: CONFIG.frames * CONFIG.latentDim }, () => random() * 2 - 1) };
 }
 
-const OPTIONS = { shape: { frames: 4, rows: 5, columns: 6 }, learningRate: 4e-2, lambda: 0.01, seed: 3 };
+const OPTIONS = { shape: { frames: 4, rows: 5, columns: 6 }, learningRate: 4e-2, lambda: 0.01, seed: 3, quantised: true };
 
 function container(trainer: Trainer): Container {
   return {
     meta: {
-      width: CONFIG.width, height: CONFIG.height, frames: CONFIG.frames, duration_s: 0.6,
+      width: CONFIG.width, height: CONFIG.height, frames: CONFIG.frames, segments: [CONFIG.frames], duration_s: 0.6,
       source: { name: 'made', width: CONFIG.width, height: CONFIG.height, bytes: null },
       times_s: Float64Array.from({ length: CONFIG.frames }, (_, t) => t / 10),
       pack: { id: 'none', feature_space: 'none' }, encoder: { preset: 'test', seconds: 0 },
     },
     latents: trainer.latents(),
     latentDim: CONFIG.latentDim,
-    network: { config: { ...CONFIG, grids: CONFIG.grids.map((grid) => ({ ...grid })), basis: { ...CONFIG.basis } }, tensors: trainer.tensors() },
+    networks: [encodeNetwork({ config: CONFIG as unknown as JsonObject, tensors: trainer.tensors() })],
   };
 }
 
@@ -61,7 +61,7 @@ test('training makes the decoded frames of a file read back better, and keeps th
   const { patches, targets, frames } = segment();
   const trainer = await Trainer.create(runtime, CONFIG, patches, targets, OPTIONS);
   const quality = async (): Promise<number> => {
-    const decoder = await LinrDecoder.open(readContainer(writeContainer(container(trainer))), runtime);
+    const decoder = new LinrDecoder(writeContainer(container(trainer)), runtime);
     let sum = 0;
     for (const [t, frame] of frames.entries()) sum += psnr((await decoder.frame(t)).data, frame);
     await decoder.release();
@@ -98,13 +98,13 @@ test('training goes on from a saved state exactly as if it had not stopped', asy
 test('frames decode at other widths, and what does not exist is refused by name', async () => {
   const { patches, targets } = segment();
   const trainer = await Trainer.create(runtime, CONFIG, patches, targets, OPTIONS);
-  const decoder = await LinrDecoder.open(container(trainer), runtime);
+  const decoder = new LinrDecoder(writeContainer(container(trainer)), runtime);
   const large = await decoder.frame(2, 76);
   assert.deepEqual([large.width, large.height, large.data.length, large.time_s], [76, 52, 76 * 52 * 3, 0.2]);
   assert.equal((await decoder.frame(0, 19)).height, 13);
   await assert.rejects(decoder.frame(6), /frame 6 does not exist: this video has frames 0 to 5/);
   await assert.rejects(decoder.frame(0, 38 * 4 + 1), /width must be a whole number of pixels from 1 to 152/);
-  await assert.rejects(LinrDecoder.open({ ...container(trainer), network: null }, runtime), /latents only/);
+  await assert.rejects(new LinrDecoder(writeContainer({ ...container(trainer), networks: [null] }), runtime).frame(0), { code: 'pictures_not_ready', message: /latents only/ });
   await decoder.release();
   await trainer.release();
 });

@@ -1,7 +1,7 @@
 /** The decoder graph against transformers, on a small random Llama with weights in the pack's layout. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { argmax, beamSearch, ContextError, prefill, type Decoder, type KvCache } from '../../model/language/index.js';
+import { argmax, beamSearch, ContextError, logProbability, prefill, scoreContinuations, type Decoder, type KvCache } from '../../model/language/index.js';
 import { tinyDecoder, tinyReference } from '../helpers/tiny-llama.js';
 
 /** Greedy continuation of what `cache` holds, without looking at end tokens. */
@@ -133,5 +133,27 @@ test('a sequence that outgrows the context is refused with both numbers, and the
 test('a token outside the vocabulary is refused', async () => {
   const decoder = await tinyDecoder('fp32');
   assert.throws(() => decoder.embed([320]), /token 320 is outside the vocabulary of 320/);
+  await decoder.release();
+});
+
+test('the likelihood of a continuation is the sum of its tokens\' one after another, and the cache stays as it was', async () => {
+  const { ids, plain, config } = await tinyReference();
+  const decoder = await tinyDecoder('fp32');
+  const cache = decoder.newCache();
+  const logits = (await prefill(decoder, decoder.embed(ids), cache)) as Float32Array;
+  const continuations = [plain.greedy.slice(0, 4), [3], [9, 1, 7, 2, 5]];
+  const scores = await scoreContinuations(decoder, cache, logits, continuations);
+  assert.equal(cache.length, ids.length);
+  for (const [i, continuation] of continuations.entries()) {
+    const alone = cache.fork();
+    let [expected, next] = [0, logits];
+    for (const token of [...continuation, config.eos]) {
+      expected += logProbability(next, token);
+      if (token !== config.eos) next = await decoder.forward(decoder.embed([token]), alone);
+    }
+    assert.equal(scores?.[i]?.tokens, continuation.length + 1);
+    assert.ok(Math.abs((scores?.[i]?.logProbability ?? NaN) - expected) < 1e-4, `${scores?.[i]?.logProbability} against ${expected}`);
+  }
+  assert.equal(await scoreContinuations(decoder, cache, logits, continuations, AbortSignal.abort()), null);
   await decoder.release();
 });

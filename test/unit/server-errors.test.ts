@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { ApiError, errorTable, isErrorCode, toApiError } from '../../server/errors.js';
 import { checkClientEvent, eventIdOf } from '../../server/realtime/events.js';
 
@@ -85,4 +88,17 @@ test('valid client events pass unchanged', () => {
   assert.equal(eventIdOf(event), 'e1');
   assert.equal(eventIdOf({ event_id: 5 }), null);
   assert.equal(eventIdOf('x'), null);
+});
+
+test('the page about errors lists every code of the server as the table has it, every code of the client, and no other', async () => {
+  const root = fileURLToPath(new URL('../../../', import.meta.url));
+  const lines = (await readFile(path.join(root, 'docs/errors.md'), 'utf8')).split('\n');
+  const wanted = Object.entries(errorTable).map(([code, [status, type, message]]) => `| \`${code}\` | ${status} | \`${type}\` | ${message} |`);
+  for (const line of wanted) assert.ok(lines.includes(line), `docs/errors.md lacks the line: ${line}`);
+  const sdk = path.join(root, 'client/sdk');
+  const sources = await Promise.all((await readdir(sdk)).map((name) => readFile(path.join(sdk, name), 'utf8')));
+  const own = new Set(sources.flatMap((text) => [...text.matchAll(/\bcode: '(\w+)'/g)].map(([, code]) => code)));
+  const listed = lines.flatMap((line) => /^\| `(\w+)` \| [^\d]/.exec(line)?.[1] ?? []);
+  assert.deepEqual(listed.sort(), [...own].sort());
+  assert.equal(lines.filter((line) => line.startsWith('| `')).length, wanted.length + listed.length);
 });

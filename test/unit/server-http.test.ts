@@ -14,7 +14,7 @@ import { createUpload, sendAndCut, sendBytes, upload, uploadOffset } from '../he
 
 let folder: TestFolder;
 let server: RunningServer;
-const limits = { uploadBytes: 1_000_000, freeBytes: 1024, encodeCrashes: 1 };
+const limits = { uploadBytes: 1_000_000, dataUrlBytes: 100_000, freeBytes: 1024, encodeCrashes: 1 };
 const options = () => ({ port: 0, dataDir: path.join(folder.path, 'data'), packDir: path.join(folder.path, 'no-pack'), logLevel: 'silent' as const, limits });
 
 before(async () => {
@@ -63,6 +63,7 @@ test('the OpenAPI page lists the routes and their errors', async () => {
 });
 
 const nobody = newId('vid');
+const aboutUrl = (url: string): object[] => [{ role: 'user', content: [{ type: 'video_url', video_url: { url } }, { type: 'text', text: 'What?' }] }];
 const refusals: readonly (readonly [string, () => Promise<Response>, number, string])[] = [
   ['an unknown address', () => get('/v2/nothing'), 404, 'not_found'],
   ['an address with a broken escape', () => get('/v1/videos/%E0%A4%A'), 400, 'invalid_request'],
@@ -88,8 +89,12 @@ const refusals: readonly (readonly [string, () => Promise<Response>, number, str
   ['another model', () => post('/v1/chat/completions', { model: 'gpt-9', messages: [{ role: 'user', content: '' }] }), 400, 'empty_question'],
   ['an empty question', () => post('/v1/chat/completions', { messages: [{ role: 'user', content: ' \n ' }] }), 400, 'empty_question'],
   ['a question of 100,000 characters', () => post('/v1/chat/completions', { messages: [{ role: 'user', content: 'why '.repeat(25_000) }] }), 400, 'question_too_long'],
-  ['a question about an unknown video', () => post('/v1/chat/completions', { messages: [{ role: 'user', content: [{ type: 'video_url', video_url: { url: `video://${nobody}` } }, { type: 'text', text: 'What?' }] }] }), 404, 'video_not_found'],
-  ['a remote video', () => post('/v1/chat/completions', { messages: [{ role: 'user', content: [{ type: 'video_url', video_url: { url: 'http://169.254.169.254/' } }, { type: 'text', text: 'What?' }] }] }), 400, 'unsupported_video_url'],
+  ['a question about an unknown video', () => post('/v1/chat/completions', { messages: aboutUrl(`video://${nobody}`) }), 404, 'video_not_found'],
+  ['a remote video', () => post('/v1/chat/completions', { messages: aboutUrl('http://169.254.169.254/') }), 400, 'unsupported_video_url'],
+  ['a data: address that is no base64', () => post('/v1/chat/completions', { messages: aboutUrl('data:video/mp4,abc') }), 400, 'invalid_data_url'],
+  ['a data: address without a file', () => post('/v1/chat/completions', { messages: aboutUrl('data:video/mp4;base64,') }), 400, 'empty_file'],
+  ['a data: address above the limit', () => post('/v1/chat/completions', { messages: aboutUrl(`data:video/mp4;base64,${'A'.repeat(200_000)}`) }), 413, 'upload_too_large'],
+  ['a data: address of a text', () => post('/v1/chat/completions', { messages: aboutUrl(`data:video/mp4;base64,${Buffer.from('no film\n'.repeat(90)).toString('base64')}`) }), 422, 'unsupported_media'],
   ['a page of another origin', () => get('/v1/videos', { origin: 'https://evil.example' }), 403, 'forbidden_origin'],
   ['an upload without a length', () => fetch(`${server.url}/v1/uploads`, { method: 'POST', headers: { 'Tus-Resumable': '1.0.0' } }), 400, 'upload_header_invalid'],
   ['an upload that is not tus', () => fetch(`${server.url}/v1/uploads`, { method: 'POST', body: 'x' }), 400, 'upload_header_invalid'],
@@ -136,7 +141,7 @@ test('a text file named .mp4 becomes a failed video that says why, and the next 
   assert.equal(video.error?.code, 'unsupported_media');
   assert.equal(video.name, 'holiday.mp4');
   assert.doesNotMatch(video.error.message, new RegExp(folder.path));
-  const chat = await errorOf(await post('/v1/chat/completions', { messages: [{ role: 'user', content: [{ type: 'video_url', video_url: { url: `video://${id}` } }, { type: 'text', text: 'What?' }] }] }));
+  const chat = await errorOf(await post('/v1/chat/completions', { messages: aboutUrl(`video://${id}`) }));
   assert.equal(chat.code, 'video_not_ready');
   assert.equal((await errorOf(await get(`/v1/videos/${id}/container`))).code, 'container_not_ready');
 });

@@ -2,59 +2,86 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../failure.js';
-import { idField, readJsonLines, textField, textListField } from '../json-lines.js';
+import { idField, readJsonLines, textField, textListField, type JsonLine } from '../json-lines.js';
 
-export interface CaptionDatum {
-  readonly id: string;
+/** What is looked at. */
+export interface MediaDatum {
   /** As the data names it. */
   readonly source: string;
-  /** Where it lies. */
+  /** Where it lies: a path, or `video://<id>` of a server. */
   readonly file: string;
+  /** Of a container, the video or photo it was made from, where that is known. */
+  readonly original: string | null;
+}
+
+export interface CaptionDatum extends MediaDatum {
+  readonly id: string;
   readonly references: readonly string[];
 }
 
-export interface QuestionDatum {
+export interface QuestionDatum extends MediaDatum {
   readonly id: string;
-  readonly source: string;
-  readonly file: string;
   readonly question: string;
   readonly answers: readonly string[];
   readonly type: string | null;
+  /** Multiple choice: the answers to choose from; null where the answer is written freely. */
+  readonly choices: readonly string[] | null;
 }
 
+/** Texts by id, of one way to answer. */
+export type Texts = ReadonlyMap<string, string>;
+
+/** Address of a server's video. */
+export const SERVER_VIDEO = /^video:\/\/([^/?#]+)$/;
+
 /**
- * Captions to be held against references: JSON lines `{"id","source","references":[...]}`, or a `.tsv` file with the columns image and
+ * Captions to be held against references: JSON lines `{"id","source","references":[...],"original"?}`, or a `.tsv` file with the columns image and
  * caption, one line a caption, and the photos in a folder `images` beside it. Paths are relative to the data file.
  */
 export async function readCaptionData(file: string): Promise<CaptionDatum[]> {
   const data = file.endsWith('.tsv')
     ? captionTable(await readFile(file, 'utf8'), file)
-    : (await readJsonLines(file)).map((line) => ({ id: idField(line, file), ...sourceOf(textField(line, 'source', file), file), references: textListField(line, 'references', file) }));
+    : (await readJsonLines(file)).map((line) => ({ id: idField(line, file), ...mediaOf(line, file), references: textListField(line, 'references', file) }));
   return checked(data, file);
 }
 
-/** Questions: JSON lines `{"id","source","question","answers":[...],"type"?}`. Paths are relative to the data file. */
+/** Questions: JSON lines `{"id","source","question","answers":[...],"type"?,"choices"?:[...],"original"?}`. Paths are relative to the data file. */
 export async function readQuestionData(file: string): Promise<QuestionDatum[]> {
   const lines = await readJsonLines(file);
   const data = lines.map((line) => ({
     id: idField(line, file),
-    ...sourceOf(textField(line, 'source', file), file),
+    ...mediaOf(line, file),
     question: textField(line, 'question', file),
     answers: textListField(line, 'answers', file),
-    type: line['type'] === undefined || line['type'] === null ? null : textField(line, 'type', file),
+    type: given(line, 'type') ? textField(line, 'type', file) : null,
+    choices: given(line, 'choices') ? textListField(line, 'choices', file) : null,
   }));
   return checked(data, file);
 }
 
-/** Texts written elsewhere, by id: the field is `caption` or `answer`. A line with `error` counts as nothing said. */
-export async function readPredictions(file: string, field: 'caption' | 'answer'): Promise<Map<string, string>> {
-  const predictions = new Map<string, string>();
-  for (const line of await readJsonLines(file)) predictions.set(idField(line, file), predictionOf(line, field, file));
-  return predictions;
+/** The name of a row that a file of predictions does not name. */
+const UNNAMED_ROW = 'predictions';
+
+/**
+ * Texts written elsewhere or by an earlier run, by row and id: the field is `caption` or `answer`. A line with `error` counts as nothing
+ * said.
+ */
+export async function readPredictions(file: string, field: 'caption' | 'answer'): Promise<Map<string, Map<string, string>>> {
+  return textsOf(await readJsonLines(file), field, file);
+}
+
+export function textsOf(lines: readonly JsonLine[], field: 'caption' | 'answer', file: string): Map<string, Map<string, string>> {
+  const rows = new Map<string, Map<string, string>>();
+  for (const line of lines) {
+    const name = given(line, 'row') ? textField(line, 'row', file) : UNNAMED_ROW;
+    const row = rows.get(name) ?? new Map<string, string>();
+    rows.set(name, row.set(idField(line, file), predictionOf(line, field, file)));
+  }
+  return rows;
 }
 
 /** What a written line says; nothing where it tells of an error. */
-export function predictionOf(line: Readonly<Record<string, unknown>>, field: 'caption' | 'answer', file: string): string {
+function predictionOf(line: JsonLine, field: 'caption' | 'answer', file: string): string {
   if (line['error'] !== undefined) return '';
   const value = line[field];
   if (typeof value !== 'string') throw new UserError(`${file}: the line with id ${JSON.stringify(line['id'])} needs a text in the field "${field}".`);
@@ -74,15 +101,22 @@ function captionTable(text: string, file: string): CaptionDatum[] {
     if (name === undefined || name === '' || words === undefined) throw new UserError(`${file}, line ${i + 2}: an image and a caption with a tab between are needed.`);
     references.set(name, [...(references.get(name) ?? []), words]);
   });
-  return [...references].map(([name, captions]) => ({ id: name, ...sourceOf(path.posix.join('images', name), file), references: captions }));
+  return [...references].map(([name, captions]) => ({ id: name, ...placed(path.posix.join('images', name), null, file), references: captions }));
 }
 
-function sourceOf(source: string, dataFile: string): { source: string; file: string } {
-  if (source.startsWith('video://')) throw new UserError(`${dataFile}: ${source} is a video of a server; name a file instead.`);
-  return { source, file: path.resolve(path.dirname(dataFile), source) };
+const given = (line: JsonLine, field: string): boolean => line[field] !== undefined && line[field] !== null;
+
+function mediaOf(line: JsonLine, dataFile: string): MediaDatum {
+  return placed(textField(line, 'source', dataFile), given(line, 'original') ? textField(line, 'original', dataFile) : null, dataFile);
 }
 
-function checked<T extends { readonly id: string }>(data: T[], file: string): T[] {
+function placed(source: string, original: string | null, dataFile: string): MediaDatum {
+  const at = (name: string): string => (SERVER_VIDEO.test(name) ? name : path.resolve(path.dirname(dataFile), name));
+  return { source, file: at(source), original: original === null ? null : at(original) };
+}
+
+/** @throws UserError for data with nothing in it, and for ids that occur twice */
+export function checked<T extends { readonly id: string }>(data: T[], file: string): T[] {
   if (data.length === 0) throw new UserError(`${file} has nothing in it to evaluate.`);
   const seen = new Set<string>();
   for (const { id } of data) {

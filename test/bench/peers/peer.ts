@@ -1,6 +1,5 @@
 /** What the benches' neural peers have in common: their shape, their file and their decoder. */
-import { MAX_ELEMENTS } from '../../../model/container/limits.js';
-import { networkSection, readNetwork } from '../../../model/container/network.js';
+import { decodeNetwork, encodeNetwork } from '../../../model/container/index.js';
 import type { ContainerTensor } from '../../../model/container/index.js';
 import { Graph, ops, type ParameterSpec, type Value } from '../../../model/graph/index.js';
 import { float32, type HostTensor } from '../../../model/runtime/tensor.js';
@@ -51,7 +50,7 @@ export function writePeer(peer: Peer, weights: ReadonlyMap<string, Float32Array>
     return [name, { dims, data }];
   }));
   if (codes !== null) tensors.set(CODES, { dims: [peer.video.frames, ...peer.codeDims], data: codes });
-  return networkSection({ config: { peer: peer.name, ...peer.video }, tensors }, { bits: (name) => (name === CODES ? CODE_BITS : WEIGHT_BITS), coder: 'range' });
+  return encodeNetwork({ config: { peer: peer.name, ...peer.video }, tensors }, { levels: (name) => ({ bits: name === CODES ? CODE_BITS : WEIGHT_BITS }) });
 }
 
 /** Draws frames from a peer's file. */
@@ -64,7 +63,7 @@ export class PeerDecoder {
 
   /** @throws RangeError when the file lacks the codes. */
   static async open(peer: Peer, file: Uint8Array, runtime: Runtime): Promise<PeerDecoder> {
-    const { tensors } = readNetwork(file, MAX_ELEMENTS).network;
+    const { tensors } = decodeNetwork(file);
     const codes = peer.fixedCodes() ?? tensors.get(CODES)?.data;
     if (codes === undefined) throw new RangeError(`the file of ${peer.name} lacks its codes`);
     return new PeerDecoder(await runtime.createSession(decoderGraph(peer, tensors)), peer, codes);

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { exactMatch, normaliseAnswer, scoreAnswers, vqaAccuracy } from '../../client/cli/evaluate/answers.js';
-import { scoreCaptions, type CaptionItem } from '../../client/cli/evaluate/caption-scores.js';
-import { tokenise } from '../../client/cli/evaluate/ptb-tokenise.js';
+import { exactMatch, normaliseAnswer, scoreAnswers, vqaAccuracy } from '../../client/metrics/answers.js';
+import { bootstrapMean } from '../../client/metrics/bootstrap.js';
+import { scoreCaptions, type CaptionItem } from '../../client/metrics/captions.js';
+import { tokenise } from '../../client/metrics/ptb-tokenise.js';
 import { fixture } from '../helpers/fixtures.js';
 
 interface ScoreFixture {
-  readonly expected: { readonly bleu: number[]; readonly rouge_l: number; readonly cider_d: number; readonly cider_d_items: number[] };
+  readonly expected: { readonly bleu: number[]; readonly rouge_l: number; readonly cider_d: number; readonly rouge_l_items: number[]; readonly cider_d_items: number[] };
   readonly items: readonly CaptionItem[];
 }
 
@@ -18,11 +19,13 @@ function close(actual: number, expected: number, what: string): void {
 describe('caption scores', () => {
   const { expected, items } = JSON.parse(readFileSync(fixture('metrics/captions.json'), 'utf8')) as ScoreFixture;
 
-  test('equal pycocoevalcap on 400 sets to 1e-6', () => {
+  test('equal pycocoevalcap on 1,000 sets to 1e-6, blank captions among them', () => {
+    assert.equal(items.length, 1000);
     const scores = scoreCaptions(items);
     [scores.bleu1, scores.bleu2, scores.bleu3, scores.bleu4].forEach((bleu, k) => close(bleu, expected.bleu[k] ?? NaN, `BLEU-${k + 1}`));
     close(scores.rouge_l, expected.rouge_l, 'ROUGE-L');
     close(scores.cider_d, expected.cider_d, 'CIDEr-D');
+    scores.rouge_l_items.forEach((score, i) => close(score, expected.rouge_l_items[i] ?? NaN, `ROUGE-L of item ${i}`));
     scores.cider_d_items.forEach((score, i) => close(score, expected.cider_d_items[i] ?? NaN, `CIDEr-D of item ${i}`));
   });
 
@@ -56,6 +59,17 @@ describe('answer scores', () => {
     assert.equal(normaliseAnswer("It's \u201cred\u201d!"), "it's red");
     assert.equal(normaliseAnswer('dont know'), "don't know");
     assert.equal(normaliseAnswer("the dogs'"), 'dogs');
+    assert.equal(normaliseAnswer('none'), '0');
+    assert.equal(normaliseAnswer('at 10:30'), 'at 10:30');
+    assert.equal(normaliseAnswer('he couldntve'), "he couldn't've");
+    assert.equal(normaliseAnswer("couldn'tve"), "couldn't've");
+  });
+
+  test('a mark beside a space goes away everywhere, any other parts two words', () => {
+    assert.equal(normaliseAnswer('black/white'), 'black white');
+    assert.equal(normaliseAnswer('t-shirt - red'), 'tshirt red');
+    assert.equal(normaliseAnswer('yes, he is!'), 'yes he is');
+    assert.equal(normaliseAnswer('1,000-2,000'), '10002000');
   });
 
   test('exact match accepts any of the answers and nothing else', () => {
@@ -73,6 +87,16 @@ describe('answer scores', () => {
     assert.equal(vqaAccuracy('yes', ['yes', 'yes']), 1);
   });
 
+  test('the bootstrap interval holds the mean, narrows with the sample, and is the same every time', () => {
+    const half = (count: number): number[] => Array.from({ length: count }, (_, i) => i % 2);
+    const [few, many] = [bootstrapMean(half(40)), bootstrapMean(half(4000))];
+    assert.equal(few.mean, 0.5);
+    // The normal approximation gives 0.5 +- 1.96 * 0.5 / sqrt(n).
+    assert.ok(Math.abs(few.interval[1] - 0.655) < 0.03 && Math.abs(few.interval[0] - 0.345) < 0.03, String(few.interval));
+    assert.ok(Math.abs(many.interval[1] - 0.5155) < 0.002, String(many.interval));
+    assert.deepEqual(bootstrapMean(half(40)), few);
+  });
+
   test('figures are given for all questions and for each type', () => {
     const scores = scoreAnswers([
       { answer: 'yes', answers: ['yes'], type: 'yes/no' },
@@ -81,7 +105,8 @@ describe('answer scores', () => {
       { answer: 'x', answers: ['y'], type: null },
     ]);
     assert.deepEqual([scores.count, scores.exact_match], [4, 0.5]);
-    assert.deepEqual(scores.types['yes/no'], { count: 2, exact_match: 0.5, vqa_accuracy: 0.5 });
-    assert.deepEqual(scores.types['number'], { count: 1, exact_match: 1, vqa_accuracy: 1 });
+    assert.deepEqual([scores.types['yes/no']?.count, scores.types['yes/no']?.exact_match, scores.types['yes/no']?.vqa_accuracy], [2, 0.5, 0.5]);
+    assert.deepEqual(scores.types['number'], { count: 1, exact_match: 1, exact_match_interval: [1, 1], vqa_accuracy: 1, vqa_accuracy_interval: [1, 1] });
+    assert.deepEqual(scores.items, [1, 0, 1, 0]);
   });
 });

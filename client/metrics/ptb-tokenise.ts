@@ -2,6 +2,9 @@
  * Tokens of a caption as the usual caption scores count them: Penn Treebank conventions in lower case, without punctuation. The rules are
  * ours; they were found and are held by comparing with the tokeniser that pycocoevalcap runs (test/fixtures/metrics).
  *
+ * Each caption stands alone here. pycocoevalcap hands all captions to its tokeniser as one text, so there a caption that ends in "no." is
+ * read by the first word of the caption after it.
+ *
  * At each place every rule is tried and the longest match wins, the earlier rule on a tie.
  */
 
@@ -53,7 +56,7 @@ const RULES: readonly Rule[] = [
   rule('&(?:amp|lt|gt|quot|apos);', (match) => [ENTITIES[match.toLowerCase()] ?? match]),
   rule('<\\/?[a-z][^<>\\s]*>'),
   rule('https?:\\/\\/[^\\s<>"()]*[^\\s<>"().,?!;:\'-]'),
-  rule('www\\.[^\\s<>"()]*[^\\s<>"().,?!;:\'-]'),
+  rule('www\\.(?:[^\\s"<>|.!?(){},]+\\.)+[a-z]{2,4}(?:\\/[^\\s"<>|()]*[^\\s"<>|().,?!;:\'-])?'),
   rule('[\\w.+-]*\\w@\\w[\\w-]*(?:\\.[\\w-]+)+'),
   rule('@[a-z_]\\w*'),
   rule(`#${L}[\\p{L}\\p{M}_]*`),

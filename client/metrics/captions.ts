@@ -1,3 +1,7 @@
+/**
+ * Caption scores, each equal to pycocoevalcap's. METEOR is not among them: it is its paraphrase tables (62 MB for English, and a Java
+ * program under LGPL around them), and without them the figure would be another metric by the same name.
+ */
 import { bleu } from './bleu.js';
 import { ciderD } from './cider.js';
 import type { TokenisedItem } from './ngrams.js';
@@ -20,7 +24,8 @@ export interface CaptionScores {
   readonly bleu4: number;
   readonly rouge_l: number;
   readonly cider_d: number;
-  /** CIDEr-D of each item, in order. */
+  /** Of each item, in order. */
+  readonly rouge_l_items: readonly number[];
   readonly cider_d_items: readonly number[];
 }
 
@@ -32,6 +37,7 @@ export function scoreCaptions(items: readonly CaptionItem[]): CaptionScores {
     references: references.map(tokenise),
   }));
   const [bleu1 = 0, bleu2 = 0, bleu3 = 0, bleu4 = 0] = bleu(tokenised);
+  const rouge = tokenised.map(rougeL);
   const cider = ciderD(tokenised);
   return {
     count: items.length,
@@ -39,8 +45,9 @@ export function scoreCaptions(items: readonly CaptionItem[]): CaptionScores {
     bleu2,
     bleu3,
     bleu4,
-    rouge_l: mean(tokenised.map(rougeL)),
+    rouge_l: mean(rouge),
     cider_d: mean(cider),
+    rouge_l_items: rouge,
     cider_d_items: cider,
   };
 }

@@ -1,0 +1,111 @@
+/** Captions of one source: a file, or a video of a server. */
+import { readHead } from '../../../model/container/index.js';
+import { seededRandom } from '../../../model/runtime/random.js';
+import { LatentChat } from '../../sdk/index.js';
+import { askableVideo, askOnce, openAskable, type Askable } from '../ask.js';
+import { errorField, rounded } from '../batch.js';
+import { SERVER_VIDEO } from '../evaluate/data.js';
+import { UserError } from '../failure.js';
+import type { JsonLine } from '../json-lines.js';
+import type { Models } from '../models.js';
+import { framesFor, segmentsOf, segmentVideo, type Per } from './segments.js';
+
+/** What decides what a caption says, beside the source and the model pack. */
+export interface CaptionSettings {
+  /** What to ask; null: the model pack's own question for a caption. */
+  readonly prompt: string | null;
+  readonly per: Per;
+  readonly beams: number;
+  readonly maxTokens: number;
+  readonly temperature: number;
+  readonly seed: number;
+}
+
+export interface CaptionTask {
+  /** A path, or `video://<id>`. */
+  readonly source: string;
+  /** Address of the server that has the video; null for files. */
+  readonly server: string | null;
+  /** Parts that an earlier run has written, from 1. */
+  readonly written: readonly number[];
+}
+
+/**
+ * One line a stretch of the source, each as soon as it is written. A source that cannot be used gives a line with `error`.
+ * @throws the signal's reason when it is aborted
+ */
+export async function* captionSource(models: Models, task: CaptionTask, settings: CaptionSettings, run: string, signal: AbortSignal): AsyncGenerator<JsonLine> {
+  const { source } = task;
+  try {
+    const { per, beams, maxTokens, temperature, seed } = settings;
+    const { manifest } = models.pack;
+    let started = performance.now();
+    const { video, container } = await open(models, task, per, signal);
+    const segments = segmentsOf(per, video, container.meta.duration_s);
+    for (const [i, segment] of segments.entries()) {
+      const part = i + 1;
+      if (task.written.includes(part)) continue;
+      const id = per === 'video' ? source : `${source}#${part}`;
+      const random = seededRandom(`${seed} ${id}`);
+      const reply = await askOnce(models, segmentVideo(video, segment), settings.prompt ?? manifest.prompt.default_question, {
+        maxTokens,
+        temperature,
+        // Of its own for every line, so that it does not matter which were written before, or by which worker.
+        seed: Math.floor(random() * 2 ** 32),
+        beams: temperature === 0 ? beams : 1,
+        signal,
+      });
+      yield {
+        id,
+        source,
+        start_s: rounded(segment.start_s),
+        end_s: rounded(segment.end_s),
+        caption: reply.text.trim(),
+        pack: manifest.id,
+        run,
+        part,
+        parts: segments.length,
+        tokens: reply.usage.completion_tokens,
+        seconds: rounded((performance.now() - started) / 1000),
+      };
+      started = performance.now();
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    yield { id: source, source, ...errorField(error), pack: models.pack.manifest.id, run };
+  }
+}
+
+async function open(models: Models, { source, server }: CaptionTask, per: Per, signal: AbortSignal): Promise<Pick<Askable, 'video' | 'container'>> {
+  const id = SERVER_VIDEO.exec(source)?.[1];
+  if (id === undefined) return openAskable(source, models, { signal, frames: framesFor(per, models.pack.manifest.prompt.max_frames) });
+  if (server === null) throw new UserError(`${source} is a video of a server: add --server with its address.`);
+  const { container } = readHead(await new LatentChat({ baseUrl: server }).containerBytes(id, { signal }));
+  return { container, video: askableVideo(source, container, models) };
+}
+
+/** Whether a line tells that its source is done, given the lines before it. */
+export class WrittenParts {
+  readonly #parts = new Map<string, { readonly written: number[]; total: number | null }>();
+
+  constructor(lines: readonly JsonLine[]) {
+    for (const line of lines) {
+      const { source, part, parts } = line;
+      if (typeof source !== 'string') continue;
+      const known = this.#parts.get(source) ?? { written: [], total: null };
+      if (line['error'] !== undefined) known.total = known.written.length;
+      if (typeof part === 'number') known.written.push(part);
+      if (typeof parts === 'number') known.total = parts;
+      this.#parts.set(source, known);
+    }
+  }
+
+  isDone(source: string): boolean {
+    const known = this.#parts.get(source);
+    return known !== undefined && known.total !== null && known.written.length >= known.total;
+  }
+
+  of(source: string): readonly number[] {
+    return this.#parts.get(source)?.written ?? [];
+  }
+}

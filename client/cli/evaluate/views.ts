@@ -1,0 +1,169 @@
+/** One video or photo as each row sees it. */
+import { createHash } from 'node:crypto';
+import { mkdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { openFrames } from '../../../model/frames/open.node.js';
+import type { Frame } from '../../../model/frames/index.js';
+import type { Preset } from '../../../model/inr/plan.js';
+import { chooseFrames, type VideoPart } from '../../../projector/index.js';
+import { openAskable, type Askable } from '../ask.js';
+import { UserError } from '../failure.js';
+import type { Models } from '../models.js';
+import { replaceFile } from '../replace-file.js';
+import { isContainer, readContainerFile } from '../sources.js';
+import type { MediaDatum } from './data.js';
+import type { Row } from './rows.js';
+
+export interface ViewOptions {
+  /** Where containers go that are encoded for the decoded row; those already there are used. */
+  readonly containers: string;
+  readonly preset: Preset;
+  /** Of one encoding; default: the preset's. */
+  readonly seconds?: number;
+}
+
+/** Raised where a source cannot be seen as a row asks. */
+export class RowError extends UserError {
+  readonly code = 'row_unavailable';
+}
+
+export class SourceViews {
+  readonly #videos = new Map<Row, Promise<VideoPart | null>>();
+  #container: Promise<{ file: string; original: string | null }> | undefined;
+  #askable: Promise<Askable> | undefined;
+
+  /** @param decoded whether the decoded row is among those that will be asked for: then latents come from the trained container too */
+  constructor(
+    private readonly datum: MediaDatum,
+    private readonly decoded: boolean,
+    private readonly models: Models,
+    private readonly options: ViewOptions,
+  ) {}
+
+  /**
+   * What the model is given in this row; null for no video.
+   * @throws RowError when the source has no such view, and as opening and encoding do; the signal's reason when it is aborted
+   */
+  video(row: Row, signal: AbortSignal): Promise<VideoPart | null> {
+    let view = this.#videos.get(row);
+    if (view === undefined) {
+      view = this.#see(row, signal);
+      this.#videos.set(row, view);
+    }
+    return view;
+  }
+
+  /** Up to `count` frames to show, uniform in time: decoded ones where there is a container with pictures, else the original's. */
+  async pictures(count: number, signal: AbortSignal): Promise<Frame[]> {
+    const { file, original } = await this.#source(signal);
+    if (await isContainer(file)) {
+      const { container } = await this.#open(signal);
+      const frames = await decodeFrames(file, chooseFrames(container.meta.frames, count), this.models).catch((error: unknown) => {
+        if (error instanceof RowError && original !== null) return null;
+        throw error;
+      });
+      if (frames !== null) return frames;
+    }
+    const source = await openFrames(original ?? file);
+    try {
+      const frames: Frame[] = [];
+      for await (const frame of source.frames({ limit: count, signal })) frames.push(frame);
+      return frames;
+    } finally {
+      await source.close();
+    }
+  }
+
+  async #see(row: Row, signal: AbortSignal): Promise<VideoPart | null> {
+    if (row === 'none') return null;
+    const { video, targets } = await this.#open(signal);
+    if (row === 'latents') return video;
+    if (row === 'raw' && targets !== null) return { ...video, latents: targets, version: 'raw' };
+    const { file, original } = await this.#source(signal);
+    const chosen = chooseFrames(video.times_s.length, this.models.pack.manifest.prompt.max_frames);
+    const times_s = chosen.map((index) => video.times_s[index] as number);
+    const frames = row === 'decoded' ? await decodeFrames(file, chosen, this.models) : await originalFrames(file, original, times_s, video.times_s.length, signal);
+    const tower = await this.models.tower();
+    return { ...video, latents: tower.latents(await tower.features(frames, { signal })), times_s, version: row };
+  }
+
+  #open(signal: AbortSignal): Promise<Askable> {
+    this.#askable ??= this.#source(signal).then(({ file }) => openAskable(file, this.models, { signal }));
+    return this.#askable;
+  }
+
+  /** The file that is asked about, and the one it was made from. */
+  #source(signal: AbortSignal): Promise<{ file: string; original: string | null }> {
+    this.#container ??= this.#locate(signal);
+    return this.#container;
+  }
+
+  async #locate(signal: AbortSignal): Promise<{ file: string; original: string | null }> {
+    const { file, original } = this.datum;
+    const there = await stat(file).then((facts) => facts.isFile(), () => false);
+    if (!this.decoded || !there || (await isContainer(file))) return { file, original };
+    return { file: await encodedFile(file, this.models, this.options, signal), original: file };
+  }
+}
+
+/** The container of a video or photo: one that is there, else a new one. */
+async function encodedFile(file: string, models: Models, { containers, preset, seconds }: ViewOptions, signal: AbortSignal): Promise<string> {
+  const facts = await stat(file);
+  const { manifest } = models.pack;
+  const made = createHash('sha256').update(JSON.stringify([path.resolve(file), facts.size, facts.mtimeMs, preset, seconds, manifest.feature_space])).digest('hex').slice(0, 12);
+  const output = path.join(containers, `${path.basename(file)}.${made}.linr`);
+  if (await stat(output).then(() => true, () => false)) return output;
+  await mkdir(containers, { recursive: true });
+  const { encodeVideo } = await import('../../../model/inr/encode.node.js');
+  const source = await openFrames(file);
+  try {
+    await encodeVideo(source, {
+      pack: models.pack,
+      runtime: models.runtime,
+      preset,
+      ...(seconds === undefined ? {} : { seconds }),
+      sourceName: path.basename(file),
+      sourceBytes: facts.size,
+      signal,
+      checkpointPath: `${output}.checkpoint`,
+      onContainer: async (bytes, stage) => {
+        if (stage === 'final') await replaceFile(output, bytes);
+      },
+    });
+  } finally {
+    await source.close();
+  }
+  return output;
+}
+
+async function decodeFrames(file: string, indices: readonly number[], models: Models): Promise<Frame[]> {
+  const { container, bytes } = await readContainerFile(file);
+  if (container.networks.includes(null)) throw new RowError(`${file} holds latents only: it has no frames to decode.`);
+  const { LinrDecoder } = await import('../../../model/inr/decoder.js');
+  const decoder = new LinrDecoder(bytes, models.runtime);
+  try {
+    const frames: Frame[] = [];
+    for await (const frame of decoder.frames(indices)) frames.push(frame);
+    return frames;
+  } finally {
+    await decoder.release();
+  }
+}
+
+/** The original's frames nearest to `times_s`, among `count` uniform in time: those that the encoder looked at. */
+async function originalFrames(file: string, original: string | null, times_s: readonly number[], count: number, signal: AbortSignal): Promise<Frame[]> {
+  if (original === null) throw new RowError(`${file} is a container and the data does not name its original, so there are no original frames.`);
+  const source = await openFrames(original);
+  try {
+    const nearest: { frame: Frame; off: number }[] = [];
+    for await (const frame of source.frames({ limit: count, signal })) {
+      times_s.forEach((time, i) => {
+        const off = Math.abs(frame.time_s - time);
+        if (off < (nearest[i]?.off ?? Infinity)) nearest[i] = { frame, off };
+      });
+    }
+    return nearest.map(({ frame }) => frame);
+  } finally {
+    await source.close();
+  }
+}

@@ -1,0 +1,19 @@
+/** How finely a container stores each tensor. Training rounds to the same levels at its end, so that storing changes nothing. */
+import type { TensorLevels } from '../container/index.js';
+
+/**
+ * Distance between the levels of a tensor: a power of two, so that the stored bounds of the levels are exact in float32. Grids are most of a file, and their network makes up for coarse levels by
+ * growing their values where it pays; weights act on every patch of every frame and are few.
+ */
+export function quantisationStep(name: string): number {
+  if (name.startsWith('grid') || name === 'basis') return 1 / 32;
+  return name.startsWith('basis.') || name.includes('.hyper') ? 1 / 64 : 1 / 128;
+}
+
+/** Bits of tensors that are measured, not trained: see fixedSpecs of network.ts. */
+const FIXED_BITS = 8;
+
+/** Of a network trained with rounded tensors: `trained` tells which those are. */
+export function steppedLevels(trained: ReadonlySet<string>): (name: string) => TensorLevels {
+  return (name) => (trained.has(name) ? { step: quantisationStep(name) } : { bits: FIXED_BITS });
+}

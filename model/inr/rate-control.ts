@@ -1,0 +1,37 @@
+/** What a stored bit costs during training: fixed, or steered so that the file reaches a size or a quality. */
+
+export type RateGoal =
+  /** Mean squared error that one bit a pixel is worth. */
+  | { readonly kind: 'price'; readonly price: number }
+  /** Bits per pixel of the whole file. */
+  | { readonly kind: 'bpp'; readonly bpp: number }
+  /** PSNR in dB of the decoded frames; the smallest file that reaches it. */
+  | { readonly kind: 'psnr'; readonly psnr_db: number };
+
+/** Where a steered price begins: between the presets' own. */
+const FIRST_PRICE = 4e-3;
+/** Bounds of a steered price: free, and so dear that nothing is left. */
+const PRICES = { min: 1e-6, max: 10 } as const;
+/** Change of the price for a size off by a factor e, and for a quality off by 1 dB; and the most one observation changes it. */
+const BPP_GAIN = 0.7;
+const PSNR_GAIN = 0.35;
+const MAX_CHANGE = 1.6;
+
+export class RateControl {
+  /** Mean squared error that one bit a pixel is worth now. */
+  price: number;
+
+  constructor(private readonly goal: RateGoal) {
+    this.price = goal.kind === 'price' ? goal.price : FIRST_PRICE;
+  }
+
+  /** Takes in how large the file would be now and how good its pictures are. */
+  observe({ bpp, psnr_db }: { readonly bpp: number; readonly psnr_db: number }): void {
+    const { goal } = this;
+    if (goal.kind === 'price') return;
+    const exponent = goal.kind === 'bpp' ? BPP_GAIN * Math.log(bpp / goal.bpp) : PSNR_GAIN * (psnr_db - goal.psnr_db);
+    if (!Number.isFinite(exponent)) return;
+    const change = Math.min(MAX_CHANGE, Math.max(1 / MAX_CHANGE, Math.exp(exponent)));
+    this.price = Math.min(PRICES.max, Math.max(PRICES.min, this.price * change));
+  }
+}

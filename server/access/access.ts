@@ -1,0 +1,132 @@
+import { stat } from 'node:fs/promises';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { FastifyBaseLogger } from 'fastify';
+import type { Limits } from '../config.js';
+import { ApiError } from '../errors.js';
+import { TokenBucket } from './bucket.js';
+import { hashOf, type ApiKey, type KeyFile } from './keys.js';
+
+export interface AccessOptions {
+  readonly keys: KeyFile;
+  readonly limits: Pick<Limits, 'keyRequestsPerMinute' | 'keyConcurrent'>;
+  /** Ask for a key even while there is none: for a server that others can reach. */
+  readonly always: boolean;
+  readonly log: FastifyBaseLogger;
+}
+
+/** Seconds for which a look at the key file is good: a removed key works no longer than this. */
+const fresh_s = 1;
+/** The WebSocket subprotocol of this API, and what a key is given behind, since browsers cannot set headers on sockets. */
+export const socketProtocol = 'latentchat';
+export const keyProtocolPrefix = 'latentchat-key.';
+
+/** Who may use the server: everybody on loopback while there are no keys, else whoever has one. */
+export class Access {
+  readonly #options: AccessOptions;
+  #byHash = new Map<string, ApiKey>();
+  readonly #ids = new Set<string>();
+  readonly #buckets = new Map<string, { perMinute: number; bucket: TokenBucket }>();
+  #version = '';
+  #looked = -Infinity;
+  #required: boolean;
+
+  private constructor(options: AccessOptions) {
+    this.#options = options;
+    this.#required = options.always;
+  }
+
+  /** @throws Error when the key file is damaged */
+  static async open(options: AccessOptions): Promise<Access> {
+    const access = new Access(options);
+    await access.#load(await access.#fileVersion());
+    return access;
+  }
+
+  /** Once a key has been asked for it is asked for until the server ends, even when the last one is removed. */
+  get required(): boolean {
+    return this.#required;
+  }
+
+  /** Number of keys. */
+  get size(): number {
+    return this.#ids.size;
+  }
+
+  has(id: string): boolean {
+    return this.#ids.has(id);
+  }
+
+  /** Takes note of keys that were added or removed. */
+  async refresh(): Promise<void> {
+    const now = performance.now() / 1000;
+    if (now - this.#looked < fresh_s) return;
+    this.#looked = now;
+    const version = await this.#fileVersion();
+    if (version === this.#version) return;
+    try {
+      await this.#load(version);
+      this.#options.log.info({ keys: this.size }, 'API keys were read again');
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'API keys could not be read; those known before stay');
+    }
+  }
+
+  /**
+   * The key of a request, or null where none is asked for. It comes as `Authorization: Bearer <key>`, or among the
+   * subprotocols of a WebSocket.
+   * @throws ApiError `missing_key`, `invalid_key`
+   */
+  async identify(headers: IncomingHttpHeaders): Promise<ApiKey | null> {
+    await this.refresh();
+    if (!this.#required) return null;
+    const secret = secretOf(headers);
+    if (secret === null) throw new ApiError('missing_key');
+    const key = this.#byHash.get(hashOf(secret));
+    if (!key) throw new ApiError('invalid_key');
+    return key;
+  }
+
+  /** Counts a request of a key. @throws ApiError `rate_limited` */
+  admit(key: ApiKey): void {
+    const perMinute = key.requestsPerMinute ?? this.#options.limits.keyRequestsPerMinute;
+    let entry = this.#buckets.get(key.id);
+    if (entry?.perMinute !== perMinute) {
+      entry = { perMinute, bucket: new TokenBucket(perMinute / 60, perMinute) };
+      this.#buckets.set(key.id, entry);
+    }
+    if (entry.bucket.take()) return;
+    const message = `This key may make ${perMinute} requests a minute.`;
+    throw new ApiError('rate_limited', { message, retryAfter_s: entry.bucket.wait_s });
+  }
+
+  /** Replies that a key may have waiting or running. */
+  mostReplies(key: ApiKey): number {
+    return key.concurrent ?? this.#options.limits.keyConcurrent;
+  }
+
+  async #load(version: string): Promise<void> {
+    const keys = await this.#options.keys.list();
+    this.#version = version;
+    this.#byHash = new Map(keys.map((key) => [key.sha256, key]));
+    this.#ids.clear();
+    for (const { id } of keys) this.#ids.add(id);
+    for (const id of this.#buckets.keys()) if (!this.#ids.has(id)) this.#buckets.delete(id);
+    if (keys.length > 0) this.#required = true;
+  }
+
+  async #fileVersion(): Promise<string> {
+    try {
+      const { mtimeNs, size, ino } = await stat(this.#options.keys.file, { bigint: true });
+      return `${mtimeNs}-${size}-${ino}`;
+    } catch {
+      return '';
+    }
+  }
+}
+
+function secretOf(headers: IncomingHttpHeaders): string | null {
+  const bearer = /^Bearer +([^\s]+)$/i.exec(headers.authorization ?? '')?.[1];
+  if (bearer !== undefined) return bearer;
+  const offered = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim()) ?? [];
+  return offered.find((name) => name.startsWith(keyProtocolPrefix))?.slice(keyProtocolPrefix.length) ?? null;
+}

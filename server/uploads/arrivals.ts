@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { rename, rm, stat, writeFile } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import type { FastifyBaseLogger } from 'fastify';
+import { videoIdOf } from '../chat/prompt.js';
+import type { Limits } from '../config.js';
+import { ApiError, isErrorCode } from '../errors.js';
+import { newId } from '../ids.js';
+import type { Library } from '../library/library.js';
+import type { DataFolder } from '../store/files.js';
+import { fetchRemote, type RemoteFetch } from './remote.js';
+import { displayName } from './receiver.js';
+
+export interface ArrivalsOptions {
+  readonly library: Library;
+  readonly folder: DataFolder;
+  readonly limits: Limits;
+  /** See AppOptions. */
+  readonly remoteHosts: readonly string[];
+  readonly log: FastifyBaseLogger;
+  /** Default: over the network, to public addresses only. */
+  readonly fetchRemote?: RemoteFetch;
+}
+
+/** Longest address that is no `data:` one, in characters; as long as browsers and proxies take. */
+const longestUrl = 8192;
+/** What comes before the bytes of a `data:` address: a media type and parameters. */
+const longestHead = 300;
+
+/**
+ * Videos that a chat completion brings along, as `data:` or remote addresses. They become ordinary videos of the
+ * library. Their id is made from their bytes, so a client that sends its whole history again with each question has
+ * its video encoded once.
+ */
+export class Arrivals {
+  readonly #options: ArrivalsOptions;
+  /** Videos that are being added right now, by id. */
+  readonly #adding = new Map<string, Promise<void>>();
+
+  constructor(options: ArrivalsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The id of the video an address names; one that was brought along is waited for until it can be asked about.
+   * @throws ApiError naming `param`: what is wrong with the address or with the file behind it
+   */
+  async videoIdOf(url: string, param: string, signal: AbortSignal): Promise<string> {
+    const { limits, remoteHosts } = this.#options;
+    if (/^data:/i.test(url)) {
+      const most = Math.min(limits.dataUrlBytes, limits.uploadBytes);
+      const bytes = dataUrlBytes(url, most, param);
+      return this.#arrived((file) => writeFile(file, bytes), 'video', param, signal);
+    }
+    if (remoteHosts.length > 0 && /^https?:/i.test(url)) {
+      const fetch = this.#options.fetchRemote ?? fetchRemote;
+      if (url.length > longestUrl || !URL.canParse(url)) throw new ApiError('unsupported_video_url', { param, message: 'The address is not a valid one.' });
+      const address = new URL(url);
+      const timed = AbortSignal.any([signal, AbortSignal.timeout(limits.remote_s * 1000)]);
+      const receive = (file: string): Promise<void> => fetch(address, file, { hosts: remoteHosts, mostBytes: limits.uploadBytes, param, signal: timed });
+      return this.#arrived(receive, nameOf(address), param, signal);
+    }
+    return videoIdOf(url, param);
+  }
+
+  async #arrived(receive: (file: string) => Promise<void>, name: string, param: string, signal: AbortSignal): Promise<string> {
+    const { folder, limits } = this.#options;
+    if ((await folder.freeBytes()) < limits.freeBytes) throw new ApiError('disk_full');
+    // A file in this folder that no upload knows is removed at the next start, should this one be killed now.
+    const file = folder.upload(newId('vid'));
+    try {
+      await receive(file);
+      if ((await stat(file)).size === 0) throw new ApiError('empty_file', { param });
+      const id = await contentId(file);
+      await this.#add(id, file, name);
+      await this.#untilAskable(id, param, signal);
+      return id;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      await rm(file, { force: true });
+    }
+  }
+
+  async #add(id: string, file: string, name: string): Promise<void> {
+    const { library, folder } = this.#options;
+    const running = this.#adding.get(id);
+    if (running) return running;
+    if (library.find(id)) return;
+    const work = rename(file, folder.upload(id))
+      .then(() => library.admit(id, name))
+      .then(() => undefined)
+      .finally(() => this.#adding.delete(id));
+    this.#adding.set(id, work);
+    return work;
+  }
+
+  /** Resolves once questions about the video can be answered. */
+  #untilAskable(id: string, param: string, signal: AbortSignal): Promise<void> {
+    const { library, limits } = this.#options;
+    return new Promise((resolve, reject) => {
+      const look = (): boolean => {
+        const video = library.find(id);
+        if (video?.askable) resolve();
+        else if (!video) reject(new ApiError('video_not_found', { param }));
+        else if (video.state === 'failed') {
+          const { code, message } = video.error ?? { code: 'internal_error', message: '' };
+          reject(new ApiError(isErrorCode(code) ? code : 'internal_error', { param, ...(message === '' ? {} : { message }) }));
+        } else return false;
+        return true;
+      };
+      const ended = (error: ApiError): void => {
+        leave();
+        reject(error);
+      };
+      const late = setTimeout(() => {
+        const message = `The video was received as video://${id}, but its features are still being computed. Ask again in a moment.`;
+        ended(new ApiError('video_not_ready', { param, message }));
+      }, limits.arrival_s * 1000).unref();
+      const abort = (): void => ended(new ApiError('cancelled'));
+      const unsubscribe = library.feed.subscribe((change) => {
+        const changed = change.type === 'video.progress' ? change.video.id : change.video_id;
+        if (changed === id && look()) leave();
+      });
+      const leave = (): void => {
+        clearTimeout(late);
+        unsubscribe();
+        signal.removeEventListener('abort', abort);
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      if (signal.aborted) abort();
+      else if (look()) leave();
+    });
+  }
+}
+
+/** The bytes of a base64 `data:` address. Their type is judged later, from themselves. */
+export function dataUrlBytes(url: string, most: number, param: string): Buffer {
+  const comma = url.slice(0, longestHead).indexOf(',');
+  if (comma < 0 || !/;base64$/i.test(url.slice(0, comma))) throw new ApiError('invalid_data_url', { param });
+  const encoded = url.slice(comma + 1);
+  const digits = encoded.replace(/={1,2}$/, '').length;
+  const length = Math.floor((digits * 3) / 4);
+  if (length > most) {
+    throw new ApiError('upload_too_large', { param, message: `The data: address holds ${length} bytes; the limit is ${most}. Upload the file to /v1/uploads.` });
+  }
+  if (digits % 4 === 1 || !/^[A-Za-z0-9+/_-]*={0,2}$/.test(encoded)) throw new ApiError('invalid_data_url', { param });
+  const bytes = Buffer.from(encoded, 'base64');
+  if (bytes.length === 0) throw new ApiError('empty_file', { param });
+  return bytes;
+}
+
+/** An id of the usual form, made from the file's SHA-256. */
+async function contentId(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return `vid_${hash.digest('hex').slice(0, 24)}`;
+}
+
+function nameOf(url: URL): string {
+  const last = url.pathname.split('/').pop() ?? '';
+  try {
+    return displayName(decodeURIComponent(last));
+  } catch {
+    return displayName(last);
+  }
+}

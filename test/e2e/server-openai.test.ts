@@ -1,0 +1,170 @@
+/** The API as OpenAI's own clients use it, unchanged: the npm package, and the Python package where it is installed. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import OpenAI from 'openai';
+import sharp from 'sharp';
+import { defaultPackFolder } from '../../model/pack/open.node.js';
+import { errorOf } from '../helpers/api.js';
+import { TestFolder } from '../helpers/folder.js';
+import { ServerProcess } from '../helpers/server-process.js';
+import { makeVideo } from '../helpers/videos.js';
+
+let folder: TestFolder;
+let server: ServerProcess;
+let client: OpenAI;
+let model: string;
+/** Id of the demo video. */
+let demo: string;
+
+before(async () => {
+  folder = await TestFolder.make();
+  server = new ServerProcess(folder.path, { demoDir: path.join(defaultPackFolder(), '..', 'demo') });
+  await server.start();
+  client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'none', maxRetries: 0 });
+  model = (await client.models.list()).data[0]?.id ?? '';
+  const { data } = (await (await fetch(`${server.url}/v1/videos`)).json()) as { data: { id: string }[] };
+  demo = data[0]?.id ?? '';
+});
+after(async () => {
+  await server.stop();
+  await folder.remove();
+});
+
+/** `video_url` is this API's own kind of part, which the client's types do not know. */
+const about = (url: string, text = 'What do you see?') =>
+  [{ role: 'user', content: [{ type: 'video_url', video_url: { url } }, { type: 'text', text }] }] as unknown as OpenAI.ChatCompletionMessageParam[];
+const answerOf = (completion: OpenAI.ChatCompletion): string => completion.choices[0]?.message.content ?? '';
+
+test('the model is listed, a question is answered, and asking again finds the prompt cached', async () => {
+  assert.match(model, /latentchat/);
+  const request = { model, messages: about(`video://${demo}`), max_tokens: 20, temperature: 0, seed: 1, n: 1 };
+  const first = await client.chat.completions.create(request);
+  assert.match(answerOf(first), /\w/);
+  assert.equal(first.object, 'chat.completion');
+  const second = await client.chat.completions.create(request);
+  assert.equal(answerOf(second), answerOf(first));
+  const { usage } = second;
+  assert.ok(usage && usage.total_tokens === usage.prompt_tokens + usage.completion_tokens);
+  assert.ok((usage.prompt_tokens_details?.cached_tokens ?? 0) > usage.prompt_tokens / 2, JSON.stringify(usage));
+});
+
+test('a stream is the whole answer in pieces; its last chunk has the usage, with cached tokens', async () => {
+  const request = { model, messages: about(`video://${demo}`), max_completion_tokens: 20 };
+  const whole = await client.chat.completions.create(request);
+  const chunks: OpenAI.ChatCompletionChunk[] = [];
+  for await (const chunk of await client.chat.completions.create({ ...request, stream: true, stream_options: { include_usage: true } })) chunks.push(chunk);
+  assert.equal(chunks.map((chunk) => chunk.choices[0]?.delta.content ?? '').join(''), answerOf(whole));
+  assert.equal(chunks[0]?.choices[0]?.delta.role, 'assistant');
+  assert.deepEqual(chunks.flatMap((chunk) => chunk.choices[0]?.finish_reason ?? []), [whole.choices[0]?.finish_reason]);
+  const last = chunks.at(-1);
+  assert.deepEqual(last?.choices, []);
+  assert.equal(last?.usage?.completion_tokens, whole.usage?.completion_tokens);
+  assert.ok((last?.usage?.prompt_tokens_details?.cached_tokens ?? 0) > 0);
+  const plain: OpenAI.ChatCompletionChunk[] = [];
+  for await (const chunk of await client.chat.completions.create({ ...request, stream: true })) plain.push(chunk);
+  assert.ok(plain.every((chunk) => chunk.choices.length === 1 && chunk.usage === undefined), 'usage is sent where it was asked for only');
+});
+
+test('max_tokens cuts with "length", a stop string with "stop", and the stop string is not part of the answer', async () => {
+  const cut = await client.chat.completions.create({ model, messages: about(`video://${demo}`), max_tokens: 3 });
+  assert.deepEqual([cut.choices[0]?.finish_reason, cut.usage?.completion_tokens], ['length', 3]);
+  const whole = answerOf(await client.chat.completions.create({ model, messages: about(`video://${demo}`), max_tokens: 24 }));
+  const word = whole.split(' ')[3] ?? '';
+  assert.match(word, /\w/);
+  for (const stop of [word, ['never to be met', word]]) {
+    const stopped = await client.chat.completions.create({ model, messages: about(`video://${demo}`), max_tokens: 24, stop });
+    assert.deepEqual([answerOf(stopped), stopped.choices[0]?.finish_reason], [whole.slice(0, whole.indexOf(word)), 'stop']);
+  }
+});
+
+test('a seed makes a sampled answer repeat itself, and another one may differ', async () => {
+  const ask = async (seed: number): Promise<string> => answerOf(await client.chat.completions.create({ model, messages: [{ role: 'user', content: 'Tell me a story.' }], temperature: 1.2, top_p: 0.95, max_tokens: 24, seed }));
+  const [one, again, two] = [await ask(1), await ask(1), await ask(2)];
+  assert.equal(one, again);
+  assert.notEqual(one, two);
+});
+
+test('what the client sends as null is as if it was left out', async () => {
+  const nothing = { temperature: null, top_p: null, max_tokens: null, max_completion_tokens: 4, stop: null, seed: null, n: null, stream: null, stream_options: null };
+  const answer = await client.chat.completions.create({ model, messages: about(`video://${demo}`), ...nothing });
+  assert.equal(answer.usage?.completion_tokens, 4);
+});
+
+test('a video and a photo can be sent along as data: addresses, and one sent again is not encoded again', async () => {
+  const bytes = Buffer.from(await makeVideo({ width: 64, height: 64, times: [0, 0.5, 1] }));
+  const messages = about(`data:video/mp4;base64,${bytes.toString('base64')}`);
+  const first = await client.chat.completions.create({ model, messages, max_tokens: 6 });
+  assert.match(answerOf(first), /\w/);
+  const started = performance.now();
+  assert.equal(answerOf(await client.chat.completions.create({ model, messages, max_tokens: 6 })), answerOf(first));
+  assert.ok(performance.now() - started < 5000);
+  const photo = await sharp({ create: { width: 64, height: 48, channels: 3, background: '#c33' } }).png().toBuffer();
+  const content = [{ type: 'text' as const, text: 'Which colour is this?' }, { type: 'image_url' as const, image_url: { url: `data:image/png;base64,${photo.toString('base64')}` } }];
+  assert.match(answerOf(await client.chat.completions.create({ model, messages: [{ role: 'user', content }], max_tokens: 6 })), /\w/);
+  const { data } = (await (await fetch(`${server.url}/v1/videos`)).json()) as { data: { id: string; kind: string }[] };
+  assert.deepEqual(data.map(({ kind }) => kind).sort(), ['photo', 'video', 'video'], 'the demo, the video once, and the photo');
+});
+
+const refused: readonly (readonly [string, object, string, number])[] = [
+  ['another model', { model: 'gpt-9' }, 'model_not_found', 404],
+  ['logprobs', { logprobs: true }, 'unsupported_parameter', 400],
+  ['tools', { tools: [] }, 'unsupported_parameter', 400],
+  ['response_format', { response_format: { type: 'json_object' } }, 'unsupported_parameter', 400],
+  ['frequency_penalty', { frequency_penalty: 0.5 }, 'unsupported_parameter', 400],
+  ['two choices', { n: 2 }, 'invalid_request', 400],
+  ['a temperature above 2', { temperature: 3 }, 'invalid_request', 400],
+  ['five stop strings', { stop: ['a', 'b', 'c', 'd', 'e'] }, 'invalid_request', 400],
+];
+for (const [name, fields, code, status] of refused) {
+  test(`${name} is refused by name`, async () => {
+    const request = { model, messages: [{ role: 'user', content: 'Hi' }], ...fields } as unknown as OpenAI.ChatCompletionCreateParamsNonStreaming;
+    const field = Object.keys(fields)[0] ?? '';
+    await assert.rejects(client.chat.completions.create(request), (error) => {
+      assert.ok(error instanceof OpenAI.APIError);
+      assert.deepEqual([error.status, error.code, error.param], [status, code, field], error.message);
+      return true;
+    });
+  });
+}
+
+test('a remote address is refused, since no host is configured', async () => {
+  const body = JSON.stringify({ messages: about('https://example.com/film.mp4') });
+  const error = await errorOf(await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body }));
+  assert.deepEqual([error.status, error.code, error.param], [400, 'unsupported_video_url', 'messages[0].content[0].video_url.url']);
+});
+
+const script = `
+import sys, openai
+base, video = sys.argv[1:]
+client = openai.OpenAI(base_url=base, api_key="none", max_retries=0)
+model = client.models.list().data[0].id
+messages = [{"role": "user", "content": [{"type": "video_url", "video_url": {"url": video}}, {"type": "text", "text": "What do you see?"}]}]
+whole = client.chat.completions.create(model=model, messages=messages, max_tokens=12, temperature=0, seed=1)
+text, usage = "", None
+for chunk in client.chat.completions.create(model=model, messages=messages, max_tokens=12, stream=True, stream_options={"include_usage": True}):
+    if chunk.choices:
+        text += chunk.choices[0].delta.content or ""
+    usage = chunk.usage or usage
+assert text and text == whole.choices[0].message.content, (text, whole)
+assert usage.completion_tokens == whole.usage.completion_tokens and usage.prompt_tokens_details.cached_tokens > 0, usage
+try:
+    client.chat.completions.create(model=model, messages=messages, logprobs=True)
+except openai.BadRequestError as error:
+    assert error.code == "unsupported_parameter" and error.param == "logprobs", error
+else:
+    raise AssertionError("logprobs were not refused")
+print("python", openai.__version__, "ok")
+`;
+
+test('the Python client works unchanged', (context) => {
+  const python = process.env['LATENTCHAT_PYTHON'] ?? 'python3';
+  if (spawnSync(python, ['-c', 'import openai']).status !== 0) {
+    context.skip(`${python} has no package openai; name one that has with LATENTCHAT_PYTHON`);
+    return;
+  }
+  const { status, stdout, stderr } = spawnSync(python, ['-c', script, `${server.url}/v1`, `video://${demo}`], { encoding: 'utf8', timeout: 120_000 });
+  assert.equal(status, 0, stderr);
+  context.diagnostic(stdout.trim());
+});
