@@ -11,13 +11,13 @@ await buildAll();
 const folder = path.join(root, 'dist/test/bench');
 const available = readdirSync(folder).filter((name) => name.endsWith('.bench.js')).map((name) => name.slice(0, -'.bench.js'.length));
 /** Benchmarks that take arguments; the others would pass over them in silence. */
-const configurable = ['codec', 'decode'];
+const configurable = ['codec', 'decode', 'interpolation'];
 const words = process.argv.slice(2);
 const configured = configurable.includes(words[0]) && words.slice(1).some((word) => !available.includes(word));
 const wanted = configured ? words.slice(0, 1) : words;
 const unknown = wanted.filter((name) => !available.includes(name));
 if (unknown.length > 0) {
-  console.error(`No benchmark named ${unknown.join(', ')}. There are: ${available.join(', ')}; ${configurable.join(' and ')} take arguments.`);
+  console.error(`No benchmark named ${unknown.join(', ')}. There are: ${available.join(', ')}; ${configurable.join(', ')} take arguments.`);
   process.exit(2);
 }
 let failed = false;

@@ -1,0 +1,135 @@
+/**
+ * Frames between encoded frames: a video is encoded with only every alpha-th frame, and the frames left out are compared
+ * with what each way puts in their place. `npm run bench -- interpolation [VIDEO] [--size WxH] [--seconds S]`. Neighbours
+ * are decoded from the container's bytes.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Command, Option } from 'commander';
+import { pixelSize, positiveSeconds, type PixelSize } from '../../client/cli/arguments.js';
+import { uniformIndices, type Frame, type FrameSource, type FramesOptions } from '../../model/frames/index.js';
+import { openFrames } from '../../model/frames/open.node.js';
+import { LinrDecoder } from '../../model/inr/decoder.js';
+import { encodeVideo } from '../../model/inr/encode.node.js';
+import { blendFrames, interpolateFrames, type Picture } from '../../model/inr/motion.js';
+import { PRESETS, type Preset } from '../../model/inr/plan.js';
+import { psnr } from '../../model/inr/quality.js';
+import { ModelPack } from '../../model/pack/open.node.js';
+import { nodeRuntime } from '../../model/runtime/node.node.js';
+import { openClip, type Clip } from './clip.js';
+import { machine, printTable } from './table.js';
+
+const THREADS = 2;
+const ALPHAS = [2, 4, 8] as const;
+const PAPER = 'Latent-INR, its Table 1, Big Buck Bunny at 1280 x 720: 33.17 / 28.08 / 25.88 dB at alpha 2 / 4 / 8';
+
+interface Options {
+  readonly size: PixelSize;
+  readonly seconds: number;
+  readonly preset: Preset;
+}
+
+/** A frame that was left out: `beta` of the way from kept frame `before` to the one after it. */
+interface Gap {
+  readonly truth: Uint8Array;
+  readonly before: number;
+  readonly beta: number;
+}
+
+type Fill = (gap: Gap) => Promise<Picture> | Picture;
+
+await new Command('interpolation')
+  .description('Left-out frames from their decoded neighbours: nearest, blend, interpolated latents, motion.')
+  .argument('[video]', 'the video (default: a clip made on the spot)')
+  .addOption(new Option('--size <WxH>', 'encoded size; the picture is stretched to it').argParser(pixelSize).default({ width: 320, height: 160 }, '320x160'))
+  .addOption(new Option('--seconds <s>', 'seconds of encoding, for each alpha').argParser(positiveSeconds).default(60))
+  .addOption(new Option('--preset <name>', 'preset of the encoder').choices(PRESETS).default('standard'))
+  .action(bench)
+  .parseAsync();
+
+async function bench(video: string | undefined, options: Options): Promise<void> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'latentchat-interpolation-'));
+  try {
+    const clip = await openClip(video, options.size, folder);
+    const columns: Map<string, string>[] = [];
+    for (const alpha of ALPHAS) columns.push(await measure(clip, alpha, options));
+    console.log(
+      `${clip.caption}; preset ${options.preset}, ${options.seconds} s for each alpha; ${THREADS} threads\n` +
+        `Frames t with t mod alpha = 0 are encoded; mean PSNR in dB over the frames between two of them. ${PAPER}\n${machine()}`,
+    );
+    const names = [...(columns[0]?.keys() ?? [])];
+    printTable([['frames between', ...ALPHAS.map((alpha) => `alpha ${alpha}`)], ...names.map((name) => [name, ...columns.map((column) => column.get(name) ?? '')])]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** One column of the table: what each row's way reaches at this alpha. */
+async function measure(clip: Clip, alpha: number, options: Options): Promise<Map<string, string>> {
+  const { size, frames } = clip;
+  const kept = frames.filter((_, t) => t % alpha === 0).map((data): Picture => ({ ...size, data }));
+  const gaps = frames
+    .map((truth, t): Gap => ({ truth, before: Math.floor(t / alpha), beta: (t % alpha) / alpha }))
+    .filter(({ before, beta }) => beta > 0 && before + 1 < kept.length);
+  if (gaps.length === 0) throw new RangeError(`${clip.caption}: too short to leave frames out at alpha ${alpha}`);
+  const decoder = new LinrDecoder(await encodeEvery(clip, alpha, options), nodeRuntime({ threads: THREADS }));
+  const ours: Picture[] = [];
+  for (let k = 0; k < kept.length; k++) ours.push(await decoder.frame(k));
+
+  const between = (pictures: readonly Picture[], combine: (before: Picture, after: Picture, beta: number) => Picture): Fill =>
+    ({ before, beta }) => combine(pictures[before] as Picture, pictures[before + 1] as Picture, beta);
+  const ways: readonly (readonly [string, Fill])[] = [
+    ['original neighbours: blend', between(kept, blendFrames)],
+    ['original neighbours: motion', between(kept, interpolateFrames)],
+    ['decoded neighbours: nearest', between(ours, (before, after, beta) => (beta <= 0.5 ? before : after))],
+    ['decoded neighbours: blend', between(ours, blendFrames)],
+    ['network at interpolated latents (eq. 4)', ({ before, beta }) => decoder.frame(before + beta)],
+    ['decoded neighbours: motion', between(ours, interpolateFrames)],
+  ];
+  const column = new Map([['(the encoded frames themselves)', mean(kept.map(({ data }, k) => psnr((ours[k] as Picture).data, data)))]]);
+  for (const [name, fill] of ways) {
+    const figures: number[] = [];
+    for (const gap of gaps) figures.push(psnr((await fill(gap)).data, gap.truth));
+    column.set(name, mean(figures));
+  }
+  await decoder.release();
+  return column;
+}
+
+const mean = (figures: readonly number[]): string => (figures.reduce((sum, figure) => sum + figure, 0) / figures.length).toFixed(2);
+
+/** The bytes of a container of every alpha-th frame. */
+async function encodeEvery(clip: Clip, alpha: number, { seconds, preset }: Options): Promise<Uint8Array> {
+  const source = every(await openFrames(clip.file), alpha);
+  try {
+    let container: Uint8Array | null = null;
+    await encodeVideo(source, {
+      pack: await ModelPack.open(), runtime: nodeRuntime({ threads: THREADS }), preset, seconds, size: clip.size,
+      sourceName: path.basename(clip.file), sourceBytes: null,
+      onContainer: (bytes, stage) => {
+        if (stage === 'final') container = bytes;
+      },
+    });
+    if (container === null) throw new Error('the encoder ended without a container');
+    return container;
+  } finally {
+    await source.close();
+  }
+}
+
+/** `source` as if it had only the frames t with t mod alpha = 0. */
+function every(source: FrameSource, alpha: number): FrameSource {
+  const { frames: count, fps } = source.info;
+  if (count === null) throw new RangeError('the video is too long to count its frames: name a shorter one');
+  const total = Math.ceil(count / alpha);
+  return {
+    info: { ...source.info, frames: total, fps: fps === null ? null : fps / alpha },
+    async *frames({ limit = total, ...options }: FramesOptions = {}): AsyncGenerator<Frame, void, void> {
+      const wanted = new Set(uniformIndices(total, limit).map((index) => index * alpha));
+      let t = 0;
+      for await (const frame of source.frames(options)) if (wanted.has(t++)) yield frame;
+    },
+    close: () => source.close(),
+  };
+}
