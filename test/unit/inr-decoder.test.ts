@@ -120,7 +120,7 @@ describe('a decoder', () => {
       networks: [encodeNetwork({ ...network, config: config as JsonObject }, { levels: () => ({ bits: 16 }) })],
     };
     const expected = await new LinrDecoder(writeContainer(still), runtime).frame(0);
-    const frame = await decoder.frame(1.25);
+    const frame = await decoder.frame(1.25, undefined, 'latents');
     assert.ok(largestDifference(frame.data, expected.data) <= 2);
     assert.ok(Math.abs(frame.time_s - 1.25 / 25) < 1e-12);
     assert.ok(largestDifference(frame.data, (await decoder.frame(1)).data) > 2, 'it is not the frame before');
