@@ -10,20 +10,20 @@ export function wholeNumber(least: number, most: number): (value: string) => num
   };
 }
 
+/** A number above 0, at most `most`. */
+export function positiveNumber(most: number): (value: string) => number {
+  return (value) => {
+    const number = Number(value);
+    if (!/^\d*\.?\d+$/.test(value) || !(number > 0) || number > most) throw new InvalidArgumentError(`It must be a number above 0, at most ${most}.`);
+    return number;
+  };
+}
+
 /** A number of seconds above 0. */
 export function positiveSeconds(value: string): number {
-  return positive(value, 'a number of seconds');
-}
-
-/** A number above 0. */
-export function positiveNumber(value: string): number {
-  return positive(value, 'a number');
-}
-
-function positive(value: string, what: string): number {
-  const number = Number(value);
-  if (!/^\d*\.?\d+$/.test(value) || !(number > 0)) throw new InvalidArgumentError(`It must be ${what} above 0.`);
-  return number;
+  const seconds = Number(value);
+  if (!/^\d*\.?\d+$/.test(value) || !(seconds > 0)) throw new InvalidArgumentError('It must be a number of seconds above 0.');
+  return seconds;
 }
 
 export interface PixelSize {

@@ -6,8 +6,9 @@ import { maxTokensOption, packOption, threadsOption } from './common-options.js'
 import { describeFailure, UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { Models } from './models.js';
+import { keyOption, RemoteConversation, serverOption, type Asker, type ServerOptions } from './remote.js';
 
-interface ChatOptions {
+interface ChatOptions extends ServerOptions {
   readonly pack?: string;
   readonly threads: number;
   readonly maxTokens: number;
@@ -16,8 +17,10 @@ interface ChatOptions {
 export function chatCommand(): Command {
   return new Command('chat')
     .description('Ask about a .linr file, a video or a photo. Without a question: ask several, one a line.')
-    .argument('<file>', 'container, video or photo')
+    .argument('<file>', 'container, video or photo; with --server also the id or name of a video there')
     .argument('[question]', 'what to ask')
+    .addOption(serverOption())
+    .addOption(keyOption())
     .addOption(packOption())
     .addOption(threadsOption())
     .addOption(maxTokensOption(256))
@@ -27,9 +30,9 @@ export function chatCommand(): Command {
 async function chat(file: string, question: string | undefined, options: ChatOptions): Promise<void> {
   if (question !== undefined && question.trim() === '') throw new UserError('The question is empty. Put it in quotes after the file.');
   const opening = interruptible('Nothing was asked.');
-  let conversation: Conversation;
+  let conversation: Asker;
   try {
-    conversation = await Conversation.open(file, options, opening.signal);
+    conversation = options.server === undefined ? await Conversation.open(file, options, opening.signal) : await RemoteConversation.open(file, options, opening.signal);
   } finally {
     opening.dispose();
   }
@@ -41,8 +44,8 @@ async function chat(file: string, question: string | undefined, options: ChatOpt
   }
 }
 
-/** Questions and answers about one video; each answer knows the ones before. */
-class Conversation {
+/** Questions and answers about one video on this machine; each answer knows the ones before. */
+class Conversation implements Asker {
   #messages: ChatMessage[] = [];
 
   private constructor(
@@ -83,7 +86,7 @@ class Conversation {
 }
 
 /** Questions from standard input until it ends. On a terminal a failed question is told and the next one may follow. */
-async function converse(conversation: Conversation): Promise<void> {
+async function converse(conversation: Asker): Promise<void> {
   const { stdin } = process;
   const terminal = stdin.isTTY === true;
   if (terminal) process.stderr.write('Ask about the video; an empty line or Ctrl+D ends.\n');

@@ -121,7 +121,7 @@ async function evaluate(task: Task, dataFile: string, options: EvaluateOptions):
     const judgement = judge === null ? null : await judgeAll(judge, task, items, said, { out: verdicts, progress, signal: interrupt.signal });
     progress.clear();
 
-    const title = `${items.length} ${task === 'captions' ? 'captions' : 'answers'} of ${dataFile}`;
+    const title = `${items.length} ${task === 'captions' ? 'captions' : 'answers'} of ${path.basename(dataFile)}`;
     process.stdout.write(`${title}${suffix(said.origin)}\n${scoreTable(rows)}\n${judgement === null ? '' : `\n${judgementText(judgement)}\n`}`);
     if (options.report !== undefined) {
       const facts = { task, data: dataFile, ...(options.format === undefined ? {} : { format: options.format }), count: items.length, ...said.origin };
@@ -209,6 +209,6 @@ function suffix({ pack, seconds }: Predictions['origin']): string {
 function factsOf(origin: Predictions['origin']): [string, string][] {
   return Object.entries(origin).flatMap(([name, value]): [string, string][] => {
     if (value === undefined || name === 'answered') return [];
-    return [[name.replaceAll('_', ' '), name === 'seconds' && typeof value === 'number' ? duration(value) : String(value)]];
+    return [[name === 'seconds' ? 'time' : name.replaceAll('_', ' '), name === 'seconds' && typeof value === 'number' ? duration(value) : String(value)]];
   });
 }

@@ -9,6 +9,7 @@ import { encodeCommand } from './encode-command.js';
 import { evaluateCommand } from './evaluate-command.js';
 import { infoCommand } from './info-command.js';
 import { keysCommand } from './keys-command.js';
+import { exportCommand, lsCommand, rmCommand } from './library-commands.js';
 import { packageRoot } from './package-root.js';
 import { serveCommand } from './serve-command.js';
 
@@ -20,7 +21,7 @@ export function buildProgram(): Command {
     .version(version)
     .option('--debug', 'print a stack trace when something fails')
     .showHelpAfterError('(add --help for the options)');
-  const verbs = [serveCommand(), keysCommand(), encodeCommand(), decodeCommand(), infoCommand(), chatCommand(), captionCommand(), evaluateCommand()];
+  const verbs = [serveCommand(), keysCommand(), encodeCommand(), decodeCommand(), infoCommand(), chatCommand(), captionCommand(), evaluateCommand(), lsCommand(), rmCommand(), exportCommand()];
   for (const verb of verbs) program.addCommand(verb);
   for (const command of [program, ...verbs, ...verbs.flatMap((verb) => verb.commands)]) {
     command.exitOverride();

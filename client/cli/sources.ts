@@ -32,10 +32,14 @@ export function inFile<T>(file: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (!(error instanceof ContainerError)) throw error;
-    const help = error.code === 'not_a_container' ? ' Make one from a video or photo with: latentchat encode' : '';
-    throw new UserError(`${file}: ${error.message}${help}`, { cause: error });
+    throw error instanceof ContainerError ? containerProblem(file, error) : error;
   }
+}
+
+/** A refusal of a container, with the file's name. */
+export function containerProblem(file: string, error: ContainerError): UserError {
+  const help = error.code === 'not_a_container' ? ' Make one from a video or photo with: latentchat encode' : '';
+  return new UserError(`${file}: ${error.message}${help}`, { cause: error });
 }
 
 /**

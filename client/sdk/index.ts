@@ -1,10 +1,12 @@
 import { WebSocket as NodeSocket } from 'ws';
 import { Http, type Fetch } from './http.js';
+import { askOver, type ChatOptions } from './chat.js';
 import { connectionLost, RealtimeSocket, type RealtimeOptions, type SocketLike } from './realtime.js';
 import { LatentChatError } from './errors.js';
 import { uploadFile, type UploadOptions } from './upload.js';
-import type { ClientEvent, ResponseObject, Video } from './types.js';
+import type { ResponseObject, Video } from './types.js';
 
+export type { ChatOptions } from './chat.js';
 export { LatentChatError } from './errors.js';
 export { RealtimeSocket, type RealtimeOptions, type RealtimeStatus } from './realtime.js';
 export type { UploadOptions, UploadProgress } from './upload.js';
@@ -21,19 +23,16 @@ export interface LatentChatOptions {
   readonly webSocket?: (url: string, protocols: readonly string[]) => SocketLike;
 }
 
-export interface ChatOptions {
-  /**
-   * Aborting cancels the answer on the server; the iteration throws the signal's reason and what was yielded stays valid.
-   * Leaving the iteration early cancels too.
-   */
-  readonly signal?: AbortSignal;
-  /** Id of a stored conversation to go on with. Default: a new one. */
-  readonly conversation?: string;
-}
-
 interface Cancellable {
   readonly signal?: AbortSignal;
 }
+
+interface WaitOptions extends Cancellable {
+  readonly onProgress?: (video: Video) => void;
+}
+
+/** Seconds for which a chat whose connection broke tries to come back. */
+const resume_s = 30;
 
 /** Client of one latentchat server, for the browser and for Node 20 or later. Times are in seconds, sizes in bytes. */
 export class LatentChat {
@@ -59,6 +58,28 @@ export class LatentChat {
 
     /** One video as it stands now. Code `video_not_found` when there is none with this id. */
     get: (id: string, { signal }: Cancellable = {}): Promise<Video> => this.#http.json<Video>(videoPath(id), init(signal)),
+
+    /**
+     * Waits until questions about the video can be answered; `onProgress` hears how far it is.
+     * @throws LatentChatError with the reason when the video cannot be read, `video_not_found` when it is deleted meanwhile
+     */
+    untilAskable: async (id: string, { signal, onProgress }: WaitOptions = {}): Promise<Video> => {
+      const socket = this.realtime(signal ? { signal } : {});
+      try {
+        for await (const event of socket) {
+          const about = event.type === 'session.created' || (event.type === 'video.progress' && event.video.id === id) || (event.type === 'video.deleted' && event.video_id === id);
+          if (!about) continue;
+          const video = await this.videos.get(id, signal ? { signal } : {});
+          onProgress?.(video);
+          if (video.askable) return video;
+          if (video.error && video.state === 'failed') throw new LatentChatError(video.error);
+        }
+        signal?.throwIfAborted();
+        throw connectionLost();
+      } finally {
+        socket.close();
+      }
+    },
 
     /** Removes a video and everything that belongs to it; a running encoding is cancelled. */
     delete: async (id: string, { signal }: Cancellable = {}): Promise<void> => {
@@ -97,70 +118,25 @@ export class LatentChat {
 
   /**
    * Asks one question about a video and yields the answer's text piece by piece; returns how it ended.
-   * @throws LatentChatError with the server's reason, or `connection_lost` when the connection broke before the end.
+   * A connection that breaks is taken up again, and the answer with it, for up to 30 seconds.
+   * @throws LatentChatError with the server's reason, or `connection_lost` when the answer could not be taken up again.
    */
   async *chat(videoId: string, question: string, options: ChatOptions = {}): AsyncGenerator<string, ResponseObject, undefined> {
-    const { signal, conversation } = options;
-    signal?.throwIfAborted();
-    const place = conversation === undefined ? {} : { conversation };
-    const socket = this.realtime({ reconnect: false });
-    // The server finishes and keeps an answer whose socket closes: one that nobody waits for must be cancelled first.
-    const cancel = async (): Promise<void> => {
-      await socket.send({ type: 'response.cancel', ...place }).catch(() => undefined);
-      socket.close();
-    };
-    const abort = (): void => void cancel();
-    signal?.addEventListener('abort', abort, { once: true });
-    let done = false;
-    let responseId: string | null = null;
-    try {
-      for await (const event of socket) {
-        signal?.throwIfAborted();
-        if (event.type === 'session.created') await sendAll(socket, questionEvents(videoId, question, place));
-        if (event.type === 'response.created') responseId = event.response.id;
-        if (event.type === 'response.output_text.delta' && event.response_id === responseId) yield event.delta;
-        if (event.type === 'error') {
-          done = true;
-          throw new LatentChatError(event.error);
-        }
-        if (event.type === 'response.done' && event.response.id === responseId) {
-          done = true;
-          return finished(event.response);
-        }
-      }
-      signal?.throwIfAborted();
-      throw connectionLost();
-    } finally {
-      signal?.removeEventListener('abort', abort);
-      if (done) socket.close();
-      else await cancel();
-    }
+    options.signal?.throwIfAborted();
+    let opened = false;
+    let broken: ReturnType<typeof setTimeout> | undefined;
+    const socket: RealtimeSocket = this.realtime({
+      onStatus: (status) => {
+        // A server that was never there is not waited for.
+        if (status === 'waiting') broken ??= setTimeout(() => socket.close(), opened ? resume_s * 1000 : 0);
+        if (status !== 'open' && status !== 'closed') return;
+        opened ||= status === 'open';
+        clearTimeout(broken);
+        broken = undefined;
+      },
+    });
+    return yield* askOver(socket, videoId, question, options);
   }
-}
-
-/** The events that ask a question, in the socket's own conversation or the stored one that `place` names. */
-function questionEvents(videoId: string, question: string, place: { conversation?: string }): ClientEvent[] {
-  const content = [
-    { type: 'input_video', video_id: videoId },
-    { type: 'input_text', text: question },
-  ] as const;
-  return [
-    ...(place.conversation === undefined ? [] : [{ type: 'conversation.retrieve', conversation: place.conversation } as const]),
-    { type: 'conversation.item.create', ...place, item: { type: 'message', role: 'user', content: [...content] } },
-    { type: 'response.create', ...place },
-  ];
-}
-
-async function sendAll(socket: RealtimeSocket, events: readonly ClientEvent[]): Promise<void> {
-  for (const event of events) await socket.send(event);
-}
-
-function finished(response: ResponseObject): ResponseObject {
-  const error = response.status_details?.error;
-  if (response.status === 'failed') {
-    throw new LatentChatError(error ?? { code: 'response_failed', message: 'The server could not finish the answer and gave no reason.' });
-  }
-  return response;
 }
 
 function videoPath(id: string): string {

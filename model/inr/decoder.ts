@@ -1,10 +1,11 @@
 /** Frames out of a container, in Node and in the browser: the network of network.ts with the file's own weights. */
 import { blobSource, bytesSource, LinrFile, openUrl, type ByteSource } from '../container/index.js';
 import { resize } from '../frames/resize.js';
-import type { Frame } from '../frames/types.js';
+import type { Frame, FrameSize } from '../frames/types.js';
 import { float32, type HostTensor } from '../runtime/tensor.js';
 import type { Runtime } from '../runtime/types.js';
 import { LinrDecodeError } from './decode-error.js';
+import { interpolateFrames, type Picture } from './motion.js';
 import { openSegment, type SegmentDecoder } from './segment-decoder.js';
 
 /** Largest width a frame is enlarged to, as a multiple of the encoded one: beyond it there is nothing more to see. */
@@ -15,6 +16,12 @@ export const MAX_ENLARGEMENT = 4;
  * somebody else looks at.
  */
 export const MAX_OPEN_SEGMENTS = 3;
+
+/**
+ * What is drawn between two frames: their motion followed to the moment (motion.ts), or the network's picture of the latent
+ * beta z_t + (1 - beta) z_{t-1} (eq. 4), which shows both neighbours at once where something moves.
+ */
+export type Between = 'motion' | 'latents';
 
 /** A `.linr` file: its address, its bytes, or something that reads them in parts. */
 export type LinrSource = string | URL | Uint8Array | ArrayBuffer | Blob | ByteSource | LinrFile;
@@ -29,6 +36,8 @@ export class LinrDecoder {
   #file: Promise<LinrFile> | null = null;
   /** By segment, the one used last at the end. */
   readonly #segments = new Map<number, SegmentDecoder>();
+  /** Neighbours of the moments between frames that were asked for last, by index. */
+  readonly #drawn = new Map<number, Picture>();
   #last: Promise<unknown> = Promise.resolve();
   #released = false;
 
@@ -51,13 +60,13 @@ export class LinrDecoder {
   /**
    * One frame.
    *
-   * @param index 0 to T - 1. Between two frames t - 1 and t of a segment, `t - 1 + beta` gives the frame of the latent
-   *   beta z_t + (1 - beta) z_{t-1} (eq. 4); between two segments, the nearer frame.
+   * @param index 0 to T - 1. `t - 1 + beta` lies between the frames t - 1 and t of a segment, drawn as `between` says;
+   *   between two segments it is the nearer frame.
    * @param width in pixels. Default: the encoded width; at most 4 times that. The height keeps the aspect ratio.
    * @throws LinrDecodeError, or ContainerError for a file that is refused or cannot be read.
    */
-  frame(index: number, width?: number): Promise<Frame> {
-    const frame = this.#last.then(() => this.#decode(index, width));
+  frame(index: number, width?: number, between: Between = 'motion'): Promise<Frame> {
+    const frame = this.#last.then(() => this.#decode(index, width, between));
     this.#last = frame.catch(() => undefined);
     return frame;
   }
@@ -79,26 +88,40 @@ export class LinrDecoder {
     return released;
   }
 
-  async #decode(index: number, wanted: number | undefined): Promise<Frame> {
+  async #decode(index: number, wanted: number | undefined, between: Between): Promise<Frame> {
     if (this.#released) throw new LinrDecodeError('decoder_released', 'this decoder was released; make another one');
     const file = await this.file();
     const { meta, latentDim } = file;
     if (!(index >= 0 && index <= meta.frames - 1)) {
       throw new LinrDecodeError('frame_not_found', `frame ${index} does not exist: this video has frames 0 to ${meta.frames - 1}`);
     }
-    const width = wanted ?? meta.width;
-    const widest = meta.width * MAX_ENLARGEMENT;
-    if (!Number.isInteger(width) || width < 1 || width > widest) {
-      throw new LinrDecodeError('width_out_of_range', `width must be a whole number of pixels from 1 to ${widest}, got ${width}`);
-    }
+    const { width, height } = frameSize(meta, wanted);
     const place = placeOf(file, index);
-    const { session } = await this.#segment(file, place.segment);
-    const { pixels } = await session.run({ latent: float32(latentAt(file, place), [1, latentDim]) });
-    const native = { width: meta.width, height: meta.height, data: (pixels as HostTensor).data as Uint8Array };
+    const native = between === 'motion' && place.beta > 0
+      ? interpolateFrames(await this.#draw(file, place.segment, place.from), await this.#draw(file, place.segment, place.from + 1), place.beta)
+      : await this.#drawLatent(file, place.segment, latentAt(file, place));
     const time_s = timeAt(meta.times_s, index);
     if (width === meta.width) return { ...native, time_s };
-    const height = Math.max(1, Math.round((meta.height * width) / meta.width));
     return { width, height, time_s, data: resize(native, width, height) };
+  }
+
+  /** Frame `index` at the encoded size. The last two are kept: several moments between two frames need both. */
+  async #draw(file: LinrFile, segment: number, index: number): Promise<Picture> {
+    const known = this.#drawn.get(index);
+    if (known !== undefined) return known;
+    const picture = await this.#drawLatent(file, segment, latentAt(file, { segment, from: index, beta: 0 }));
+    for (const oldest of this.#drawn.keys()) {
+      if (this.#drawn.size < 2) break;
+      this.#drawn.delete(oldest);
+    }
+    this.#drawn.set(index, picture);
+    return picture;
+  }
+
+  async #drawLatent(file: LinrFile, segment: number, latent: Float32Array): Promise<Picture> {
+    const { session } = await this.#segment(file, segment);
+    const { pixels } = await session.run({ latent: float32(latent, [1, file.latentDim]) });
+    return { width: file.meta.width, height: file.meta.height, data: (pixels as HostTensor).data as Uint8Array };
   }
 
   async #segment(file: LinrFile, k: number): Promise<SegmentDecoder> {
@@ -118,6 +141,18 @@ export class LinrDecoder {
     this.#segments.set(k, opened);
     return opened;
   }
+}
+
+/**
+ * Size of a frame decoded at `width` (default: the encoded one), keeping the aspect ratio.
+ * @throws LinrDecodeError `width_out_of_range`.
+ */
+export function frameSize(encoded: FrameSize, width = encoded.width): FrameSize {
+  const widest = encoded.width * MAX_ENLARGEMENT;
+  if (!Number.isInteger(width) || width < 1 || width > widest) {
+    throw new LinrDecodeError('width_out_of_range', `width must be a whole number of pixels from 1 to ${widest}, got ${width}`);
+  }
+  return { width, height: width === encoded.width ? encoded.height : Math.max(1, Math.round((encoded.height * width) / encoded.width)) };
 }
 
 function openSource(source: LinrSource): Promise<LinrFile> {

@@ -26,7 +26,7 @@ import { machine, printTable } from './table.js';
 
 const THREADS = 2;
 /** Constant rate factors of x264 and x265: from about the rate of ours downwards. */
-const RATES: Readonly<Record<ClassicCodec, readonly number[]>> = { libx264: [20, 26, 32], libx265: [22, 28, 34] };
+const RATES: Readonly<Record<ClassicCodec, readonly number[]>> = { libx264: [16, 21, 26], libx265: [18, 23, 28] };
 /** Bits of a peer's number in its file, about: 8 before entropy coding. Sets the peers' sizes. */
 const PEER_BITS = 7;
 const CLI = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../../client/cli/latentchat.mjs');

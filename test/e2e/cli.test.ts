@@ -1,38 +1,24 @@
 // The command line from end to end with the default model pack, on files made here.
 import assert from 'node:assert/strict';
-import { copyFile, readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import sharp from 'sharp';
-import { CAPTION_BEAMS } from '../../client/cli/common-options.js';
 import { readContainer } from '../../model/container/index.js';
 import { runCli } from '../helpers/cli.js';
 import { TestFolder } from '../helpers/folder.js';
-import { makeVideo } from '../helpers/videos.js';
+import { discScene, makeVideo } from '../helpers/videos.js';
 
 let folder: TestFolder;
 let clip: string;
 let photo: string;
 const at = (name: string): string => path.join(folder.path, name);
 
-/** A bright disc that crosses a green field under a blue sky. */
-function scene(frame: number, width: number, height: number): Uint8Array {
-  const data = new Uint8Array(width * height * 3);
-  const [cx, cy] = [(width * (frame + 2)) / 14, height * 0.45];
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const inside = (x - cx) ** 2 + (y - cy) ** 2 < (height / 6) ** 2;
-      data.set(inside ? [250, 210, 40] : y < height / 2 ? [90, 150, 230] : [50, 140, 60], (y * width + x) * 3);
-    }
-  }
-  return data;
-}
-
 before(async () => {
   folder = await TestFolder.make();
-  clip = await folder.write('clip.mp4', await makeVideo({ width: 96, height: 64, picture: scene }));
+  clip = await folder.write('clip.mp4', await makeVideo({ width: 96, height: 64, picture: discScene }));
   photo = at('photo.png');
-  await sharp(scene(4, 120, 80), { raw: { width: 120, height: 80, channels: 3 } }).png().toFile(photo);
+  await sharp(discScene(4, 120, 80), { raw: { width: 120, height: 80, channels: 3 } }).png().toFile(photo);
 });
 after(() => folder.remove());
 
@@ -93,47 +79,6 @@ describe('latentchat', () => {
     assert.match((await runCli(['chat', photo, '  '])).stderr, /question is empty/);
   });
 
-  test('caption writes a line for each input, an error line for a bad one, and goes on where it stopped', async () => {
-    await folder.write('broken.mp4', 'this is a text');
-    const out = at('captions.jsonl');
-    const first = await runCli(['caption', photo, at('broken.mp4'), '--out', out]);
-    assert.equal(first.code, 0, first.stderr);
-    assert.match(first.stdout, /1 written, 1 failed/);
-    const second = await runCli(['caption', photo, at('broken.mp4'), at('clip.linr'), '--out', out]);
-    assert.match(second.stdout, /1 written, 2 were there already/);
-    const lines = (await readFile(out, 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
-    assert.deepEqual(lines.map(({ id }) => id), [photo, at('broken.mp4'), at('clip.linr')]);
-    assert.ok(typeof lines[0]?.['caption'] === 'string' && lines[0]['caption'].length > 5);
-    assert.deepEqual(Object.keys(lines[1]?.['error'] as object), ['code', 'message']);
-    assert.deepEqual([lines[2]?.['start_s'], lines[2]?.['end_s']], [0, 1]);
-    const other = await folder.write('other-pack.jsonl', `${JSON.stringify({ ...lines[0], pack: 'another' })}\n`);
-    const mixed = await runCli(['caption', photo, at('clip.linr'), '--out', other]);
-    assert.equal(mixed.code, 1);
-    assert.match(mixed.stderr, /begun with the model pack another/);
-  });
-
-  test('evaluate captions asks the model, keeps what it said and scores it', async () => {
-    await copyFile(photo, at('other.png'));
-    const line = (id: string, source: string): string => JSON.stringify({ id, source, references: ['A yellow ball over a green field.', 'The sun in a blue sky.'] });
-    const data = await folder.write('data.jsonl', `${line('a', 'photo.png')}\n${line('b', 'clip.linr')}\n`);
-    const { code, stdout, stderr } = await runCli(['evaluate', 'captions', data, '--out', at('said.jsonl'), '--report', at('report.json')]);
-    assert.equal(code, 0, stderr);
-    assert.match(stdout, /^2 captions .*\nBLEU-1 /);
-    const scored = await runCli(['evaluate', 'captions', data, '--predictions', at('said.jsonl')]);
-    assert.equal(scored.stdout.split('\n').slice(1).join('\n'), stdout.split('\n').slice(1).join('\n'));
-    const report = JSON.parse(await readFile(at('report.json'), 'utf8')) as Record<string, unknown>;
-    assert.deepEqual([report['answered'], report['beams']], [2, CAPTION_BEAMS]);
-  });
-
-  test('evaluate qa asks each question of its source', async () => {
-    const data = await folder.write('qa.jsonl', `${JSON.stringify({ id: '1', source: 'photo.png', question: 'What is in the sky?', answers: ['sun'] })}\n`);
-    const { code, stdout, stderr } = await runCli(['evaluate', 'qa', data, '--out', at('answers.jsonl')]);
-    assert.equal(code, 0, stderr);
-    assert.match(stdout, /exact match +[01]\.0000/);
-    const said = JSON.parse(await readFile(at('answers.jsonl'), 'utf8')) as Record<string, unknown>;
-    assert.ok(typeof said['answer'] === 'string' && said['answer'] !== '');
-  });
-
   test('Ctrl+C stops an encoding, keeps its training, and the same command goes on from there', async () => {
     const command = ['encode', clip, '-o', at('stopped.linr'), '--preset', 'draft', '--seconds', '10', '--width', '48'];
     const stopped = await runCli(command, { interruptAt: 'training: ' });
@@ -162,7 +107,7 @@ describe('latentchat', () => {
       [['encode', at('clip.linr'), '-o', at('x.linr')], /clip\.linr is a container already/],
       [['encode', clip, '-o', at('no/folder/x.linr')], /there is no folder .*no.folder/],
       [['caption', photo, '--out', folder.path], /is a folder; name a file/],
-      [['evaluate', 'captions', at('data.jsonl'), '--report', at('no/r.json')], /there is no folder/],
+      [['evaluate', 'captions', at('missing.jsonl'), '--report', at('no/r.json')], /there is no folder/],
       [['chat', photo, 'why '.repeat(25_000)], /context/],
       [['caption', at('text.mp4'), '--out', at('none.jsonl')], /No input could be captioned/],
     ];

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { WebSocket } from 'ws';
 import { LatentChat, LatentChatError, type ServerEvent, type UploadProgress } from '../../client/sdk/index.js';
 import { readContainer } from '../../model/container/index.js';
 import { TestFolder } from '../helpers/folder.js';
@@ -113,6 +114,46 @@ test('a socket reconnects by itself after the server was killed, and the convers
   assert.deepEqual((await retrieved).conversation.items.map(({ id }) => id), [item.id]);
   socket.close();
   await assert.rejects(socket.send({ type: 'response.create' }), { code: 'connection_lost' });
+});
+
+test('an answer whose connection breaks goes on where it was, and nothing of it is lost or said twice', async () => {
+  const sockets: WebSocket[] = [];
+  const fragile = new LatentChat({
+    baseUrl: server.url,
+    webSocket: (url, protocols) => {
+      const socket = new WebSocket(url, [...protocols]);
+      sockets.push(socket);
+      return socket;
+    },
+  });
+  const story = 'Tell a long story about everything in it.';
+  const pieces: string[] = [];
+  const answer = fragile.chat(demo, story, { maxTokens: 80 });
+  let step = await answer.next();
+  for (; step.done !== true; step = await answer.next()) {
+    pieces.push(step.value);
+    if (pieces.length === 5) sockets[0]?.terminate();
+  }
+  assert.equal(sockets.length, 2);
+  assert.ok(['completed', 'incomplete'].includes(step.value.status), step.value.status);
+  let whole = '';
+  for await (const piece of client.chat(demo, story, { maxTokens: 80 })) whole += piece;
+  assert.equal(pieces.join(''), whole);
+});
+
+test('a video that becomes askable is waited for, one that cannot be read is told with its reason', async () => {
+  const bad = await client.upload(Buffer.from('no film at all'), { name: 'bad.mp4' });
+  await assert.rejects(client.videos.untilAskable(bad.id), { code: 'unsupported_media' });
+  assert.equal((await client.videos.untilAskable(demo)).id, demo);
+  await client.videos.delete(bad.id);
+  await assert.rejects(client.videos.untilAskable(bad.id), { code: 'video_not_found' });
+});
+
+test('a chat with a server that is not there ends at once', async () => {
+  const nobody = new LatentChat({ baseUrl: 'http://127.0.0.1:1' });
+  const started = performance.now();
+  await assert.rejects(nobody.chat(demo, question).next(), { code: 'connection_lost' });
+  assert.ok(performance.now() - started < 5000);
 });
 
 /** The next event of a type. */

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const main = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../client/cli/main.js');
+/** The compiled command line. */
+export const cliMain = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../client/cli/main.js');
 
 export interface CliResult {
   readonly code: number | null;
@@ -15,16 +16,20 @@ export interface CliOptions {
   readonly input?: string;
   /** Sends SIGINT once standard error holds this text. */
   readonly interruptAt?: string;
+  /** Of standard output; latin1 keeps bytes. Default: utf8. */
+  readonly encoding?: 'utf8' | 'latin1';
+  /** Variables that take the place of those there are. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 /** Runs the compiled command line as a process of its own and waits for its end. */
-export function runCli(args: readonly string[], { input = '', interruptAt }: CliOptions = {}): Promise<CliResult> {
+export function runCli(args: readonly string[], { input = '', interruptAt, encoding = 'utf8', env = {} }: CliOptions = {}): Promise<CliResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [main, ...args], { stdio: 'pipe', env: withoutTestRunner() });
+    const child = spawn(process.execPath, [cliMain, ...args], { stdio: 'pipe', env: { ...withoutTestRunner(), ...env } });
     let stdout = '';
     let stderr = '';
     let interrupted = false;
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stdout.setEncoding(encoding).on('data', (text: string) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;
       if (interruptAt === undefined || interrupted || !stderr.includes(interruptAt)) return;
@@ -40,7 +45,7 @@ export function runCli(args: readonly string[], { input = '', interruptAt }: Cli
 }
 
 /** The environment without what would make a child take part in this test run. */
-function withoutTestRunner(): NodeJS.ProcessEnv {
+export function withoutTestRunner(): NodeJS.ProcessEnv {
   const { NODE_TEST_CONTEXT: _, ...rest } = process.env;
   return rest;
 }

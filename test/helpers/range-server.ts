@@ -9,8 +9,8 @@ export interface RangeServerOptions {
   readonly ignoreRange?: boolean;
   /** Sends neither ETag nor Last-Modified. */
   readonly noValidators?: boolean;
-  /** Takes part in the answer in place of the file server. */
-  readonly misbehave?: (request: IncomingMessage, response: ServerResponse) => boolean;
+  /** Answers a request in place of the file server; false leaves it to that. */
+  readonly intercept?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
 export class RangeServer {
@@ -26,7 +26,7 @@ export class RangeServer {
     this.file = file;
     this.#server = createServer((request, response) => {
       this.asked.push(request.headers.range ?? '');
-      if (options.misbehave?.(request, response) !== true) this.#answer(request, response, options);
+      if (options.intercept?.(request, response) !== true) this.#answer(request, response, options);
     });
   }
 

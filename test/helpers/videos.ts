@@ -77,6 +77,19 @@ export function movingPicture(frame: number, width: number, height: number): Uin
   return data;
 }
 
+/** A bright disc that crosses a green field under a blue sky. */
+export function discScene(frame: number, width: number, height: number): Uint8Array {
+  const data = new Uint8Array(width * height * 3);
+  const [cx, cy] = [(width * (frame + 2)) / 14, height * 0.45];
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const inside = (x - cx) ** 2 + (y - cy) ** 2 < (height / 6) ** 2;
+      data.set(inside ? [250, 210, 40] : y < height / 2 ? [90, 150, 230] : [50, 140, 60], (y * width + x) * 3);
+    }
+  }
+  return data;
+}
+
 /** The bytes of a video file. */
 export async function makeVideo(recipe: VideoRecipe = {}): Promise<Uint8Array> {
   registerMediabunnyServer({ hardwareContext: null });

@@ -106,6 +106,19 @@ describe('info', () => {
     assert.match(text, /layer\.0\.weight +24 x 32 +8 +\d\.\d\d +\d+ {2}range/);
   });
 
+  test('lists the segments with their frames, seconds and bytes, and which are coded', () => {
+    const report = inspectContainer(writeContainer(sampleContainer({ segments: [5, 1, 6], network: [true, false, true] })));
+    const text = summary('x.linr', report);
+    const bytes = report.segments.map(({ network }) => network?.bytes.toLocaleString('en-US') ?? '-');
+    const row = (...cells: string[]): RegExp => new RegExp(`^${cells.join(' +')}$`, 'm');
+    assert.match(text, row('0', '0-4', '0\\.00-0\\.20', bytes[0] ?? '', '\\d\\.\\d{4}', 'yes'));
+    assert.match(text, row('1', '5', '0\\.20-0\\.24', '-', '-', 'not yet'));
+    assert.match(text, row('2', '6-11', '0\\.24-0\\.48', bytes[2] ?? '', '\\d\\.\\d{4}', 'yes'));
+    assert.match(text, /network +2 of 3 segments, 10 tensors/);
+    assert.match(text, /NETW [\d,]+ in 2/);
+    assert.match(text, /tensors of segment 0/);
+  });
+
   test('keeps escape sequences of a file away from the terminal', () => {
     const sample = sampleContainer();
     const hostile = { ...sample, meta: { ...sample.meta, source: { ...sample.meta.source, name: 'a\u001b]0;owned\u0007b' } } };

@@ -204,10 +204,10 @@ describe('a container read in parts', () => {
 
   test('names servers that do not answer, answer with an error, or with other bytes than were asked for', async () => {
     const cases: [RegExp, Parameters<typeof RangeServer.start>[1]][] = [
-      [/status 404/, { misbehave: (_, response) => (response.writeHead(404).end('no'), true) }],
-      [/not fetched to its end|could not be fetched/, { misbehave: (_, response) => (response.writeHead(200, { 'content-length': '100' }).write('x'), setTimeout(() => response.destroy(), 20), true) }],
-      [/without saying how long/, { misbehave: (_, response) => (response.writeHead(206).end('abc'), true) }],
-      [/3 bytes where it promised 10/, { misbehave: (_, response) => (response.writeHead(206, { 'content-range': 'bytes 0-9/100' }).end('abc'), true) }],
+      [/status 404/, { intercept: (_, response) => (response.writeHead(404).end('no'), true) }],
+      [/not fetched to its end|could not be fetched/, { intercept: (_, response) => (response.writeHead(200, { 'content-length': '100' }).write('x'), setTimeout(() => response.destroy(), 20), true) }],
+      [/without saying how long/, { intercept: (_, response) => (response.writeHead(206).end('abc'), true) }],
+      [/3 bytes where it promised 10/, { intercept: (_, response) => (response.writeHead(206, { 'content-range': 'bytes 0-9/100' }).end('abc'), true) }],
     ];
     for (const [message, options] of cases) {
       const server = await RangeServer.start(bytes, options);
@@ -219,7 +219,7 @@ describe('a container read in parts', () => {
     await assert.rejects(LinrFile.open(await openUrl(empty.url)), { code: 'not_a_container' });
     await empty.stop();
     const cut = await RangeServer.start(bytes, {
-      misbehave: (request, response) => {
+      intercept: (request, response) => {
         if (request.headers.range?.startsWith('bytes=0-') === true) return false;
         response.writeHead(206, { etag: '"other"', 'content-range': `bytes 65536-65545/${bytes.length}` }).end('0123456789');
         return true;

@@ -84,6 +84,23 @@ const CASES: Case[] = [
     theirs: ([x, w, b]) => tf.transpose(tf.add(tf.conv2d(tf.pad(tf.transpose(x as tf.Tensor4D, [0, 2, 3, 1]), [[0, 0], [1, 1], [1, 1], [0, 0]]) as tf.Tensor4D, tf.transpose(w as tf.Tensor4D, [2, 3, 1, 0]) as tf.Tensor4D, stride, 'valid'), b as tf.Tensor), [0, 3, 1, 2]),
   })),
   {
+    name: 'conv2d, more padding than the kernel reaches',
+    shapes: (d) => { const [c, m] = [d(1, 3), d(1, 3)]; return [[2, c, d(4, 6), d(4, 6)], [m, c, 2, 2]]; },
+    ours: ([x, w]) => ops.conv2d(x as Value, w as Value, null, { pads: [2, 0, 1, 2] }),
+    theirs: ([x, w]) => tf.transpose(tf.conv2d(tf.pad(tf.transpose(x as tf.Tensor4D, [0, 2, 3, 1]), [[0, 0], [2, 1], [0, 2], [0, 0]]) as tf.Tensor4D, tf.transpose(w as tf.Tensor4D, [2, 3, 1, 0]) as tf.Tensor4D, 1, 'valid'), [0, 3, 1, 2]),
+  },
+  {
+    name: 'conv2d, two groups',
+    shapes: (d) => { const [c, m] = [d(1, 3), d(1, 3)]; return [[2, 2 * c, d(5, 6), d(5, 6)], [2 * m, c, 3, 2]]; },
+    ours: ([x, w]) => ops.conv2d(x as Value, w as Value, null, { pads: [1, 0, 0, 1], groups: 2 }),
+    theirs: ([x, w]) => {
+      const kernels = tf.split(w as tf.Tensor, 2, 0);
+      const outputs = tf.split(x as tf.Tensor, 2, 1).map((half, i) => tf.conv2d(
+        tf.pad(tf.transpose(half, [0, 2, 3, 1]), [[0, 0], [1, 0], [0, 1], [0, 0]]) as tf.Tensor4D, tf.transpose(kernels[i] as tf.Tensor4D, [2, 3, 1, 0]) as tf.Tensor4D, 1, 'valid'));
+      return tf.transpose(tf.concat(outputs, 3), [0, 3, 1, 2]);
+    },
+  },
+  {
     name: 'conv2d, depthwise',
     shapes: (d) => { const c = d(2, 4); return [[2, c, d(5, 8), d(5, 8)], [c, 1, 3, 3], [c]]; },
     ours: ([x, w, b]) => ops.conv2d(x as Value, w as Value, b as Value, { pads: [1, 1, 1, 1], groups: (w as Value).dims[0] as number }),

@@ -120,7 +120,7 @@ describe('a decoder', () => {
       networks: [encodeNetwork({ ...network, config: config as JsonObject }, { levels: () => ({ bits: 16 }) })],
     };
     const expected = await new LinrDecoder(writeContainer(still), runtime).frame(0);
-    const frame = await decoder.frame(1.25);
+    const frame = await decoder.frame(1.25, undefined, 'latents');
     assert.ok(largestDifference(frame.data, expected.data) <= 2);
     assert.ok(Math.abs(frame.time_s - 1.25 / 25) < 1e-12);
     assert.ok(largestDifference(frame.data, (await decoder.frame(1)).data) > 2, 'it is not the frame before');
@@ -184,7 +184,7 @@ describe('a decoder', () => {
 
   test('tries again after an address that did not answer', async () => {
     let down = true;
-    const server = await RangeServer.start(file, { misbehave: (_, response) => down && (response.writeHead(503).end(), true) });
+    const server = await RangeServer.start(file, { intercept: (_, response) => down && (response.writeHead(503).end(), true) });
     const decoder = new LinrDecoder(server.url, runtime);
     await assert.rejects(decoder.frame(0), { code: 'source_failed', message: /status 503/ });
     down = false;

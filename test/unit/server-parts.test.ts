@@ -47,6 +47,17 @@ test('clients take turns, however many entries one of them has', () => {
   assert.deepEqual([turns.next(), turns.next(), turns.next(), turns.next()], ['c1', 'a3', 'b2', null]);
 });
 
+test('the order of turns is told before they are taken', () => {
+  const turns = new Turns<string>();
+  for (const entry of ['a1', 'a2', 'a3']) turns.add('a', entry);
+  turns.add('b', 'b1');
+  turns.add('c', 'c1');
+  const order = turns.order();
+  assert.deepEqual(order, ['a1', 'b1', 'c1', 'a2', 'a3']);
+  assert.deepEqual(order.map(() => turns.next()), order);
+  assert.deepEqual(turns.order(), []);
+});
+
 test('ids are recognised, and nothing else is', () => {
   const id = newId('vid');
   assert.ok(isId('vid', id));

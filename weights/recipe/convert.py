@@ -143,25 +143,15 @@ def vision_tensors(weights):
 
 
 def run(data, work):
-    """Write the language, embedding, tokenizer and vision files."""
-    if (PACK_FOLDER / "vision.safetensors").exists():
+    """Write language.json for the manifest and, where the pack lacks them, the language, embedding, tokenizer and vision files."""
+    if (work / "language.json").exists() and (PACK_FOLDER / "vision.safetensors").exists():
         return
-    PACK_FOLDER.mkdir(parents=True, exist_ok=True)
     reader = GGUFReader(source_file("language"))
 
     def field(name):
         return reader.fields[name].contents()
 
     layers = field("llama.block_count")
-    tensors = language_tensors(reader, field("llama.attention.head_count"), field("llama.attention.head_count_kv"), layers)
-    first = {n: t for n, t in tensors.items() if n.startswith("layers.") and int(n.split(".")[1]) < LAYERS_IN_FIRST_SHARD}
-    second = {n: t for n, t in tensors.items() if n not in first}
-    for name, shard in (("language-1", first), ("language-2", second), ("embedding", embedding_tensors(reader))):
-        save_file({key: np.ascontiguousarray(value) for key, value in shard.items()}, PACK_FOLDER / f"{name}.safetensors")
-    tokenizer = build_tokenizer(
-        field("tokenizer.ggml.tokens"), field("tokenizer.ggml.token_type"), field("tokenizer.ggml.merges"))
-    tokenizer.save(str(PACK_FOLDER / "tokenizer.json"), pretty=False)
-    (PACK_FOLDER / "chat_template.jinja").write_text(field("tokenizer.chat_template"), encoding="utf-8")
     write_json(work / "language.json", {
         "architecture": field("general.architecture"),
         "layers": layers,
@@ -178,6 +168,18 @@ def run(data, work):
         "eos": field("tokenizer.ggml.eos_token_id"),
         "tied": True,
     })
+    if (PACK_FOLDER / "vision.safetensors").exists():
+        return
+    PACK_FOLDER.mkdir(parents=True, exist_ok=True)
+    tensors = language_tensors(reader, field("llama.attention.head_count"), field("llama.attention.head_count_kv"), layers)
+    first = {n: t for n, t in tensors.items() if n.startswith("layers.") and int(n.split(".")[1]) < LAYERS_IN_FIRST_SHARD}
+    second = {n: t for n, t in tensors.items() if n not in first}
+    for name, shard in (("language-1", first), ("language-2", second), ("embedding", embedding_tensors(reader))):
+        save_file({key: np.ascontiguousarray(value) for key, value in shard.items()}, PACK_FOLDER / f"{name}.safetensors")
+    tokenizer = build_tokenizer(
+        field("tokenizer.ggml.tokens"), field("tokenizer.ggml.token_type"), field("tokenizer.ggml.merges"))
+    tokenizer.save(str(PACK_FOLDER / "tokenizer.json"), pretty=False)
+    (PACK_FOLDER / "chat_template.jinja").write_text(field("tokenizer.chat_template"), encoding="utf-8")
     vision = {name: np.ascontiguousarray(value) for name, value in vision_tensors(folded_weights()).items()}
     save_file(vision, PACK_FOLDER / "vision.safetensors")
     for path in PACK_FOLDER.glob("*.safetensors"):

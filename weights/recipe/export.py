@@ -32,9 +32,11 @@ def finish(work, scores):
     measured = {"training": json.loads((work / "training.json").read_text())}
     if scores:
         measured["float32"] = {"about": "greedy, float32, latents rounded to 4 bits on the training photos' grid", **scores}
-    product = work / "product.json"  # the report of `latentchat evaluate captions --report`, where it was made
+    product = work / "product.json"  # of `latentchat evaluate captions dev.tsv --rows latents --report product.json`
     if product.exists():
-        measured["product"] = json.loads(product.read_text())
+        report = json.loads(product.read_text())
+        scores = {name: round(report["rows"]["latents"][name], 4) for name in ("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider_d")}
+        measured["product"] = {"photos": report["count"], "beams": report["beams"], **scores}
     write_card(measured)
     write_manifest(json.loads((work / "language.json").read_text()), measured)
     sizes = {path.name: path.stat().st_size for path in PACK_FOLDER.iterdir()}

@@ -69,14 +69,20 @@ ${await examples(worst, report)}
 
 function scoresTable(rows: readonly RowScores[]): string {
   const figures = rows[0]?.figures ?? [];
-  const greatest = figures.map((_, i) => Math.max(...rows.map((row) => row.figures[i]?.value ?? 0)));
+  // Only rows of all items compare; where they agree none stands out.
+  const whole = rows.filter(({ count }) => count === Math.max(...rows.map((row) => row.count)));
+  const highest = figures.map((_, i) => {
+    const values = whole.map((row) => row.figures[i]?.value ?? 0);
+    const best = Math.max(...values);
+    return values.filter((value) => value === best).length === 1 && values.length > 1 ? whole[values.indexOf(best)]?.row : undefined;
+  });
   const body = rows.map(
     ({ row, count, failed, figures: own }) =>
       `<tr><th scope="row">${escaped(rowLabel(row))}</th><td>${count}${failed === 0 ? '' : ` <small>${failed} failed</small>`}</td>` +
-      own.map((figure, i) => `<td${figure.value === greatest[i] && rows.length > 1 ? ' class="top"' : ''}>${figureCell(figure)}</td>`).join('') +
+      own.map((figure, i) => `<td${highest[i] === row ? ' class="top"' : ''}>${figureCell(figure)}</td>`).join('') +
       '</tr>',
   );
-  const note = figures.some(({ interval }) => interval !== null) ? '<p>Small figures: bootstrap 95% interval. Bold: the highest of a column.</p>' : '';
+  const note = figures.some(({ interval }) => interval !== null) ? '<p>Small figures: bootstrap 95% interval. Bold: the highest of a column, among rows of all items.</p>' : '';
   return `<div class="wide"><table><thead><tr><th scope="col">The model is given</th><th scope="col">items</th>${figures
     .map(({ label }) => `<th scope="col">${escaped(label)}</th>`)
     .join('')}</tr></thead><tbody>${body.join('')}</tbody></table></div>${note}`;
@@ -165,7 +171,7 @@ dt { color: var(--soft); font-size: 12px } dd { margin: 0; overflow-wrap: anywhe
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: 5px 14px 5px 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line) }
 thead th { color: var(--soft); font-weight: 600; font-size: 13px }
-tbody th, article th { font-weight: 500 }
+tbody th { font-weight: 500 } article th { white-space: nowrap }
 .top { font-weight: 700 }
 small { color: var(--soft); font-weight: 400; white-space: nowrap }
 p { color: var(--soft); margin: 8px 0 } pre { white-space: pre-wrap }
