@@ -84,8 +84,8 @@ async function measure(clip: Clip, alpha: number, options: Options): Promise<Map
     ['original neighbours: motion', between(kept, interpolateFrames)],
     ['decoded neighbours: nearest', between(ours, (before, after, beta) => (beta <= 0.5 ? before : after))],
     ['decoded neighbours: blend', between(ours, blendFrames)],
-    ['network at interpolated latents (eq. 4)', ({ before, beta }) => decoder.frame(before + beta)],
-    ['decoded neighbours: motion', between(ours, interpolateFrames)],
+    ['network at interpolated latents (eq. 4)', ({ before, beta }) => decoder.frame(before + beta, undefined, 'latents')],
+    ['decoded neighbours: motion (as the decoder draws)', ({ before, beta }) => decoder.frame(before + beta)],
   ];
   const column = new Map([['(the encoded frames themselves)', mean(kept.map(({ data }, k) => psnr((ours[k] as Picture).data, data)))]]);
   for (const [name, fill] of ways) {
