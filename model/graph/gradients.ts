@@ -11,16 +11,23 @@ type Rule = (node: GraphNode, grads: readonly (Value | null)[]) => (Value | null
 
 /**
  * Gradients of `loss` (one element) with respect to `targets`, each with its target's shape.
+ * With `upstream`, `loss` may have any shape, and `upstream` of that shape is the gradient of a scalar with respect to it:
+ * the chain rule goes on from there (a vector-Jacobian product).
  * A target that the loss does not depend on gets zeros.
  *
  * @throws Error naming the operator, if one on the way has no rule.
  */
-export function gradients(loss: Value, targets: readonly Value[]): Value[] {
+export function gradients(loss: Value, targets: readonly Value[], upstream?: Value): Value[] {
   const graph = loss.graph;
-  if (ops.elementCount(loss) !== 1) throw new RangeError(`gradients: the loss must have one element, it has shape [${loss.dims.join(', ')}]`);
+  if (upstream === undefined && ops.elementCount(loss) !== 1) {
+    throw new RangeError(`gradients: the loss must have one element, it has shape [${loss.dims.join(', ')}]`);
+  }
+  if (upstream !== undefined && !sameShape(upstream, loss)) {
+    throw new RangeError(`gradients: upstream has shape [${upstream.dims.join(', ')}], the loss [${loss.dims.join(', ')}]`);
+  }
   const forward = [...graph.nodes];
   const active = dependents(forward, targets);
-  const sums = new Map<Value, Value>([[loss, ones(loss)]]);
+  const sums = new Map<Value, Value>([[loss, upstream ?? ones(loss)]]);
   for (const node of forward.reverse()) {
     if (!node.outputs.some((output) => active.has(output) && sums.has(output))) continue;
     const rule = RULES[node.op];
@@ -34,6 +41,10 @@ export function gradients(loss: Value, targets: readonly Value[]): Value[] {
     });
   }
   return targets.map((target) => sums.get(target) ?? ops.mul(target, 0));
+}
+
+function sameShape(a: Value, b: Value): boolean {
+  return a.rank === b.rank && a.dims.every((dim, axis) => dim === b.dims[axis]);
 }
 
 /** The values that depend on one of `targets`: only these need a gradient. */

@@ -1,84 +1,103 @@
 /**
- * What a training step of the language model's adapter costs in ONNX Runtime from our own graph: forward and backward of one
- * decoder layer of the default pack's size (float32, base frozen, adapters of rank 32 trained), times its 30 layers. The
- * recipe trains in PyTorch (bfloat16); this is the figure that decides which of the two does it. Beside it, the same layer
- * in PyTorch where a Python with torch is on PATH (or named by LATENTCHAT_PYTHON).
+ * What a training step of the language model's adapter costs: the whole step of the recipe at the default pack's size, as
+ * one graph in ONNX Runtime (float32), and by the recipe's own code in PyTorch (bfloat16) where a Python with the recipe's
+ * packages is on PATH (or named by LATENTCHAT_PYTHON). The ratio decides which of the two trains it.
  */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Graph, gradients, ops, type Value } from '../../model/graph/index.js';
+import { adamRate } from '../../model/graph/index.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { seededRandom } from '../../model/runtime/random.js';
 import { float32, sizeOf, type HostTensor } from '../../model/runtime/tensor.js';
+import { ADAM, adapterStep, type StepShape } from './adapter-step.js';
 import { machine, median, printTable, timed } from './table.js';
 
-const SHAPE = { batch: 16, length: 138, hidden: 576, heads: 9, kvHeads: 3, headDim: 64, intermediate: 1536, rank: 32, layers: 30 };
+const SHAPE: StepShape = {
+  batch: 16, length: 130, root: 16, scored: 832, layers: 30,
+  hidden: 576, heads: 9, kvHeads: 3, headDim: 64, intermediate: 1536, vocabulary: 49152, rank: 32,
+};
 const THREADS = 2;
-const RUNS = 8;
+const WARM_UP = 2;
+const RUNS = 3;
+const HIDDEN_SCORE = -1e30;
 
-/** One layer: pre-norm attention (grouped-query, causal) and SwiGLU, every linear with its adapter. Positions are left out: they cost nothing. */
-function layerStep(): Uint8Array {
-  const { batch, length, hidden, heads, kvHeads, headDim, intermediate, rank } = SHAPE;
-  const graph = new Graph('adapter-training-layer');
-  const x = graph.input('x', 'float32', [batch, length, hidden]);
-  const upstream = graph.input('upstream', 'float32', [batch, length, hidden]);
-  const mask = graph.input('mask', 'float32', [length, length]);
-  const ones = graph.input('ones', 'float32', [hidden]);
-  const trained: Value[] = [x];
-  const linear = (name: string, input: Value, from: number, to: number): Value => {
-    const weight = graph.input(`${name}.weight`, 'float32', [from, to]);
-    const [a, b] = [graph.input(`${name}.a`, 'float32', [from, rank]), graph.input(`${name}.b`, 'float32', [rank, to])];
-    trained.push(a, b);
-    return ops.add(ops.matmul(input, weight), ops.matmul(ops.matmul(input, a), b));
-  };
-  const split = (value: Value, count: number): Value => ops.transpose(ops.reshape(value, [batch, length, count, headDim]), [0, 2, 1, 3]);
-  const group = heads / kvHeads;
-  const shared = (value: Value): Value =>
-    ops.reshape(ops.expand(ops.reshape(value, [batch, kvHeads, 1, length, headDim]), [batch, kvHeads, group, length, headDim]), [batch, heads, length, headDim]);
-
-  const qkv = linear('qkv', ops.rmsNorm(x, ones, 1e-5), hidden, (heads + 2 * kvHeads) * headDim);
-  const [q, k, v] = ops.split(qkv, 2, [heads, kvHeads, kvHeads].map((count) => count * headDim)) as [Value, Value, Value];
-  const scores = ops.mul(ops.matmul(split(q, heads), ops.transposeLast(shared(split(k, kvHeads)))), headDim ** -0.5);
-  const attended = ops.matmul(ops.softmax(ops.add(scores, mask)), shared(split(v, kvHeads)));
-  const middle = ops.add(x, linear('o', ops.reshape(ops.transpose(attended, [0, 2, 1, 3]), [batch, length, hidden]), hidden, hidden));
-  const [gate, up] = ops.split(linear('gate_up', ops.rmsNorm(middle, ones, 1e-5), hidden, 2 * intermediate), 2, [intermediate, intermediate]) as [Value, Value];
-  const y = ops.add(middle, linear('down', ops.mul(ops.silu(gate), up), intermediate, hidden));
-  const loss = ops.reduceSum(ops.mul(y, upstream), null, false);
-  gradients(loss, trained).forEach((gradient, i) => graph.output(`gradient${i}`, gradient));
-  return graph.toOnnx();
+/** 0 where query t of each of the stacked groups sees key s (the root, and what is not after it), else HIDDEN_SCORE. */
+function causalMask(dims: readonly number[], length: number, root: number): HostTensor {
+  const keys = dims.at(-1) as number;
+  return float32(Float32Array.from({ length: sizeOf(dims) }, (_, i) => ((i % keys) - root > Math.floor(i / keys) % length ? HIDDEN_SCORE : 0)), dims);
 }
 
-async function ours(): Promise<number> {
-  const session = await nodeRuntime({ threads: THREADS }).createSession(layerStep());
+function int64(values: readonly number[]): HostTensor {
+  return { dtype: 'int64', dims: [values.length], data: BigInt64Array.from(values, BigInt) };
+}
+
+/** Median seconds of a step, and the loss before the first and after the last. */
+async function ours(): Promise<{ seconds: number; losses: readonly number[] }> {
+  const graph = adapterStep(SHAPE);
+  const session = await nodeRuntime({ threads: THREADS }).createSession(graph.toOnnx());
   const random = seededRandom(1);
-  const { batch, length, hidden, heads, kvHeads, headDim, intermediate, rank } = SHAPE;
-  const dims: Record<string, number[]> = {
-    x: [batch, length, hidden], upstream: [batch, length, hidden], mask: [length, length], ones: [hidden],
-    'qkv.weight': [hidden, (heads + 2 * kvHeads) * headDim], 'o.weight': [hidden, hidden], 'gate_up.weight': [hidden, 2 * intermediate], 'down.weight': [intermediate, hidden],
+  const pool = Float32Array.from({ length: 1 << 22 }, () => (random() - 0.5) * 0.1);
+  const { batch, length, root, scored, vocabulary } = SHAPE;
+  const targets = Array.from({ length: scored }, () => Math.floor(random() * vocabulary));
+  const given: Record<string, HostTensor> = {
+    at: int64(targets.map((_, i) => root + Math.floor((i * batch * length) / scored))),
+    targets: int64(targets), flatTargets: int64(targets.map((target, i) => i * vocabulary + target)),
+    decay: float32(Float32Array.of(1 - 8e-6), []),
   };
-  for (const name of ['qkv', 'o', 'gate_up', 'down']) {
-    const [from, to] = dims[`${name}.weight`] as [number, number];
-    Object.assign(dims, { [`${name}.a`]: [from, rank], [`${name}.b`]: [rank, to] });
-  }
+  /** Numbers that are as large as trained ones would be; what they are does not change the work. */
+  const fill = (name: string, dims: readonly number[]): HostTensor => {
+    if (name === 'mask') return causalMask(dims, length, root);
+    if (name === 'rootMask') return causalMask(dims, root, 0);
+    const data = new Float32Array(sizeOf(dims));
+    if (/norm$/.test(name)) return float32(data.fill(1), dims);
+    if (/kept$/.test(name)) return float32(data.fill(2), dims);
+    if (/\.(b|first|second)$/.test(name)) return float32(data, dims); // b and the moments start at zero
+    for (let at = 0; at < data.length; ) {
+      const piece = pool.subarray(Math.floor(random() * (pool.length - 1024))).subarray(0, data.length - at);
+      data.set(piece, at);
+      at += piece.length;
+    }
+    return float32(data, dims);
+  };
   const feeds: Record<string, HostTensor> = {};
-  for (const [name, shape] of Object.entries(dims)) feeds[name] = float32(Float32Array.from({ length: sizeOf(shape) }, () => (random() - 0.5) * 0.1), shape);
-  const times = await timed(RUNS, 2, () => session.run(feeds));
+  for (const { name, dims } of graph.inputs) if (name !== 'rate') feeds[name] = given[name] ?? fill(name, dims as number[]);
+  // Written beside the old state, not over it: the backward pass may still read what an update has computed.
+  const fetches: Record<string, HostTensor | null> = { loss: null };
+  const state = graph.outputs.filter(({ name }) => name !== 'loss').map(({ name }) => name.replace(/_out$/, ''));
+  for (const name of state) fetches[`${name}_out`] = float32(new Float32Array((feeds[name] as HostTensor).data.length), (feeds[name] as HostTensor).dims);
+
+  const losses: number[] = [];
+  const times = await timed(RUNS, WARM_UP, async () => {
+    feeds['rate'] = float32(Float32Array.of(adamRate(8e-4, losses.length + 1, ADAM)), []);
+    const results = await session.run(feeds, fetches);
+    losses.push(Number(results['loss']?.data[0]));
+    for (const name of state) {
+      const old = feeds[name] as HostTensor;
+      feeds[name] = fetches[`${name}_out`] as HostTensor;
+      fetches[`${name}_out`] = old;
+    }
+  });
   await session.release();
-  return median(times);
+  return { seconds: median(times) / 1000, losses };
 }
 
-function torch(dtype: 'float32' | 'bfloat16'): number | null {
+/** Median seconds of the recipe's step, or null without its packages. */
+function recipe(processes: number): number | null {
   const script = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../../test/bench/adapter_training_torch.py');
-  const result = spawnSync(process.env['LATENTCHAT_PYTHON'] ?? 'python3', [script, JSON.stringify({ ...SHAPE, threads: THREADS, runs: RUNS, dtype })], { encoding: 'utf8' });
+  const facts = JSON.stringify({ ...SHAPE, threads: THREADS, processes, runs: RUNS, warmUp: WARM_UP });
+  const result = spawnSync(process.env['LATENTCHAT_PYTHON'] ?? 'python3', [script, facts, 'weights/recipe'], { encoding: 'utf8' });
   return result.status === 0 ? Number(result.stdout) : null;
 }
 
-const row = (name: string, ms: number | null): string[] => (ms === null ? [name, 'no torch', ''] : [name, ms.toFixed(0), ((ms * SHAPE.layers) / 1000).toFixed(1)]);
-console.log(`${machine()}, ${THREADS} threads, ${SHAPE.batch} x ${SHAPE.length} tokens, forward and backward, median of ${RUNS}`);
+const theirs = [2, 1].map((processes) => ({ processes, seconds: recipe(processes) }));
+const { seconds, losses } = await ours();
+const fastest = Math.min(...theirs.flatMap((one) => (one.seconds === null ? [] : [one.seconds])));
+const row = (name: string, time: number | null): string[] => (time === null ? [name, 'no torch', ''] : [name, time.toFixed(2), Number.isFinite(fastest) ? (time / fastest).toFixed(2) : '']);
+console.log(`${machine()}, ${THREADS} threads, ${SHAPE.root + SHAPE.batch * SHAPE.length} tokens, ${SHAPE.scored} scored, whole step, median of ${RUNS}`);
 printTable([
-  ['engine', 'ms a layer', `s for ${SHAPE.layers} layers`],
-  row('ONNX Runtime, our graph, float32', await ours()),
-  row('PyTorch, float32', torch('float32')),
-  row('PyTorch, bfloat16', torch('bfloat16')),
+  ['engine', 's a step', 'ratio to the fastest PyTorch'],
+  ...theirs.map((one) => row(`PyTorch, the recipe, bfloat16, ${one.processes} x ${THREADS / one.processes} thread${one.processes === 1 ? 's' : ''}`, one.seconds)),
+  row('ONNX Runtime, our graph, float32', seconds),
 ]);
+console.log(`loss of the made-up batch in ONNX Runtime: ${losses.map((loss) => loss.toFixed(2)).join(', ')}; peak memory ${(process.resourceUsage().maxRSS / 2 ** 20).toFixed(1)} GiB`);

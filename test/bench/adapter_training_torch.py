@@ -1,51 +1,83 @@
-"""The layer of adapter-training.bench.ts in eager PyTorch: prints median milliseconds of forward and backward. Argument: facts as JSON."""
+"""The recipe's own training step on a made-up batch: prints the median seconds of a step.
+
+Arguments: facts as JSON, the recipe's folder relative to the repository. All processes together see the facts' batch.
+The projector is left out, and with it the gradient of the first layer's input.
+"""
 
 import json
 import statistics
 import sys
+import tempfile
 import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / sys.argv[2]))
 
 import torch
-import torch.nn.functional as F
+import torch.distributed
+import torch.multiprocessing
+
+from batch import Batch
+from convert import load_language
+from language import Adapter, Language
+from train import RATE, SEED, WEIGHT_DECAY, Trainer
 
 facts = json.loads(sys.argv[1])
-torch.set_num_threads(facts["threads"])
-torch.manual_seed(1)
-dtype = getattr(torch, facts["dtype"])
-batch, length, hidden, heads, kv, dim, inner, rank = (
-    facts[k] for k in ("batch", "length", "hidden", "heads", "kvHeads", "headDim", "intermediate", "rank"))
 
 
-class Linear:
-    def __init__(self, n, m):
-        self.weight = (torch.randn(m, n) * 0.05).to(dtype)
-        self.a, self.b = (torch.nn.Parameter((torch.randn(size) * 0.05).to(dtype)) for size in ((n, rank), (rank, m)))
+class MadeUp:
+    """In place of the recipe's Trees: the same batch at every step, `rows` of plain causal rows."""
 
-    def __call__(self, x):
-        return F.linear(x, self.weight) + x @ self.a @ self.b
+    def __init__(self, rows, vocabulary):
+        root, length, scored = facts["root"], facts["length"], facts["scored"] * rows // facts["batch"]
+        hidden = torch.ones(length, root + length, dtype=torch.bool).triu(root + 1).expand(rows, -1, -1)
+        self.made = Batch(
+            ids=torch.randint(vocabulary, (root + rows * length,)),
+            positions=torch.cat([torch.arange(root), root + torch.arange(length).repeat(rows)]),
+            mask=torch.zeros(hidden.shape, dtype=torch.bfloat16).masked_fill_(hidden, float("-inf")).unsqueeze(1),
+            root=root, shape=(rows, length), visual=torch.empty(0, dtype=torch.long), frames=[],
+            loss_at=root + torch.randperm(rows * length)[:scored].sort().values, targets=torch.randint(vocabulary, (scored,)))
 
-
-qkv, o, gate_up, down = Linear(hidden, (heads + 2 * kv) * dim), Linear(hidden, hidden), Linear(hidden, 2 * inner), Linear(inner, hidden)
-trained = [p for layer in (qkv, o, gate_up, down) for p in (layer.a, layer.b)]
-ones = torch.ones(hidden, dtype=dtype)
-x = torch.randn(batch, length, hidden, dtype=dtype, requires_grad=True)
-upstream = torch.randn(batch, length, hidden, dtype=dtype)
-
-
-def step():
-    q, k, v = qkv(F.rms_norm(x, (hidden,), ones, 1e-5)).split([heads * dim, kv * dim, kv * dim], 2)
-    q, k, v = (part.view(batch, length, -1, dim).transpose(1, 2) for part in (q, k, v))
-    attended = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
-    middle = x + o(attended.transpose(1, 2).reshape(batch, length, hidden))
-    gate, up = gate_up(F.rms_norm(middle, (hidden,), ones, 1e-5)).chunk(2, 2)
-    y = middle + down(F.silu(gate) * up)
-    torch.autograd.grad(y, [x, *trained], upstream)
+    def batch(self, rows):
+        return self.made
 
 
-times = []
-for i in range(2 + facts["runs"]):
-    start = time.perf_counter()
-    step()
-    if i >= 2:
-        times.append(time.perf_counter() - start)
-print(statistics.median(times) * 1000)
+class StepTrainer(Trainer):
+    """The recipe's trainer with nothing but what a step needs."""
+
+    def __init__(self, rank, world):
+        torch.manual_seed(SEED)
+        self.rank, self.world = rank, world
+        self.language = Language(load_language())
+        self.adapter, self.projector = Adapter(), torch.nn.Module()
+        self.generator = torch.Generator().manual_seed(SEED + rank)
+        self.optimizer = torch.optim.AdamW(
+            [{"params": list(self.adapter.parameters()), "rate": RATE}], lr=0.0, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY, fused=True)
+        self.rate_share, self.seconds = 1.0, 1.0
+        self.trees = MadeUp(facts["batch"] // world, len(self.language.embedding))
+
+
+def process(rank, world, folder):
+    torch.set_num_threads(facts["threads"] // world)
+    if world > 1:
+        torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=world)
+    trainer = StepTrainer(rank, world)
+    times = []
+    for i in range(facts["warmUp"] + facts["runs"]):
+        start = time.perf_counter()
+        trainer.step(None, budget=100.0)
+        if i >= facts["warmUp"]:
+            times.append(time.perf_counter() - start)
+    if rank == 0:
+        print(statistics.median(times), flush=True)
+    if world > 1:
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        if facts["processes"] == 1:
+            process(0, 1, folder)
+        else:
+            torch.multiprocessing.spawn(process, (facts["processes"], folder), nprocs=facts["processes"])

@@ -195,6 +195,20 @@ test('a gradient through a value used twice is the sum of both uses', async () =
   close(asFloat32(g as HostTensor), [4, -2, 3], 1e-6, 'gradient');
 });
 
+test('with a gradient from upstream the chain rule goes on from it, also where that gradient depends on the target', async () => {
+  const graph = new Graph('upstream');
+  const x = graph.input('x', 'float32', [3]);
+  const y = ops.square(x);
+  const upstream = ops.mul(y, 10); // a function of x that must be taken as it is: 2 x * 10 x^2, not the derivative of 10 x^4
+  graph.output('gradient', gradients(y, [x], upstream)[0] as Value);
+  const session = await nodeRuntime({ threads: 1 }).createSession(graph.toOnnx());
+  const { gradient } = await session.run({ x: float32(Float32Array.of(1, -2, 3), [3]) });
+  await session.release();
+  close(asFloat32(gradient as HostTensor), [20, -160, 540], 1e-5, 'gradient');
+  assert.throws(() => gradients(y, [x], ops.reduceSum(x, null, false)), /upstream has shape \[\], the loss \[3\]/);
+  assert.throws(() => gradients(y, [x]), /must have one element/);
+});
+
 test('an operator without a rule is named', () => {
   const graph = new Graph('no rule');
   const x = graph.input('x', 'float32', [3]);
