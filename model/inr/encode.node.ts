@@ -86,6 +86,8 @@ const FINISH_SHARE = 0.04;
 /** Shares of a segment's training at which a price that is steered begins to be, and between two observations. */
 const STEERED_FROM = 0.1;
 const STEERED_EVERY = 0.08;
+/** Pixels that bits are priced for at least: a photo or a tiny video is a small file in any case. */
+const LEAST_PRICED_PIXELS = 1 << 19;
 const SEED = 1;
 
 /**
@@ -244,7 +246,7 @@ class Encoding {
     const left = this.scan.times_s.length - first;
     const budget = Math.max(1, before + ((this.deadline - began) * config.frames) / left);
     const trained = (): number => before + this.seconds() - began;
-    const pixels = config.frames * config.width * config.height;
+    const pixels = Math.max(LEAST_PRICED_PIXELS, config.frames * config.width * config.height);
     const report = paced(onProgress);
     const total = Math.max(this.deadline, began + budget - before);
     let [saved, written, interval, observed] = [trained(), trained(), FIRST_CONTAINER_SECONDS, STEERED_FROM - STEERED_EVERY];

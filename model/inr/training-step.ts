@@ -93,11 +93,14 @@ export function trainingStep(config: InrConfig, shape: StepShape, kind: StepKind
   const loss = ops.add(mse, ops.mul(lambda, ops.sub(1, cosine))); // eq. 6
 
   const distortions = gradients(loss, used);
+  // Outputs take the place of inputs in memory, so no group may be written before the last gradient has been computed.
+  const first = (gradient: Value): Value => ops.reshape(ops.slice(gradient, 0, 0, 1), []);
+  const settled = distortions.length < 2 ? rate : ops.add(rate, ops.mul(distortions.map(first).reduce((a, b) => ops.add(a, b)), 0));
   groups.forEach((group, i) => {
     const { layout, state } = group;
     const distortion = distortions[i] as Value;
     const gradient = rateWeight === null ? distortion : ops.add(distortion, rateGradient(graph, layout, state.parameters, rateWeight));
-    const next = adamStep(state, gradient, ops.mul(perNumber(graph, layout, relativeRate), rate));
+    const next = adamStep(state, gradient, ops.mul(perNumber(graph, layout, relativeRate), settled));
     for (const part of STATE_PARTS) graph.output(`${stateInput(part, group)}_out`, next[part]);
   });
   graph.output('mse', mse);

@@ -136,7 +136,8 @@ function isSizes(value: unknown): value is number[] {
 function typedView(bytes: Uint8Array, start: number, end: number, dtype: DType): TensorData {
   const size = BYTES_PER_ELEMENT[dtype];
   const aligned = (bytes.byteOffset + start) % size === 0;
-  const buffer = aligned ? bytes.buffer : bytes.slice(start, end).buffer;
+  // Not `bytes.slice`: that of Node's Buffer is no copy.
+  const buffer = aligned ? bytes.buffer : new Uint8Array(bytes.subarray(start, end)).buffer;
   const offset = aligned ? bytes.byteOffset + start : 0;
   const length = (end - start) / size;
   switch (dtype) {

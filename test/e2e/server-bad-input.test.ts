@@ -56,10 +56,10 @@ for (const [name, file, make, expected] of good) {
   });
 }
 
-test('a video of three hours can be asked about by 600 of its frames', async () => {
+test('a video of three hours can be asked about at once by eight of its frames', async () => {
   const bytes = await makeVideo({ width: 32, height: 32, times: Array.from({ length: 720 }, (_, index) => index * 15), lastDuration: 15, keyFrameInterval: 600 });
   const video = await settle(bytes, 'long.mp4', ({ askable, state }) => askable || state === 'failed');
-  assert.deepEqual([video.error, video.frames, video.encoded_frames, video.duration_s], [null, 720, 600, 10_800]);
+  assert.deepEqual([video.error, video.frames, video.encoded_frames, video.duration_s], [null, 720, 8, 10_800]);
   assert.equal((await fetch(`${server.url}/v1/videos/${video.id}`, { method: 'DELETE' })).status, 204);
 });
 
@@ -89,5 +89,5 @@ for (const [name, file, make, code] of bad) {
 
 test('while a bad file is looked at, others are served', async () => {
   const [bad, good] = await Promise.all([settle(Buffer.from('x'.repeat(5000)), 'bad.mov'), settle(await photo(32, 32), 'good.jpg')]);
-  assert.deepEqual([bad.state, good.state], ['failed', 'ready']);
+  assert.deepEqual([bad.state, good.state], ['failed', 'ready'], JSON.stringify(good.error));
 });
