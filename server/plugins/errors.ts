@@ -19,7 +19,8 @@ export function refuseConnection(_error: Error, socket: Socket): void {
 export function errorHandlers(app: App): void {
   app.setErrorHandler((thrown, request, reply) => {
     const error = toApiError(thrown);
-    if (error.status >= 500) request.log.error({ err: thrown }, 'request failed');
+    // What passes by itself (the model still loads, the queue is full) is no fault: a probe may meet it every second.
+    if (error.status >= 500 && error.retryAfter_s === null) request.log.error({ err: thrown }, 'request failed');
     else request.log.info({ code: error.code, param: error.param }, 'request refused');
     // The rest of an upload that is refused is not read: its connection cannot be used again.
     if (error.status === 413 || error.status === 507) reply.header('connection', 'close');
