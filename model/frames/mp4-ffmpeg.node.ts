@@ -44,7 +44,8 @@ export function ffmpegEncoder({ path, size }: Mp4Job, rate: string): Mp4Encoder 
     async add(data) {
       if (child.stdin.write(data)) return;
       const tooEarly = ended.then(() => Promise.reject(new Error('ffmpeg ended before the video did')));
-      await Promise.race([once(child.stdin, 'drain'), tooEarly]);
+      // A pipe that breaks says so before ffmpeg's own end does, and says less.
+      await Promise.race([once(child.stdin, 'drain').catch(() => tooEarly), tooEarly]);
     },
     async finish() {
       child.stdin.end();
