@@ -59,7 +59,7 @@ def figures(measured):
     if float32 := measured.get("float32"):
         rows.append((f"CIDEr-D, first {float32['photos']} dev photos, greedy, float32", float32["cider"]))
         rows.append(("BLEU-4, the same", float32["bleu4"]))
-        for kind in ("yes or no", "color"):
+        for kind in ("yes/no", "color"):
             asked = float32[f"{kind} questions"]
             rows.append((f"{kind} questions made by rules, {asked['asked']} of dev photos, answered right", f"{asked['right']:.0%}"))
     return "\n".join(["| figure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])

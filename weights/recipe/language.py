@@ -1,4 +1,4 @@
-"""The language model for training: the pack's 4-bit weights as frozen bfloat16, an adapter beside each fused linear.
+"""The language model for training: the pack's 4-bit weights frozen in one precision, an adapter beside each fused linear.
 
 A batch is a forest. One root (the system text) is computed once and shared by all examples; an example is a row of tokens
 in which each token sees the root and its own ancestors only, so several answers share the photo before them.
@@ -53,15 +53,15 @@ class Adapter(nn.Module):
                 self.a[f"{i}_{name}"] = nn.Parameter(torch.randn(inputs, RANK) / inputs**0.5)
                 self.b[f"{i}_{name}"] = nn.Parameter(torch.zeros(RANK, outputs))
 
-    def cast(self, generator=None):
-        """{key: (a, b)} in bfloat16, differentiable. With a generator, DROPOUT of each pair's ranks are left out."""
+    def cast(self, dtype, generator=None):
+        """{key: (a, b)} in `dtype`, differentiable. With a generator, DROPOUT of each pair's ranks are left out."""
         def scale(b):
             if generator is None:
                 return ADAPTER_SCALE * b
-            kept = torch.rand(RANK, 1, generator=generator) >= DROPOUT
+            kept = torch.rand(RANK, 1, generator=generator, device=b.device) >= DROPOUT
             return ADAPTER_SCALE / (1 - DROPOUT) * kept * b
 
-        return {key: (self.a[key].bfloat16(), scale(self.b[key]).bfloat16()) for key in self.a}
+        return {key: (self.a[key].to(dtype), scale(self.b[key]).to(dtype)) for key in self.a}
 
 
 class FrozenLinear(torch.autograd.Function):
@@ -127,18 +127,21 @@ def swiglu(x):
 
 
 class Language:
-    """The frozen decoder. tensors: the pack's language and embedding tensors; dtype of its weights and activations."""
+    """The frozen decoder. tensors: the pack's language and embedding tensors; setting: where it runs and in which precision."""
 
-    def __init__(self, tensors, dtype=torch.bfloat16):
-        self.dtype = dtype
-        self.weights = {f"{i}_{name}": torch.from_numpy(dequantise(tensors, f"layers.{i}.{name}")).to(dtype)
+    def __init__(self, tensors, setting):
+        self.device, self.dtype = setting.device, setting.dtype
+
+        def put(array, dtype=torch.float32):
+            return torch.from_numpy(array).to(self.device, dtype)
+
+        self.weights = {f"{i}_{name}": put(dequantise(tensors, f"layers.{i}.{name}"), self.dtype)
                         for i in range(LAYERS) for name in LINEARS}
-        self.norms = [[torch.from_numpy(tensors[f"layers.{i}.{part}"]) for part in ("attention_norm", "mlp_norm")]
-                      for i in range(LAYERS)]
-        self.norm = torch.from_numpy(tensors["norm"])
-        self.embedding = torch.from_numpy(dequantise_embedding(tensors)).to(dtype)
-        frequencies = ROPE_THETA ** (-torch.arange(0, HEAD_DIM, 2) / HEAD_DIM)
-        angles = torch.arange(4096)[:, None] * frequencies
+        self.norms = [[put(tensors[f"layers.{i}.{part}"]) for part in ("attention_norm", "mlp_norm")] for i in range(LAYERS)]
+        self.norm = put(tensors["norm"])
+        self.embedding = put(dequantise_embedding(tensors), self.dtype)
+        frequencies = ROPE_THETA ** (-torch.arange(0, HEAD_DIM, 2, device=self.device) / HEAD_DIM)
+        angles = torch.arange(4096, device=self.device)[:, None] * frequencies
         self.cos, self.sin = angles.cos()[:, None], angles.sin()[:, None]  # (positions, 1, 32)
 
     def forward(self, x, positions, mask, root, shape, adapter):
@@ -151,7 +154,7 @@ class Language:
         group = HEADS // KV_HEADS
         cos, sin = (table[positions].to(self.dtype) for table in (self.cos, self.sin))
         q_cos, q_sin = cos / HEAD_DIM**0.5, sin / HEAD_DIM**0.5
-        root_mask = torch.full((root, root), float("-inf"), dtype=self.dtype).triu(1).repeat(1, 1, group, 1)
+        root_mask = torch.full((root, root), float("-inf"), dtype=self.dtype, device=self.device).triu(1).repeat(1, 1, group, 1)
         mask = mask.to(self.dtype).repeat(1, 1, group, 1)
 
         def linear(key, value):
@@ -182,25 +185,28 @@ class Language:
 
 
 class FrozenHeadLoss(torch.autograd.Function):
-    """Summed cross entropy through the frozen, tied head, its gradient made in the forward pass, in chunks."""
+    """Weighted sum of cross entropies through the frozen, tied head, its gradient made in the forward pass, in chunks."""
 
     CHUNK = 256
 
     @staticmethod
-    def forward(ctx, hidden, embedding, targets):
-        total, grads = 0.0, []
+    def forward(ctx, hidden, embedding, rows, targets, weights):
+        """hidden (N, 576); of each of M terms: rows (M) of `hidden`, ascending, targets (M) token ids, weights (M)."""
+        total, grads = hidden.new_zeros((), dtype=torch.float32), []
         for start in range(0, len(hidden), FrozenHeadLoss.CHUNK):
-            part, target = hidden[start:start + FrozenHeadLoss.CHUNK], targets[start:start + FrozenHeadLoss.CHUNK]
-            logits = (part @ embedding.T).float()
-            total += F.cross_entropy(logits, target, reduction="sum").item()
+            part = hidden[start:start + FrozenHeadLoss.CHUNK]
+            first, last = torch.searchsorted(rows, torch.tensor([start, start + len(part)], device=rows.device)).tolist()
+            row, target, weight = rows[first:last] - start, targets[first:last], weights[first:last]
+            logp = (part @ embedding.T).float().log_softmax(-1)
+            total = total - (weight * logp[row, target]).sum()
             if ctx.needs_input_grad[0]:
-                grad = logits.softmax(-1)
-                grad[torch.arange(len(part)), target] -= 1
+                grad = logp.exp_().mul_(torch.zeros(len(part), 1, device=weight.device).index_add_(0, row, weight[:, None]))
+                grad.index_put_((row, target), -weight, accumulate=True)
                 grads.append(grad.to(hidden.dtype) @ embedding)
         if grads:
             ctx.save_for_backward(torch.cat(grads))
-        return torch.tensor(total)
+        return total
 
     @staticmethod
     def backward(ctx, grad):
-        return ctx.saved_tensors[0] * grad, None, None
+        return ctx.saved_tensors[0] * grad, None, None, None, None

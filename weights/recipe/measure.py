@@ -88,13 +88,11 @@ def measure(generator, captions):
     log(f"captions of {len(made)} dev photos, greedy: {scores}")
     for photo in range(0, 100, 10):
         log(f"{captions.photos[photo]}: {made[photo]}  [{captions.sentences[photo][0]}]")
-    rng, asked = random.Random(7), {"yes or no": [], "color": []}
+    rng, asked = random.Random(7), {"yes/no": [], "color": []}
     for photo in photos:
-        for question, answer in captions.questions(photo, rng):
-            if question.endswith("Answer yes or no."):
-                asked["yes or no"].append((photo, question, answer))
-            elif question.startswith(("What color is", "What colour is")) and question.endswith("Answer briefly."):
-                asked["color"].append((photo, question, answer))
+        for question in captions.questions(photo, rng):
+            if question.kind in asked:
+                asked[question.kind].append((photo, question.short_text, question.accepted[0]))
     for kind, items in asked.items():
         answers = generator.answers([(photo_pieces(Frame(photo, 0)), question) for photo, question, _ in items], tokens=8)
         right = sum(a.strip(" .").lower() == answer.strip(" .").lower() for a, (_, _, answer) in zip(answers, items))

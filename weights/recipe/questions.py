@@ -5,6 +5,7 @@ taken to be absent, which is right far more often than not, but not always.
 """
 
 import re
+from dataclasses import dataclass
 
 PEOPLE = {
     "man": ["man", "guy", "gentleman"], "woman": ["woman", "lady"], "boy": ["boy"], "girl": ["girl"],
@@ -44,6 +45,7 @@ PLACES = """beach snow water grass field street park pool forest woods mountain 
 stage city playground track room kitchen dirt hill cliff wall bench stairs swing slide couch bed table rock rocks bridge boat
 building restaurant store court stadium path trail crowd""".split()
 ACTORS = r"man|woman|boy|girl|child|toddler|baby|person|dog|cat|horse|bird|men|women|boys|girls|children|people|dogs|horses|kids|couple|skier|surfer|climber|skateboarder|snowboarder|player|cyclist|biker"
+ANIMALS = {"dog", "cat", "horse", "bird"}
 PLURAL_ACTORS = {"men", "women", "boys", "girls", "children", "people", "dogs", "horses", "kids"}
 VERBS = """runs jumps plays stands sits walks rides climbs swims holds looks catches chases carries wears throws leaps skis poses
 eats drinks digs shakes sleeps lies smiles performs skateboards surfs slides swings dances kicks hits talks sings reads takes""".split()
@@ -54,8 +56,30 @@ WHO = re.compile(rf"^((?:A|An|Two|Three|Four) (?:[\w-]+,? ){{0,3}}?(?:{ACTORS})(
 WHERE = re.compile(rf"\b((?:in|on|at|through|along|near|across) (?:the|a|an|some) (?:[\w-]+ )?(?:{'|'.join(PLACES)}))\b")
 COLOUR = re.compile(rf"\b((?:{'|'.join(COLOURS)})(?: and (?:{'|'.join(COLOURS)}))?) (?:\w+ )?({'|'.join(COLOUR_NOUNS)})\b")
 NOT_VERBS = {"wearing", "holding", "building", "swimming", "morning", "evening", "something", "clothing", "railing", "ring", "string", "king", "ceiling", "spring", "wedding", "during", "being"}
+OBJECT_VERBS = "holding|carrying|riding|chasing|throwing|catching|wearing|pulling|kicking|hitting|climbing|pushing"
+OBJECT = re.compile(rf"\b({ACTORS}) (?:[\w-]+ ){{0,4}}?({OBJECT_VERBS}) (?:(?:a|an|the|his|her|some) )(?:[\w-]+ ){{0,2}}?({'|'.join(THINGS)})\b")
 SHORT = " Answer briefly."
-SHORT_SHARE = 0.3
+SHORT_SHARE = 0.35
+HARD_SHARE = 0.6  # of the absent things asked for: named by the captions of a photo that looks alike
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with its answer as a sentence and, where `accepted` is not empty, in a word or two."""
+    kind: str
+    text: str
+    full: str
+    accepted: tuple = ()  # short answers that are right, the commonest first
+
+    @property
+    def short_text(self):
+        return self.text + (" Answer yes or no." if self.kind == "yes/no" else SHORT)
+
+    def written(self, rng):
+        """(question, answer), asking for a short answer now and then."""
+        if self.accepted and rng.random() < SHORT_SHARE:
+            return self.short_text, self.accepted[0]
+        return self.text, self.full
 
 
 def article(noun):
@@ -84,49 +108,51 @@ def maybe_present(noun, words):
     return any(hint in words for hint in THINGS.get(noun, MASS.get(noun, [])))
 
 
-def presence(rng, things, words, pool):
-    """One question whether something is there: yes and no equally often."""
+def presence(rng, things, words, pool, hard):
+    """Up to one question whether something is there, yes and no equally often. hard: things that photos like this one show."""
     noun, answer = None, "Yes"
     if things and rng.random() < 0.5:
         noun = rng.choice(sorted(things))
     else:
         answer = "No"
-        for _ in range(8):
-            candidate = rng.choice(pool)
+        for attempt in range(12):
+            among = hard if hard and attempt < 6 and rng.random() < HARD_SHARE else pool
+            candidate = rng.choice(among)
             if candidate not in things and not maybe_present(candidate, words):
                 noun = candidate
                 break
     if noun is None:
         return []
     name = noun if noun in MASS else article(noun)
-    question = rng.choice([f"Is there {name}?", f"Is there {name}?", f"Can you see {name}?", f"Do you see {name}?"])
-    if rng.random() < SHORT_SHARE:
-        return [(question + " Answer yes or no.", answer)]
-    return [(question, f"Yes, there is {name}." if answer == "Yes" else f"No, there is no {noun}.")]
-
-
-def either(rng, question, full, short):
-    """The question with its full answer, or asking for a short one."""
-    return (question + SHORT, short) if rng.random() < SHORT_SHARE else (question, full)
+    text = rng.choice([f"Is there {name}?", f"Is there {name}?", f"Can you see {name}?", f"Do you see {name}?"])
+    return [Question("yes/no", text, f"Yes, there is {name}." if answer == "Yes" else f"No, there is no {noun}.", (f"{answer}.",))]
 
 
 def upper(text):
     return text[0].upper() + text[1:]
 
 
-def colours(rng, sentences):
+def common_first(values):
+    """The values, each once, the commonest first."""
+    return sorted(dict.fromkeys(values), key=values.count, reverse=True)
+
+
+def colour_of(sentences):
+    """{noun: its colour} where most captions that name one agree."""
     found = {}
     for sentence in sentences:
         for colour, noun in COLOUR.findall(sentence.lower()):
             found.setdefault(noun, []).append(colour)
+    likeliest = {noun: common_first(seen)[0] for noun, seen in found.items()}
+    return {noun: colour for noun, colour in likeliest.items() if found[noun].count(colour) * 2 > len(found[noun])}
+
+
+def colours(rng, sentences):
     made = []
-    for noun, seen in found.items():
-        colour = max(seen, key=seen.count)
-        if seen.count(colour) * 2 <= len(seen):
-            continue  # the captions disagree
+    for noun, colour in colour_of(sentences).items():
         verb = "are" if noun in ("shorts", "pants", "jeans") else "is"
         word = rng.choice(["color", "color", "colour"])
-        made.append(either(rng, f"What {word} {verb} the {noun}?", f"The {noun} {verb} {colour}.", f"{upper(colour)}."))
+        made.append(Question("color", f"What {word} {verb} the {noun}?", f"The {noun} {verb} {colour}.", (f"{upper(colour)}.",)))
     return made
 
 
@@ -138,32 +164,51 @@ def counts(rng, sentences):
     made = []
     for plural, seen in found.items():
         if len(set(seen)) == 1:
-            made.append(either(rng, f"How many {plural} are there?", f"There are {seen[0]} {plural}.", f"{upper(seen[0])}."))
+            accepted = (f"{upper(seen[0])}.", str(NUMBERS[seen[0]]))
+            made.append(Question("number", f"How many {plural} are there?", f"There are {seen[0]} {plural}.", accepted))
     text = " ".join(sentences).lower()
     for plural, noun in COUNTED.items():
         if noun in ("person", "player") or re.search(rf"\b{plural}\b", text):
             continue
         if sum(bool(re.search(rf"\b{noun}\b", sentence.lower())) for sentence in sentences) >= 4:
-            made.append(either(rng, f"How many {plural} are there?", f"There is one {noun}.", "One."))
+            made.append(Question("number", f"How many {plural} are there?", f"There is one {noun}.", ("One.", "1")))
     return made[:2]
 
 
 def actions(rng, sentences):
-    made = []
+    verbs, made = {}, []
+    for sentence in sentences:
+        if (match := ACTION.match(sentence)) and match[3] not in NOT_VERBS:
+            verbs.setdefault(match[1], []).append(match[3])
     for sentence in sentences:
         if match := ACTION.match(sentence):
-            actor, auxiliary, verb, rest = match.groups()
+            actor, _, verb, rest = match.groups()
             if verb not in NOT_VERBS:
                 be = "are" if actor in PLURAL_ACTORS else "is"
-                made.append((f"What {be} the {actor} doing?", f"The {actor} {be} {verb} {rest}."))
+                accepted = tuple(f"{upper(other)}." for other in common_first(verbs[actor]))
+                made.append(Question("doing", f"What {be} the {actor} doing?", f"The {actor} {be} {verb} {rest}.", accepted))
         elif match := PRESENT.match(sentence):
             actor, verb, rest = match.groups()
-            made.append((f"What is the {actor} doing?", f"The {actor} {verb} {rest}."))
+            made.append(Question("doing", f"What is the {actor} doing?", f"The {actor} {verb} {rest}."))
         if match := WHO.match(sentence):
             who, verb, rest = match.groups()
             if verb not in NOT_VERBS and not re.search(r"\b(dogs?|cat|horses?|bird)\b", who):
-                made.append((f"Who is {verb} {rest}?", f"{who.strip()}."))
+                made.append(Question("who", f"Who is {verb} {rest}?", f"{who.strip()}."))
     return rng.sample(made, min(2, len(made)))
+
+
+def objects(rng, sentences):
+    """What somebody holds, rides, wears ..."""
+    found = {}
+    for sentence in sentences:
+        for actor, verb, noun in OBJECT.findall(sentence.lower()):
+            found.setdefault((actor, verb), []).append(noun)
+    made = []
+    for (actor, verb), nouns in found.items():
+        be, nouns = "are" if actor in PLURAL_ACTORS else "is", common_first(nouns)
+        accepted = tuple(f"{upper(name)}." for noun in nouns for name in (article(noun), noun))
+        made.append(Question("what", f"What {be} the {actor} {verb}?", f"The {actor} {be} {verb} {article(nouns[0])}.", accepted))
+    return rng.sample(made, min(1, len(made)))
 
 
 def places(rng, sentences):
@@ -171,22 +216,34 @@ def places(rng, sentences):
     if not found:
         return []
     place = rng.choice(found)
+    accepted = tuple(f"{upper(other)}." for other in common_first([place, *found]))
     actor = re.search(rf"\b({ACTORS})\b", " ".join(sentences))
     if actor and rng.random() < 0.6:
-        be, it = ("are", "They are") if actor[1] in PLURAL_ACTORS else ("is", "It is" if actor[1] in ("dog", "cat", "horse", "bird") else f"The {actor[1]} is")
-        return [either(rng, f"Where {be} the {actor[1]}?", f"{it} {place}.", f"{upper(place)}.")]
-    return [either(rng, rng.choice(["Where is this?", "Where does this take place?"]), f"This is {place}.", f"{upper(place)}.")]
+        be, it = ("are", "They are") if actor[1] in PLURAL_ACTORS else ("is", "It is" if actor[1] in ANIMALS else f"The {actor[1]} is")
+        return [Question("where", f"Where {be} the {actor[1]}?", f"{it} {place}.", accepted)]
+    return [Question("where", rng.choice(["Where is this?", "Where does this take place?"]), f"This is {place}.", accepted)]
 
 
-def photo_questions(sentences):
-    """sentences: [[str]] by photo -> a function (photo, rng) -> [(question, answer)]."""
-    words = [set(re.findall(r"[\w-]+", " ".join(group).lower())) for group in sentences]
-    things = [present_things(group) for group in words]
-    pool = [noun for group in things for noun in sorted(group)]
+class PhotoQuestions:
+    """The questions that the captions of each photo allow."""
 
-    def make(photo, rng):
-        group = sentences[photo]
-        made = presence(rng, things[photo], words[photo], pool)
-        return made + colours(rng, group) + counts(rng, group) + actions(rng, group) + places(rng, group)
+    def __init__(self, sentences, alike=None):
+        """sentences: [[str]] by photo; alike: (N, K) photos that look like each, for absent things that are likely, or None."""
+        self.sentences, self.alike = sentences, alike
+        self.words = [set(re.findall(r"[\w-]+", " ".join(group).lower())) for group in sentences]
+        self.things = [present_things(group) for group in self.words]
+        self.pool = [noun for group in self.things for noun in sorted(group)]
 
-    return make
+    def hard(self, photo):
+        """Things that photos like this one show, as often as they do."""
+        return [] if self.alike is None else [noun for other in self.alike[photo] for noun in sorted(self.things[other])]
+
+    def absent(self, rng, photo, nouns):
+        """One of `nouns` that this photo does not show as far as its captions say, or None."""
+        safe = [noun for noun in nouns if noun not in self.things[photo] and not maybe_present(noun, self.words[photo])]
+        return rng.choice(safe) if safe else None
+
+    def __call__(self, photo, rng):
+        group = self.sentences[photo]
+        made = presence(rng, self.things[photo], self.words[photo], self.pool, self.hard(photo))
+        return made + colours(rng, group) + counts(rng, group) + actions(rng, group) + objects(rng, group) + places(rng, group)

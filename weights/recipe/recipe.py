@@ -13,7 +13,9 @@ Steps, each skipped when its result is there:
     fixtures   expected numbers for the tests, under test/fixtures       (2 minutes)
     chat       text-only answers of the unchanged model, for the training (2 minutes)
     train      low-rank adapter and projector                            (--minutes)
+    selfcritical  the same, from rewards of its own captions             (--minutes)
     export     projector, adapter, pack.json, model card                 (seconds)
+    evaluation questions about dev photos and clips of them, for `latentchat evaluate pack` (seconds)
     measure    scores on dev photos in float32, into pack.json and card  (5 minutes)
 """
 
@@ -21,7 +23,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-STEPS = ["features", "convert", "latents", "fixtures", "chat", "train", "export", "measure"]
+STEPS = ["features", "convert", "latents", "fixtures", "chat", "train", "selfcritical", "export", "evaluation", "measure"]
 
 
 def main():
@@ -29,7 +31,7 @@ def main():
     parser.add_argument("--data", type=Path, required=True, help="folder with flickr8k/")
     parser.add_argument("--work", type=Path, required=True, help="folder for intermediate files and checkpoints")
     parser.add_argument("--minutes", type=float, default=60, help="wall-clock budget of the training (default 60)")
-    parser.add_argument("--start", type=Path, help="trained.pt of an earlier run: the training starts from its weights, the pack is the mean of both")
+    parser.add_argument("--start", type=Path, help="trained.pt of an earlier run, or a pack's folder: the training starts from its weights")
     parser.add_argument("--threads", type=int, default=2, help="threads, and processes of the training (default 2)")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS, help="only these steps")
     arguments = parser.parse_args()
@@ -41,7 +43,7 @@ def main():
     for name in STEPS:
         if name in arguments.steps:
             step = importlib.import_module(name)
-            if name == "train":
+            if name in ("train", "selfcritical"):
                 step.run(arguments.data, arguments.work, arguments.minutes, arguments.threads, arguments.start)
             elif name == "export":
                 step.run(arguments.data, arguments.work, arguments.start)

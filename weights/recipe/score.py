@@ -33,25 +33,42 @@ def bleu4(candidates, references):
     return math.exp(brevity + sum(math.log(m / t) for m, t in zip(matched, total)) / 4)
 
 
-def cider(candidates, references, sigma=6.0):
-    """CIDEr-D: mean over n = 1..4 of the clipped tf-idf cosine with each reference, with a length penalty, times 10."""
+class CiderD:
+    """CIDEr-D (Vedantam et al. 2015): clipped tf-idf cosines of n-grams, n = 1..4, with a length penalty, times 10."""
+
+    def __init__(self, groups, sigma=6.0):
+        """groups [[tokens]]: the captions of each photo, whose share of photos an n-gram occurs in is its document frequency."""
+        self.ceiling, self.sigma = math.log(len(groups)), sigma
+        self.found = Counter(gram for group in groups for gram in set().union(*(self.grams(tokens) for tokens in group)))
+
+    @staticmethod
+    def grams(tokens):
+        return {tuple(tokens[i:i + n]) for n in range(1, 5) for i in range(len(tokens) - n + 1)}
+
+    def vectors(self, tokens):
+        """A sentence to be compared: [(tf-idf of the n-grams, its norm)] for n = 1..4, and its length."""
+        made = []
+        for n in range(1, 5):
+            vector = {gram: count * (self.ceiling - math.log(max(1, self.found[gram]))) for gram, count in ngrams(tokens, n).items()}
+            made.append((vector, math.sqrt(sum(value * value for value in vector.values()))))
+        return made, len(tokens)
+
+    def score(self, candidate, references):
+        """CIDEr-D of a sentence against references, all as vectors() gives them."""
+        total, (vectors, length) = 0.0, candidate
+        for others, other_length in references:
+            similar = 0.0
+            for (vector, norm), (other, other_norm) in zip(vectors, others):
+                if norm and other_norm:
+                    similar += sum(min(value, other[gram]) * other[gram] for gram, value in vector.items() if gram in other) / (norm * other_norm)
+            total += similar * math.exp(-((length - other_length) ** 2) / (2 * self.sigma**2))
+        return 10 * total / len(references) / 4
+
+
+def cider(candidates, references):
+    """Mean CIDEr-D of captions, document frequencies from the references themselves. candidates [str], references [[str]]."""
     groups = [[words(reference) for reference in group] for group in references]
-    scores = [0.0] * len(groups)
-    for n in range(1, 5):
-        found = Counter(gram for group in groups for gram in set().union(*(ngrams(other, n) for other in group)))
-        ceiling = math.log(len(groups))
-
-        def weigh(tokens):
-            vector = {gram: count * (ceiling - math.log(max(1, found[gram]))) for gram, count in ngrams(tokens, n).items()}
-            return vector, math.sqrt(sum(value * value for value in vector.values()))
-
-        for index, (candidate, group) in enumerate(zip(candidates, groups)):
-            tokens = words(candidate)
-            vector, norm = weigh(tokens)
-            for other in group:
-                reference, reference_norm = weigh(other)
-                if norm and reference_norm:
-                    product = sum(min(value, reference.get(gram, 0.0)) * reference.get(gram, 0.0) for gram, value in vector.items())
-                    penalty = math.exp(-((len(tokens) - len(other)) ** 2) / (2 * sigma**2))
-                    scores[index] += 10 * product / (norm * reference_norm) * penalty / len(group) / 4
+    metric = CiderD(groups)
+    scores = [metric.score(metric.vectors(words(candidate)), [metric.vectors(tokens) for tokens in group])
+              for candidate, group in zip(candidates, groups)]
     return sum(scores) / len(scores)

@@ -1,0 +1,90 @@
+"""Step: questions about the dev photos and about clips of them, as lines that `latentchat evaluate pack` and `evaluate qa` read.
+
+The same rules make them as make the training's, from other photos and with a seed of their own. A clip is a list of scenes:
+the photos that are shown one after the other, each for so many seconds, some with a slow zoom (the box of the photo, as shares
+of its sides, that its last frame shows). Of each kind at most MOST are asked, balanced where chance would tell.
+"""
+
+import json
+import random
+
+import numpy as np
+
+from clips import FIRST, LAST, cut_scenes, moment_questions
+from common import log, read_captions
+from data import ZOOM_SHARE, Captions
+
+SEED = 20
+MOST = 300  # questions of a kind
+CLIPS = 200
+KINDS = ("yes/no", "color", "number", "doing", "what", "where")
+SECONDS_A_FRAME = (0.5, 3.0)
+FRAMES = 8  # that a clip is thought of in: as many as a prompt shows
+
+
+def photo_lines(captions, source, rng):
+    """Questions with short answers, at most one of each kind a photo; as many yes as no."""
+    lines, asked, told = [], {kind: 0 for kind in KINDS}, {"Yes.": 0, "No.": 0}
+    photos = list(range(len(captions.photos)))
+    rng.shuffle(photos)
+    for photo in photos:
+        seen = set()
+        for question in captions.questions(photo, rng):
+            kind = question.kind
+            if kind not in asked or kind in seen or not question.accepted or asked[kind] == MOST:
+                continue
+            if kind == "yes/no":
+                if told[question.accepted[0]] * 2 >= MOST:
+                    continue
+                told[question.accepted[0]] += 1
+            seen.add(kind)
+            asked[kind] += 1
+            lines.append({"id": f"{kind} {asked[kind]}", "source": source(photo), "question": question.short_text,
+                          "answers": list(question.accepted), "type": kind})
+    return lines
+
+
+def zoomed(scene, rng):
+    """A box in the middle or towards a corner that a zoom ends with: [left, top, width, height]."""
+    if scene.end - scene.start < 2 or rng.random() >= ZOOM_SHARE:
+        return None
+    side = rng.uniform(0.7, 0.95)
+    return [round(rng.uniform(0, 1 - side), 3), round(rng.uniform(0, 1 - side), 3), round(side, 3), round(side, 3)]
+
+
+def clip_lines(captions, source, rng):
+    """Of each clip: which scene comes at a place in their order, told by captions, and when something appears."""
+    lines = []
+    for number in range(CLIPS):
+        photos = rng.sample(range(len(captions.photos)), rng.choice([2, 3]))
+        step = rng.uniform(*SECONDS_A_FRAME)
+        scenes = cut_scenes(rng, photos, FRAMES)
+        shown = []
+        for scene in scenes:
+            box = zoomed(scene, rng)
+            shown.append({"source": source(scene.photo), "seconds": round((scene.end - scene.start) * step, 3), **({"zoom": box} if box else {})})
+        told = [rng.choice(captions.sentences[scene.photo]) for scene in scenes]
+        place = rng.choice([0, len(scenes) - 1])
+        question = rng.choice(FIRST) if place == 0 else rng.choice(LAST)
+        clip = {"source": f"clip {number}", "scenes": shown}
+        lines.append({"id": f"order {number}", **clip, "question": question, "answers": [told[place]], "choices": told, "type": "order"})
+        times = [round((i + 0.5) * step, 1) for i in range(FRAMES)]
+        for question, answer, _, scene in moment_questions(rng, scenes, times, captions.questions, limit=1):
+            lines.append({"id": f"moment {number}", **clip, "question": question, "answers": [answer], "type": "moment",
+                          "moment": [round(scene.start * step, 3), round(scene.end * step, 3)]})
+    return lines
+
+
+def run(data, work):
+    """Write questions.jsonl in the work folder."""
+    folder = (data / "flickr8k").resolve()
+    captions = Captions(read_captions(folder / "dev.tsv"), np.load(work / "latents-dev.npy").astype(np.float32)[:, 0])
+    rng = random.Random(SEED)
+
+    def source(photo):
+        return str(folder / "images" / captions.photos[photo])
+
+    lines = photo_lines(captions, source, rng) + clip_lines(captions, source, rng)
+    target = work / "questions.jsonl"
+    target.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    log(f"{len(lines)} questions in {target}")

@@ -1,0 +1,185 @@
+"""Step 6: captions that people's captions agree with: self-critical sequence training.
+
+Rennie et al. 2017, with the baseline of Luo 2020 ("A better variant of self-critical sequence training"): several captions
+are sampled for a photo, and each is made likelier by as much as its CIDEr-D is above the mean of the others'. Beside them
+every step learns answers to questions, clips and text-only prompts as `train` does, so that these are not forgotten.
+
+Time and checkpoints as in `train`.
+"""
+
+import random
+import time
+
+import torch
+import torch.distributed
+
+from batch import IM_END, Written
+from common import log, write_json
+from data import CAPTION_QUESTIONS, DEFAULT_QUESTION_SHARE, PHOTO_JITTER, VIEWS, Example, Frame, after_visual, photo_pieces
+from pack import PROMPT
+from sampling import Sampler
+from score import CiderD, words
+from train import chat_examples
+from trainer import CHECKPOINT_SECONDS, SEED, Trainer, spawn
+
+RATE = 2e-4
+PHOTOS = 16  # of one round of a process, on a CPU core
+SAMPLES = 5  # captions of a photo
+TEMPERATURE = 0.7  # of the policy that is trained: nearer to what a search finds than the model's own words at 1
+UPDATES = 2  # of one round: the second one's captions are one small step old
+LONGEST = 26  # tokens
+SUPERVISED_TOKENS = 350  # padded tokens of a process's answers beside an update, on a CPU core
+SUPERVISED_WEIGHT = 0.5  # of their mean loss, against policy gradients of advantages of unit deviation
+DEV_PHOTOS = 200
+STOP = "."  # as a word of the reward: without it, captions that break off are as good as whole ones
+
+
+class SelfCritical(Trainer):
+    """Learns from the rewards of its own captions."""
+
+    def __init__(self, data, work, setting, rank=0, world=1):
+        super().__init__(data, work, setting, RATE, rank, world)
+        self.sampler = Sampler(self.language, self.trees.root)
+        self.metrics, self.references = {}, {}
+        for name, captions in self.captions.items():
+            groups = [[self.reward_words(sentence, True) for sentence in group] for group in captions.sentences]
+            self.metrics[name] = CiderD(groups)
+            self.references[name] = [[self.metrics[name].vectors(tokens) for tokens in group] for group in groups]
+        self.window = []
+
+    @staticmethod
+    def reward_words(sentence, ended):
+        return words(sentence) + ([STOP] if ended and sentence.endswith(STOP) else [])
+
+    def reward(self, split, photo, ids):
+        """CIDEr-D of a caption's tokens against the photo's captions."""
+        sentence = self.trees.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        metric = self.metrics[split]
+        return metric.score(metric.vectors(self.reward_words(sentence, ids[-1] == IM_END)), self.references[split][photo])
+
+    @torch.no_grad()
+    def prompts(self, z, question):
+        """Embeddings (P, L, 576) of photos with latents z (P, 256) and a question, after the root."""
+        table, device = self.language.embedding, self.setting.device
+        before, after = (table[torch.tensor(self.trees.encode(text), device=device)].expand(len(z), -1, -1)
+                         for text in (PROMPT["photo_before"], after_visual(question)))
+        return torch.cat([before, self.projector(z).to(table.dtype), after], 1)
+
+    def sampled(self, photos, rng):
+        """A round's own captions: [(example of a photo, its latents)]. Notes their rewards."""
+        views = min(VIEWS, self.latents["train"].values.shape[1])
+        frames = [Frame(photo, rng.randrange(views), PHOTO_JITTER) for photo in photos]
+        z = self.latents["train"].noisy(frames, self.generator)
+        question = PROMPT["default_question"] if rng.random() < DEFAULT_QUESTION_SHARE else rng.choice(CAPTION_QUESTIONS)
+        self.projector.eval()
+        self.sampler.take(self.adapter.cast(self.setting.dtype))
+        answers = self.sampler.answers(self.prompts(z, question), SAMPLES, LONGEST, self.generator, TEMPERATURE)
+        rewards = torch.tensor([self.reward("train", photos[i // SAMPLES], ids) for i, ids in enumerate(answers)]).view(-1, SAMPLES)
+        self.window.append((rewards.mean().item(), sum(map(len, answers)) / len(answers)))
+        # Of each against the mean of the others.
+        advantages = (rewards - rewards.mean(1, keepdim=True)) * SAMPLES / (SAMPLES - 1)
+        advantages = (advantages / advantages.square().mean().sqrt().clamp(min=1e-3)).flatten().tolist()
+        written = [Written(ids, advantage) for ids, advantage in zip(answers, advantages)]
+        return [(Example(photo_pieces(frame), [(question, written[i * SAMPLES:(i + 1) * SAMPLES])]), z[i]) for i, frame in enumerate(frames)]
+
+    def step(self, made, rows, budget):
+        """One update from sampled captions and supervised rows."""
+        dtype = self.setting.dtype
+        policy = self.batch([self.trees.row(example) for example, _ in made])
+        tokens = sum(len(answer.ids) for example, _ in made for _, answers in example.branches for answer in answers)
+        self.projector.eval()
+        loss = self.loss(policy, torch.stack([z for _, z in made]), self.adapter.cast(dtype), TEMPERATURE) / tokens
+        loss.backward()
+        batch = self.batch(rows)
+        z = self.latents["train"].noisy(batch.frames, self.generator) if batch.frames else None
+        self.projector.train()
+        told = self.loss(batch, z, self.adapter.cast(dtype, self.generator)) / batch.weights.sum()
+        (SUPERVISED_WEIGHT * told).backward()
+        processes, told = self.update(self.shape(budget), 1, told)
+        return told / processes
+
+    @torch.no_grad()
+    def dev_cider(self):
+        """Mean CIDEr-D of greedy captions of dev photos with rounded latents, over all processes."""
+        self.projector.eval()
+        self.sampler.take(self.adapter.cast(self.setting.dtype))
+        photos, total, told = list(range(self.rank, DEV_PHOTOS, self.world)), 0.0, []
+        for start in range(0, len(photos), 50):
+            part = photos[start:start + 50]
+            z = self.latents["dev"].rounded([Frame(photo, 0) for photo in part])
+            answers = self.sampler.answers(self.prompts(z, PROMPT["default_question"]), longest=40)
+            total += sum(self.reward("dev", photo, ids) for photo, ids in zip(part, answers))
+            told += [self.trees.tokenizer.decode(ids, skip_special_tokens=True) for ids in answers]
+        shared = torch.tensor([total], device=self.setting.device)
+        if self.world > 1:
+            torch.distributed.all_reduce(shared)
+        self.log("  " + " | ".join(told[:4]))
+        return shared.item() / DEV_PHOTOS
+
+    def train(self, minutes):
+        budget, room = minutes * 60, self.setting.room
+        round_photos = PHOTOS * room
+        if self.steps == 0:
+            self.first = self.dev_cider()
+            self.log(f"start: greedy CIDEr-D of {DEV_PHOTOS} dev photos {self.first:.3f}")
+        last, saved, supervised_loss = time.time(), self.seconds, []
+        while self.seconds < budget:
+            rng = random.Random(SEED * 1000 + 500 + self.epoch)
+            photos = list(range(len(self.captions["train"].photos)))
+            rng.shuffle(photos)
+            others = self.captions["train"].other_examples(rng) + chat_examples(self.work)
+            rng.shuffle(others)
+            batches = self.row_batches(others, rng, SUPERVISED_TOKENS * room)
+            rounds = len(photos) // (round_photos * self.world)
+            while self.at < rounds and self.seconds < budget:
+                own = random.Random(f"{self.epoch} {self.at} {self.rank}")
+                first = (self.at * self.world + self.rank) * round_photos
+                made = self.sampled(photos[first:first + round_photos], own)
+                for update in range(UPDATES):
+                    place = ((self.at * UPDATES + update) * self.world + self.rank) % len(batches)
+                    supervised_loss.append(self.step(made[update::UPDATES], batches[place], budget))
+                self.at += 1
+                last = self.count_time(last)
+                if self.at % 5 == 0:
+                    reward, length = (sum(values) / len(values) for values in zip(*self.window))
+                    self.log(f"step {self.steps} epoch {self.epoch} ({self.at}/{rounds}) {self.seconds:.0f} s reward {reward:.3f} "
+                             f"tokens {length:.1f} loss of answers {sum(supervised_loss) / len(supervised_loss):.3f}")
+                    self.window, supervised_loss = [], []
+                if self.seconds - saved > CHECKPOINT_SECONDS:
+                    self.save("selfcritical-checkpoint.pt")
+                    self.log(f"greedy CIDEr-D of {DEV_PHOTOS} dev photos {self.dev_cider():.3f}")
+                    last = self.count_time(last)
+                    saved = self.seconds
+            if self.at >= rounds:
+                self.epoch, self.at = self.epoch + 1, 0
+        dev = self.dev_cider()
+        if self.rank == 0:
+            self.log(f"end: greedy CIDEr-D of {DEV_PHOTOS} dev photos {dev:.3f}")
+            write_json(self.work / "selfcritical.json", {
+                "minutes": round(self.seconds / 60, 1), "steps": self.steps, "samples": SAMPLES, "rate": RATE,
+                "passes": round(self.epoch + self.at / rounds, 2), "processes": self.world, "device": self.setting.device,
+                "dev_cider_greedy": {"photos": DEV_PHOTOS, "before": round(self.first, 3), "after": round(dev, 3)}})
+            self.save("selfcritical.pt")
+
+    def state(self):
+        return {**super().state(), "first": self.first}
+
+    def load(self, name):
+        self.first = super().load(name)["first"]
+
+
+def body(rank, world, setting, work, data, minutes, start):
+    trainer = SelfCritical(data, work, setting, rank, world)
+    trainer.start_from(start)
+    if (work / "selfcritical-checkpoint.pt").exists():
+        trainer.load("selfcritical-checkpoint.pt")
+    trainer.train(minutes)
+
+
+def run(data, work, minutes, processes, start=None):
+    """Train for `minutes`, or what is left of them. start: a trained.pt or a pack's folder; None: this run's trained.pt."""
+    if (work / "selfcritical.pt").exists():
+        return
+    start = start or work / "trained.pt"
+    log(f"self-critical training from {start}")
+    spawn(processes, work, body, data, minutes, start)
