@@ -2,7 +2,7 @@
 import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ContainerError, readContainer, readHead, writeContainer, type Container } from '../../model/container/index.js';
-import type { VideoInfo } from '../../model/frames/index.js';
+import type { FrameSource, VideoInfo } from '../../model/frames/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
 import { checkFeatureSpace, type ChatMessage, type ReplyOptions, type ReplyResult, type VideoPart } from '../../projector/index.js';
 import type { Models } from './models.js';
@@ -32,8 +32,11 @@ export interface AskableOptions {
  */
 export async function openAskable(file: string, models: Models, options: AskableOptions = {}): Promise<Askable> {
   const exists = await stat(file).then((facts) => facts.isFile(), () => false);
-  const opened = exists && (await isContainer(file)) ? { container: await readHeadOf(file), targets: null } : await encodeLatents(file, models, options);
-  return { ...opened, video: askableVideo(file, opened.container, models) };
+  if (exists && (await isContainer(file))) {
+    const container = await readHeadOf(file);
+    return { container, targets: null, video: askableVideo(file, container, models) };
+  }
+  return encodeLatents(await openFrames(file), { name: file, bytes: exists ? (await stat(file)).size : 0 }, models, options);
 }
 
 /** A container's latents as something to ask about. @throws PromptError when they were made for another feature space. */
@@ -68,10 +71,14 @@ async function readHeadOf(file: string): Promise<Container> {
   }
 }
 
-/** Frames through the vision tower into a container without network. */
-async function encodeLatents(file: string, models: Models, { signal, frames }: AskableOptions): Promise<{ container: Container; targets: Float32Array }> {
+/** Frames through the vision tower into a container without network, and back. Closes `source`, whose name and size in bytes are kept with it. */
+export async function encodeLatents(
+  source: FrameSource,
+  { name, bytes: size }: { readonly name: string; readonly bytes: number },
+  models: Models,
+  { signal, frames }: AskableOptions,
+): Promise<Askable> {
   const started = performance.now();
-  const source = await openFrames(file);
   try {
     const tower = await models.tower();
     const { manifest } = models.pack;
@@ -91,7 +98,7 @@ async function encodeLatents(file: string, models: Models, { signal, frames }: A
         frames: times.length,
         segments: [times.length],
         duration_s,
-        source: { name: path.basename(file), width, height, bytes: (await stat(file)).size },
+        source: { name: path.basename(name), width, height, bytes: size },
         times_s: Float64Array.from(times),
         pack: { id: manifest.id, feature_space: manifest.feature_space },
         encoder: { preset: 'latents', seconds: (performance.now() - started) / 1000 },
@@ -100,14 +107,15 @@ async function encodeLatents(file: string, models: Models, { signal, frames }: A
       latentDim: tower.latentDim,
       networks: [null],
     });
-    return { container: readContainer(bytes), targets: joined };
+    const container = readContainer(bytes);
+    return { container, targets: joined, video: askableVideo(name, container, models) };
   } finally {
     await source.close();
   }
 }
 
 /** Asks one question, about a video or about nothing, and gives the whole answer. @throws the signal's reason when it was aborted. */
-export async function askOnce(models: Models, video: VideoPart | null, question: string, options: ReplyOptions): Promise<ReplyResult> {
+export async function askOnce(models: Pick<Models, 'chat'>, video: VideoPart | null, question: string, options: ReplyOptions): Promise<ReplyResult> {
   const chat = await models.chat();
   const reply = chat.reply(questionMessages(video, question), options);
   for (;;) {

@@ -6,6 +6,7 @@ import { PRESETS, type Preset } from '../../model/inr/plan.js';
 import type { Frame } from '../../model/frames/index.js';
 import { positiveSeconds, wholeNumber } from './arguments.js';
 import { beamsOption, CAPTION_BEAMS, maxTokensOption, packOption, threadsOption } from './common-options.js';
+import { evaluatePackCommand } from './evaluate-pack-command.js';
 import { LocalAnswerer, ServerAnswerer, type Answerer } from './evaluate/answerers.js';
 import { CAPTION_FORMATS, QUESTION_FORMATS } from './evaluate/formats/index.js';
 import { readItems, type Item, type Task } from './evaluate/items.js';
@@ -74,7 +75,7 @@ export function evaluateCommand(): Command {
     .option('--prompt <text>', 'what to ask; {question} in it stands for the question (default: {question})')
     .addHelpText('after', `${ROWS_HELP}\nA question with choices is answered by the likeliest of them, by log probability per token. Intervals are bootstrap 95%.`)
     .action((data: string, options: EvaluateOptions) => evaluate('qa', data, options));
-  return new Command('evaluate').description('Score captions or answers against what people wrote.').addCommand(captions).addCommand(questions);
+  return new Command('evaluate').description('Score captions or answers against what people wrote, or a whole model pack.').addCommand(captions).addCommand(questions).addCommand(evaluatePackCommand());
 }
 
 function task(name: Task, maxTokens: number, beams: number): Command {

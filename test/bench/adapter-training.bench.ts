@@ -1,6 +1,6 @@
 /**
  * What a training step of the language model's adapter costs: the whole step of the recipe at the default pack's size, as
- * one graph in ONNX Runtime (float32), and by the recipe's own code in PyTorch (bfloat16) where a Python with the recipe's
+ * one graph in ONNX Runtime (float32), and by the recipe's own code in PyTorch, in the precision the recipe chooses, where a Python with the recipe's
  * packages is on PATH (or named by LATENTCHAT_PYTHON). The ratio decides which of the two trains it.
  */
 import { spawnSync } from 'node:child_process';
@@ -82,22 +82,23 @@ async function ours(): Promise<{ seconds: number; losses: readonly number[] }> {
   return { seconds: median(times) / 1000, losses };
 }
 
-/** Median seconds of the recipe's step, or null without its packages. */
-function recipe(processes: number): number | null {
+/** Median seconds of the recipe's step and the precision it chose, or null without its packages. */
+function recipe(processes: number): { readonly seconds: number; readonly precision: string } | null {
   const script = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../../test/bench/adapter_training_torch.py');
   const facts = JSON.stringify({ ...SHAPE, threads: THREADS, processes, runs: RUNS, warmUp: WARM_UP });
   const result = spawnSync(process.env['LATENTCHAT_PYTHON'] ?? 'python3', [script, facts, 'weights/recipe'], { encoding: 'utf8' });
-  return result.status === 0 ? Number(result.stdout) : null;
+  const [seconds, precision = ''] = result.stdout.trim().split(' ');
+  return result.status === 0 ? { seconds: Number(seconds), precision } : null;
 }
 
-const theirs = [2, 1].map((processes) => ({ processes, seconds: recipe(processes) }));
+const theirs = [2, 1].map((processes) => ({ processes, step: recipe(processes) }));
 const { seconds, losses } = await ours();
-const fastest = Math.min(...theirs.flatMap((one) => (one.seconds === null ? [] : [one.seconds])));
+const fastest = Math.min(...theirs.flatMap((one) => (one.step === null ? [] : [one.step.seconds])));
 const row = (name: string, time: number | null): string[] => (time === null ? [name, 'no torch', ''] : [name, time.toFixed(2), Number.isFinite(fastest) ? (time / fastest).toFixed(2) : '']);
 console.log(`${machine()}, ${THREADS} threads, ${SHAPE.root + SHAPE.batch * SHAPE.length} tokens, ${SHAPE.scored} scored, whole step, median of ${RUNS}`);
 printTable([
   ['engine', 's a step', 'ratio to the fastest PyTorch'],
-  ...theirs.map((one) => row(`PyTorch, the recipe, bfloat16, ${one.processes} x ${THREADS / one.processes} thread${one.processes === 1 ? 's' : ''}`, one.seconds)),
+  ...theirs.map((one) => row(`PyTorch, the recipe, ${one.step?.precision ?? 'not run'}, ${one.processes} x ${THREADS / one.processes} thread${one.processes === 1 ? 's' : ''}`, one.step?.seconds ?? null)),
   row('ONNX Runtime, our graph, float32', seconds),
 ]);
 console.log(`loss of the made-up batch in ONNX Runtime: ${losses.map((loss) => loss.toFixed(2)).join(', ')}; peak memory ${(process.resourceUsage().maxRSS / 2 ** 20).toFixed(1)} GiB`);

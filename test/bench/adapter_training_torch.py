@@ -1,4 +1,4 @@
-"""The recipe's own training step on a made-up batch: prints the median seconds of a step.
+"""The recipe's own training step on a made-up batch: prints the median seconds of a step, and the precision the recipe chose.
 
 Arguments: facts as JSON, the recipe's folder relative to the repository. All processes together see the facts' batch.
 The projector is left out, and with it the gradient of the first layer's input.
@@ -19,8 +19,10 @@ import torch.multiprocessing
 
 from batch import Batch
 from convert import load_language
+from device import cpu_setting
 from language import Adapter, Language
-from train import RATE, SEED, WEIGHT_DECAY, Trainer
+from train import RATE, Supervised
+from trainer import SEED
 
 facts = json.loads(sys.argv[1])
 
@@ -34,26 +36,25 @@ class MadeUp:
         self.made = Batch(
             ids=torch.randint(vocabulary, (root + rows * length,)),
             positions=torch.cat([torch.arange(root), root + torch.arange(length).repeat(rows)]),
-            mask=torch.zeros(hidden.shape, dtype=torch.bfloat16).masked_fill_(hidden, float("-inf")).unsqueeze(1),
+            mask=torch.zeros(hidden.shape).masked_fill_(hidden, float("-inf")).unsqueeze(1),
             root=root, shape=(rows, length), visual=torch.empty(0, dtype=torch.long), frames=[],
-            loss_at=root + torch.randperm(rows * length)[:scored].sort().values, targets=torch.randint(vocabulary, (scored,)))
+            loss_at=root + torch.randperm(rows * length)[:scored].sort().values, term_rows=torch.arange(scored),
+            targets=torch.randint(vocabulary, (scored,)), weights=torch.ones(scored))
 
-    def batch(self, rows):
+    def batch(self, rows, device):
         return self.made
 
 
-class StepTrainer(Trainer):
+class StepTrainer(Supervised):
     """The recipe's trainer with nothing but what a step needs."""
 
     def __init__(self, rank, world):
         torch.manual_seed(SEED)
-        self.rank, self.world = rank, world
-        self.language = Language(load_language())
+        self.setting, self.rank, self.world = cpu_setting(), rank, world
+        self.language = Language(load_language(), self.setting)
         self.adapter, self.projector = Adapter(), torch.nn.Module()
-        self.generator = torch.Generator().manual_seed(SEED + rank)
-        self.optimizer = torch.optim.AdamW(
-            [{"params": list(self.adapter.parameters()), "rate": RATE}], lr=0.0, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY, fused=True)
-        self.rate_share, self.seconds = 1.0, 1.0
+        self.ready(RATE)
+        self.seconds = 1.0
         self.trees = MadeUp(facts["batch"] // world, len(self.language.embedding))
 
 
@@ -69,7 +70,7 @@ def process(rank, world, folder):
         if i >= facts["warmUp"]:
             times.append(time.perf_counter() - start)
     if rank == 0:
-        print(statistics.median(times), flush=True)
+        print(statistics.median(times), str(trainer.setting.dtype).removeprefix("torch."), flush=True)
     if world > 1:
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()

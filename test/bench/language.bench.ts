@@ -3,17 +3,16 @@
  * and 4-bit weights with the adapter beside them; and the time to the first token of a first and a second question.
  * `npm run bench language`; LATENTCHAT_BENCH_SPIN=1 lets idle threads wait busily (for machines with nothing else to do).
  */
-import { argmax, LanguageModel, prefill, type WeightKind } from '../../model/language/index.js';
+import { decodingSpeed } from '../../client/cli/evaluate/pack/speed.js';
+import { LanguageModel, type WeightKind } from '../../model/language/index.js';
 import { ModelPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { seededRandom } from '../../model/runtime/random.js';
 import { ChatModel, type ChatMessage, type VideoPart } from '../../projector/index.js';
-import { machine, median, printTable, timed } from './table.js';
+import { machine, median, printTable } from './table.js';
 
 const THREADS = 2;
 const CONTEXTS = [50, 200, 1000];
-/** Tokens written at each context; the context grows by as many. */
-const DECODED = 64;
 const QUESTIONS = 5;
 
 const runtime = nodeRuntime({ threads: THREADS, spin: process.env['LATENTCHAT_BENCH_SPIN'] === '1' });
@@ -22,17 +21,11 @@ async function speeds(pack: ModelPack, kind: WeightKind, adapter: boolean): Prom
   const started = performance.now();
   const model = await LanguageModel.load(pack, runtime, { kind, adapter });
   const loaded = performance.now() - started;
-  const { decoder } = model;
   const rows: string[][] = [];
   for (const context of CONTEXTS) {
-    const prompt = Array.from({ length: context }, (_, i) => 1000 + ((i * 37) % 5000));
-    const cache = decoder.newCache(context + DECODED);
-    const start = performance.now();
-    const logits = (await prefill(decoder, decoder.embed(prompt), cache)) as Float32Array;
-    const prefilled = performance.now() - start;
-    const step = median(await timed(DECODED - 4, 4, () => decoder.forward(decoder.embed([argmax(logits)]), cache, 1, logits)));
+    const { prefill_s, token_s } = await decodingSpeed(model.decoder, context);
     rows.push([
-      `${kind}, adapter ${adapter ? 'on' : 'off'}`, String(context), (1000 / step).toFixed(0), step.toFixed(2), ((1000 * context) / prefilled).toFixed(0), (loaded / 1000).toFixed(1),
+      `${kind}, adapter ${adapter ? 'on' : 'off'}`, String(context), (1 / token_s).toFixed(0), (1000 * token_s).toFixed(2), (context / prefill_s).toFixed(0), (loaded / 1000).toFixed(1),
     ]);
   }
   await model.release();

@@ -1,8 +1,10 @@
 /** Data to evaluate on: JSON lines of captions or questions, and tables of photos and captions as Flickr8k's. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Moment } from '../../metrics/moments.js';
 import { UserError } from '../failure.js';
 import { idField, readJsonLines, textField, textListField, type JsonLine } from '../json-lines.js';
+import { readScenes, type Scene } from './scenes.js';
 
 /** What is looked at. */
 export interface MediaDatum {
@@ -12,6 +14,8 @@ export interface MediaDatum {
   readonly file: string;
   /** Of a container, the video or photo it was made from, where that is known. */
   readonly original: string | null;
+  /** Photos that are shown one after the other instead of a file; `file` then only stands for them. */
+  readonly scenes?: readonly Scene[];
 }
 
 export interface CaptionDatum extends MediaDatum {
@@ -26,6 +30,8 @@ export interface QuestionDatum extends MediaDatum {
   readonly type: string | null;
   /** Multiple choice: the answers to choose from; null where the answer is written freely. */
   readonly choices: readonly string[] | null;
+  /** Seconds that an answer should name, of questions for a moment. */
+  readonly moment?: Moment;
 }
 
 /** Texts by id, of one way to answer. */
@@ -45,7 +51,11 @@ export async function readCaptionData(file: string): Promise<CaptionDatum[]> {
   return checked(data, file);
 }
 
-/** Questions: JSON lines `{"id","source","question","answers":[...],"type"?,"choices"?:[...],"original"?}`. Paths are relative to the data file. */
+/**
+ * Questions: JSON lines `{"id","source","question","answers":[...],"type"?,"choices"?:[...],"original"?}`; instead of a file, `"scenes"` (see
+ * readScenes) may name photos that are shown one after the other, and `"moment":[start,end]` the seconds an answer should name. Paths are
+ * relative to the data file.
+ */
 export async function readQuestionData(file: string): Promise<QuestionDatum[]> {
   const lines = await readJsonLines(file);
   const data = lines.map((line) => ({
@@ -55,6 +65,7 @@ export async function readQuestionData(file: string): Promise<QuestionDatum[]> {
     answers: textListField(line, 'answers', file),
     type: given(line, 'type') ? textField(line, 'type', file) : null,
     choices: given(line, 'choices') ? textListField(line, 'choices', file) : null,
+    ...(given(line, 'moment') ? { moment: momentField(line, file) } : {}),
   }));
   return checked(data, file);
 }
@@ -106,7 +117,18 @@ function captionTable(text: string, file: string): CaptionDatum[] {
 
 const given = (line: JsonLine, field: string): boolean => line[field] !== undefined && line[field] !== null;
 
+function momentField(line: JsonLine, file: string): Moment {
+  const value = line['moment'];
+  const [start, end] = Array.isArray(value) && value.length === 2 ? (value as unknown[]) : [];
+  if (typeof start === 'number' && typeof end === 'number' && start >= 0 && start < end) return [start, end];
+  throw new UserError(`${file}: "moment" of the line with id ${JSON.stringify(line['id'])} must be two numbers of seconds, the start before the end.`);
+}
+
 function mediaOf(line: JsonLine, dataFile: string): MediaDatum {
+  if (given(line, 'scenes')) {
+    const scenes = readScenes(line, (source) => path.resolve(path.dirname(dataFile), source), dataFile);
+    return { source: textField(line, 'source', dataFile), file: `scenes:${JSON.stringify(scenes)}`, original: null, scenes };
+  }
   return placed(textField(line, 'source', dataFile), given(line, 'original') ? textField(line, 'original', dataFile) : null, dataFile);
 }
 

@@ -1,4 +1,5 @@
 /** What is evaluated: questions about videos with accepted answers; a caption is the answer to the question for one. */
+import type { Moment } from '../../metrics/moments.js';
 import { CAPTION_FORMATS, QUESTION_FORMATS, readCaptionFormat, readQuestionFormat, type FormatOptions } from './formats/index.js';
 import { checked, readCaptionData, readQuestionData, type MediaDatum } from './data.js';
 
@@ -14,6 +15,7 @@ export interface Item extends MediaDatum {
   readonly accepted: readonly string[];
   readonly type: string | null;
   readonly choices: readonly string[] | null;
+  readonly moment?: Moment;
 }
 
 export interface ItemOptions extends FormatOptions {

@@ -23,7 +23,8 @@ function cell({ value, interval }: Figure): string {
   return interval === null ? value.toFixed(4) : `${value.toFixed(4)} [${interval.map((end) => end.toFixed(3)).join(', ')}]`;
 }
 
-function aligned(rows: readonly (readonly string[])[]): string[] {
+/** Columns side by side: the first to the left, the others to the right. */
+export function aligned(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
   return rows.map((row) => row.map((text, column) => (column === 0 ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0))).join('  ').trimEnd());
 }

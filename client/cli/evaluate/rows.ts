@@ -41,12 +41,13 @@ export async function kindOf(file: string): Promise<SourceKind> {
 }
 
 /**
- * The rows one source gets: those asked for, else all that are cheap. A photo would have to be trained for its decoded row, and a
- * container whose original is not named has no original frames.
+ * The rows one source gets: those asked for, else all that are cheap. A photo would have to be trained for its decoded row, scenes are
+ * never encoded, and a container whose original is not named has no original frames.
  */
-export async function rowsOf({ file, original }: MediaDatum, asked: readonly Row[] | null): Promise<readonly Row[]> {
+export async function rowsOf({ file, original, scenes }: MediaDatum, asked: readonly Row[] | null): Promise<readonly Row[]> {
   if (asked !== null) return asked;
   if (SERVER_VIDEO.test(file)) return ['latents', 'none'];
+  if (scenes !== undefined) return ROWS.filter((row) => row !== 'decoded');
   const kind = await kindOf(file);
   return ROWS.filter((row) => !(row === 'raw' && kind === 'container' && original === null) && !(row === 'decoded' && kind === 'photo'));
 }

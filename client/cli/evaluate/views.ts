@@ -6,13 +6,14 @@ import { openFrames } from '../../../model/frames/open.node.js';
 import type { Frame } from '../../../model/frames/index.js';
 import type { Preset } from '../../../model/inr/plan.js';
 import { chooseFrames, type VideoPart } from '../../../projector/index.js';
-import { openAskable, type Askable } from '../ask.js';
+import { encodeLatents, openAskable, type Askable } from '../ask.js';
 import { UserError } from '../failure.js';
 import type { Models } from '../models.js';
 import { replaceFile } from '../replace-file.js';
 import { isContainer, readContainerFile } from '../sources.js';
 import type { MediaDatum } from './data.js';
 import type { Row } from './rows.js';
+import { openScenes } from './scenes.js';
 
 export interface ViewOptions {
   /** Where containers go that are encoded for the decoded row; those already there are used. */
@@ -64,7 +65,7 @@ export class SourceViews {
       });
       if (frames !== null) return frames;
     }
-    const source = await openFrames(original ?? file);
+    const source = await (this.datum.scenes === undefined ? openFrames(original ?? file) : openScenes(this.datum.scenes, signal));
     try {
       const frames: Frame[] = [];
       for await (const frame of source.frames({ limit: count, signal })) frames.push(frame);
@@ -88,8 +89,14 @@ export class SourceViews {
   }
 
   #open(signal: AbortSignal): Promise<Askable> {
-    this.#askable ??= this.#source(signal).then(({ file }) => openAskable(file, this.models, { signal }));
+    this.#askable ??= this.#askableOf(signal);
     return this.#askable;
+  }
+
+  async #askableOf(signal: AbortSignal): Promise<Askable> {
+    const { scenes, source } = this.datum;
+    if (scenes === undefined) return openAskable((await this.#source(signal)).file, this.models, { signal });
+    return encodeLatents(await openScenes(scenes, signal), { name: source, bytes: 0 }, this.models, { signal });
   }
 
   /** The file that is asked about, and the one it was made from. */
@@ -99,7 +106,8 @@ export class SourceViews {
   }
 
   async #locate(signal: AbortSignal): Promise<{ file: string; original: string | null }> {
-    const { file, original } = this.datum;
+    const { file, original, scenes } = this.datum;
+    if (scenes !== undefined && this.decoded) throw new RowError('Scenes are put together for the question and never encoded: leave "decoded" out of --rows.');
     const there = await stat(file).then((facts) => facts.isFile(), () => false);
     if (!this.decoded || !there || (await isContainer(file))) return { file, original };
     return { file: await encodedFile(file, this.models, this.options, signal), original: file };

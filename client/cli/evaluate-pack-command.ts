@@ -1,0 +1,89 @@
+/** `latentchat evaluate pack`: what a model pack is worth, in one table. */
+import { mkdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { wholeNumber } from './arguments.js';
+import { packOption, threadsOption } from './common-options.js';
+import { packTable, SECTIONS, type PackRow, type PackSection, type SectionContext } from './evaluate/pack/index.js';
+import { UserError } from './failure.js';
+import { interruptible } from './interrupt.js';
+import { Models } from './models.js';
+import { replaceFile } from './replace-file.js';
+import { checkOutput } from './sources.js';
+import { Progress } from './terminal.js';
+
+interface EvaluatePackOptions {
+  readonly data?: string;
+  readonly questions?: string;
+  readonly rows?: readonly PackSection[];
+  readonly limit?: number;
+  readonly out?: string;
+  readonly report?: string;
+  readonly pack?: string;
+  readonly threads: number;
+}
+
+/** Files of --data, as the recipe reads and writes them. */
+const CAPTIONS_FILE = 'dev.tsv';
+const QUESTIONS_FILE = 'questions.jsonl';
+
+export function evaluatePackCommand(): Command {
+  return new Command('pack')
+    .description('Measure a model pack: captions, questions, clips, text-only chat, speed.')
+    .option('--data <folder>', `folder with ${CAPTIONS_FILE} (columns image, caption) and the photos in images/; ${QUESTIONS_FILE} in it is read as well`)
+    .option('--questions <file>', '.jsonl lines as `evaluate qa` reads them, with types, scenes and moments; `recipe.py --steps evaluation` writes them')
+    .addOption(new Option('--rows <list>', `groups of rows, of ${SECTIONS.map(({ name }) => name).join(', ')} (default: all that the data allows)`).argParser(sectionList))
+    .addOption(new Option('--limit <n>', 'only the first n of each kind, for a quick look').argParser(wholeNumber(1, 1e9)))
+    .option('--out <folder>', 'keep what the model says; what is there already is not done again')
+    .option('--report <file>', 'write the table as JSON')
+    .addOption(packOption())
+    .addOption(threadsOption())
+    .addHelpText('after', `\nGroups of rows:\n${SECTIONS.map(({ name, help }) => `  ${name.padEnd(10)} ${help}`).join('\n')}\n\nThe column "no video" is the same asked of the model without a video, or chance where it has to choose.`)
+    .action(evaluatePack);
+}
+
+function sectionList(value: string): PackSection[] {
+  const names = value.split(',').map((name) => name.trim());
+  const sections = SECTIONS.filter(({ name }) => names.includes(name));
+  if (sections.length === 0 || sections.length !== new Set(names).size) {
+    throw new InvalidArgumentError(`It must be some of ${SECTIONS.map(({ name }) => name).join(', ')}, with commas between.`);
+  }
+  return sections;
+}
+
+async function evaluatePack(options: EvaluatePackOptions): Promise<void> {
+  if (options.report !== undefined) await checkOutput(options.report);
+  if (options.out !== undefined) await mkdir(options.out, { recursive: true });
+  const interrupt = interruptible(options.out === undefined ? 'Nothing was kept; with --out the next run goes on from here.' : `What was said so far is in ${options.out}; the same command goes on from there.`);
+  const progress = new Progress();
+  const models = await Models.open(options);
+  const { data, out } = options;
+  const context: SectionContext = {
+    models,
+    captions: data === undefined ? null : await existing(path.join(data, CAPTIONS_FILE)),
+    questions: options.questions ?? (data === undefined ? null : await existing(path.join(data, QUESTIONS_FILE))),
+    limit: options.limit,
+    keep: (name) => (out === undefined ? null : path.join(out, name)),
+    progress,
+    signal: interrupt.signal,
+  };
+  try {
+    const rows: PackRow[] = [];
+    for (const section of options.rows ?? SECTIONS) {
+      const missing = section.missing(context);
+      if (missing === null) rows.push(...(await section.run(context)));
+      else if (options.rows === undefined) progress.note(`${section.name} is left out: it ${missing}.`);
+      else throw new UserError(`"${section.name}" of --rows ${missing}.`);
+    }
+    progress.clear();
+    const { id } = models.pack.manifest;
+    process.stdout.write(`pack ${id}\n${packTable(rows)}\n`);
+    if (options.report !== undefined) await replaceFile(options.report, `${JSON.stringify({ pack: id, ...(options.limit === undefined ? {} : { limit: options.limit }), rows }, null, 2)}\n`);
+  } finally {
+    progress.clear();
+    interrupt.dispose();
+    await models.release();
+  }
+}
+
+const existing = async (file: string): Promise<string | null> => ((await stat(file).then((facts) => facts.isFile(), () => false)) ? file : null);

@@ -1,0 +1,108 @@
+/** Sections in which the model is asked about photos and clips: captions, questions, clips. */
+import { exactMatch } from '../../../metrics/answers.js';
+import { momentOf, overlap } from '../../../metrics/moments.js';
+import { CAPTION_BEAMS } from '../../common-options.js';
+import { LocalAnswerer } from '../answerers.js';
+import { readItems, type Item, type Task } from '../items.js';
+import { predict } from '../predict.js';
+import type { Row } from '../rows.js';
+import { scoreRows, type RowScores } from '../scores.js';
+import type { PackRow, PackSection, SectionContext } from './section.js';
+
+const CAPTION_TOKENS = 64;
+const ANSWER_TOKENS = 32;
+/** A moment is found when it overlaps the right one by more than this. */
+const FOUND_OVERLAP = 0.5;
+
+const BALANCED_TYPE = 'yes/no';
+/** Types of questions that are answered in a word or two, in the order of the table. */
+const WORD_TYPES = ['what', 'color', 'number', 'doing', 'where'];
+
+const needsQuestions = ({ questions }: SectionContext): string | null =>
+  questions === null ? 'needs --questions: `recipe.py --steps evaluation` makes them of captioned photos' : null;
+
+export const captionSection: PackSection = {
+  name: 'captions',
+  help: 'captions of photos from latents read back, from raw features, and from no video',
+  missing: ({ captions }) => (captions === null ? 'needs --data with captions' : null),
+  async run(context) {
+    const items = await readItems('captions', context.captions ?? '', context.limit === undefined ? {} : { limit: context.limit });
+    const scores = scoreRows('captions', items, await said(context, 'captions', items, ['latents', 'raw', 'none']));
+    const figure = (row: Row, key: string): number => scores.find((one) => one.row === row)?.figures.find((one) => one.key === key)?.value ?? NaN;
+    const base = { count: items.length, blind: null };
+    return [
+      { ...base, key: 'caption_bleu4', what: 'captions from latents read back: BLEU-4', value: figure('latents', 'bleu4'), blind: figure('none', 'bleu4'), reach: '0.23' },
+      { ...base, key: 'caption_cider_d', what: 'captions from latents read back: CIDEr-D', value: figure('latents', 'cider_d'), blind: figure('none', 'cider_d'), reach: '0.62' },
+      { ...base, key: 'caption_cider_d_raw', what: 'the same from raw features: CIDEr-D', value: figure('raw', 'cider_d'), reach: '' },
+      { ...base, key: 'caption_kept', what: 'latents against raw features', value: figure('latents', 'cider_d') / figure('raw', 'cider_d'), reach: '0.98' },
+    ];
+  },
+};
+
+export const questionSection: PackSection = {
+  name: 'questions',
+  help: 'short answers about photos: yes or no, what, color, number, doing, where',
+  missing: needsQuestions,
+  async run(context) {
+    const items = (await questionItems(context)).filter(({ scenes }) => scenes === undefined);
+    const scores = scoreRows('qa', items, await said(context, 'questions', items, ['latents', 'none']));
+    const row = (type: string, key: string, what: string, reach: string): PackRow[] => {
+      const count = items.filter((item) => item.type === type).length;
+      return count === 0 ? [] : [{ key, what, count, value: exact(scores, 'latents', type), blind: exact(scores, 'none', type), reach }];
+    };
+    return [
+      ...row(BALANCED_TYPE, 'yes_no', 'yes or no, balanced, hard negatives', '0.80'),
+      ...WORD_TYPES.flatMap((type) => row(type, type, `${type}: exact match`, '2 x no video')),
+    ];
+  },
+};
+
+export const clipSection: PackSection = {
+  name: 'clips',
+  help: 'clips of two or three photos: which scene comes first or last, and when something appears',
+  missing: needsQuestions,
+  async run(context) {
+    const items = (await questionItems(context)).filter(({ scenes }) => scenes !== undefined);
+    const { rows } = await said(context, 'clips', items, ['latents']);
+    const texts = rows.get('latents') ?? new Map<string, string>();
+    const share = (of: readonly Item[], right: (item: Item) => boolean): number => of.filter(right).length / of.length;
+    const order = items.filter(({ type }) => type === 'order');
+    const moments = items.filter(({ moment }) => moment !== undefined);
+    const frames = context.models.pack.manifest.prompt.max_frames;
+    const found = ({ id, moment, scenes = [] }: Item): boolean => {
+      const duration = scenes.reduce((sum, { seconds }) => sum + seconds, 0);
+      const named = momentOf(texts.get(id) ?? '', duration / frames / 2);
+      return moment !== undefined && named !== null && overlap(named, moment) > FOUND_OVERLAP;
+    };
+    const chance = order.reduce((sum, { choices }) => sum + 1 / (choices?.length ?? 1), 0) / order.length;
+    return [
+      ...(order.length === 0
+        ? []
+        : [{ key: 'order', what: 'order of scenes', count: order.length, value: share(order, ({ id, accepted }) => exactMatch(texts.get(id) ?? '', accepted) === 1), blind: chance, reach: '0.85' }]),
+      ...(moments.length === 0 ? [] : [{ key: 'moment', what: `moments that overlap above ${FOUND_OVERLAP}`, count: moments.length, value: share(moments, found), blind: null, reach: '0.75' }]),
+    ];
+  },
+};
+
+/** The questions, at most `limit` of each type. */
+async function questionItems({ questions, limit = Infinity }: SectionContext): Promise<Item[]> {
+  const taken = new Map<string | null, number>();
+  return (await readItems('qa', questions ?? '', {})).filter(({ type }) => {
+    const count = taken.get(type) ?? 0;
+    taken.set(type, count + 1);
+    return count < limit;
+  });
+}
+
+function said({ models, keep, progress, signal }: SectionContext, name: string, items: readonly Item[], rows: readonly Row[]): ReturnType<typeof predict> {
+  const task: Task = name === 'captions' ? 'captions' : 'qa';
+  const settings = task === 'captions' ? { beams: CAPTION_BEAMS, maxTokens: CAPTION_TOKENS } : { beams: 1, maxTokens: ANSWER_TOKENS };
+  // Nothing is encoded here: the decoded row is not among those asked for.
+  const answerer = new LocalAnswerer(models, { ...settings, rows, containers: '', preset: 'draft' });
+  return predict(items, answerer, { task, out: keep(`${name}.jsonl`), settings: { ...settings, weights: models.pack.manifest.files['adapter.safetensors']?.sha256 }, progress, signal });
+}
+
+function exact(scores: readonly RowScores[], row: Row, type: string): number {
+  const part = scores.find((one) => one.row === row)?.types.find(({ name }) => name === type);
+  return part?.figures.find(({ key }) => key === 'exact_match')?.value ?? NaN;
+}

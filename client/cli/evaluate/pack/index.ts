@@ -1,0 +1,17 @@
+/** The evaluation of a model pack: every section's rows in one table. */
+import { aligned } from '../report.js';
+import { captionSection, clipSection, questionSection } from './answers.js';
+import type { PackRow, PackSection } from './section.js';
+import { speedSection } from './speed.js';
+import { textSection } from './text.js';
+
+export type { PackRow, PackSection, SectionContext } from './section.js';
+
+/** In the order of the table. */
+export const SECTIONS: readonly PackSection[] = [captionSection, questionSection, clipSection, textSection, speedSection];
+
+export function packTable(rows: readonly PackRow[]): string {
+  const number = (value: number): string => (value >= 10 ? value.toFixed(1) : value.toFixed(4));
+  const body = rows.map(({ what, count, value, blind, reach }) => [what, String(count), number(value), blind === null ? '-' : number(blind), reach === '' ? '-' : reach]);
+  return aligned([['', 'items', 'figure', 'no video', 'reach'], ...body]).join('\n');
+}
