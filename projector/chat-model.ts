@@ -23,6 +23,8 @@ import { buildPrompt, identityOf, type PromptToken, type TokenIdentity, type Vis
 export interface ReplyOptions extends GenerateOptions {
   /** Continuations searched side by side; the likeliest text is given as a whole at the end. Default 1: words stream. Only relevant at temperature 0. */
   readonly beams?: number;
+  /** As in SamplingOptions. Default 12, which ends loops and lets two scenes of an answer have one subject; 0 where a `grammar` is given, whose texts repeat. */
+  readonly noRepeatNgram?: number;
 }
 
 export interface ReplyResult {
@@ -43,6 +45,7 @@ const DEFAULT_MAX_TOKENS = 256;
 /** A prompt must leave room for at least a sentence. */
 const SHORTEST_ANSWER = 16;
 const MOST_BEAMS = 8;
+const NO_REPEAT_NGRAM = 12;
 
 export class ChatModel {
   private readonly prefixes: PrefixCache;
@@ -75,12 +78,14 @@ export class ChatModel {
    * @yields text as it is written, whole characters
    * @throws PromptError when the messages or a video's latents cannot be used
    * @throws ContextError when the prompt leaves no room for an answer
-   * @throws RangeError naming a sampling option that is out of range
+   * @throws RangeError naming a sampling option that is out of range, and for a grammar with more than one beam
    */
   async *reply(messages: readonly ChatMessage[], options: ReplyOptions = {}): AsyncGenerator<{ text: string }, ReplyResult> {
     const started = performance.now();
     const maxTokens = options.maxTokens ?? DEFAULT_MAX_TOKENS;
     const beams = options.beams ?? 1;
+    const noRepeatNgram = options.noRepeatNgram ?? (options.grammar === undefined ? NO_REPEAT_NGRAM : 0);
+    if (beams > 1 && options.grammar !== undefined) throw new RangeError(`beams is ${beams}; with a grammar it must be 1`);
     checkSampling(options);
     if (!(Number.isInteger(maxTokens) && maxTokens >= 1)) throw new RangeError(`maxTokens is ${maxTokens}; it must be a whole number above 0`);
     if (!(Number.isInteger(beams) && beams >= 1 && beams <= MOST_BEAMS)) throw new RangeError(`beams is ${beams}; it must be 1 to ${MOST_BEAMS}`);
@@ -110,12 +115,12 @@ export class ChatModel {
       const logits = await prefill(decoder, await this.embeddings(prompt.slice(cached)), cache, options.signal);
       if (logits === null) return result('cancelled', 0);
       if (beams > 1 && (options.temperature ?? 0) === 0) {
-        const { tokens, finish } = await beamSearch(decoder, cache, logits, { ...options, beams, maxTokens });
+        const { tokens, finish } = await beamSearch(decoder, cache, logits, { ...options, beams, maxTokens, noRepeatNgram });
         const whole = cutAt(tokenizer.decode(tokens), options.stop ?? []);
         if (whole !== '') yield show(whole);
         return result(finish, tokens.length);
       }
-      const writing = generate(decoder, tokenizer, cache, logits, { ...options, maxTokens });
+      const writing = generate(decoder, tokenizer, cache, logits, { ...options, maxTokens, noRepeatNgram });
       for (;;) {
         const next = await writing.next();
         if (next.done === true) return result(next.value.finish, next.value.completionTokens);

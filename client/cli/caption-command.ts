@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { LatentChat } from '../sdk/index.js';
+import { choiceOption, formatFrom, schemaOption, type FormatOptions } from './answer-format.js';
 import { wholeNumber } from './arguments.js';
 import { checkSameRun, runBatch, runMark } from './batch.js';
 import { captionSource, WrittenParts, type CaptionSettings, type CaptionTask } from './caption/caption-source.js';
@@ -17,7 +18,7 @@ import { replaceFile } from './replace-file.js';
 import { checkOutput, expandInputs } from './sources.js';
 import { duration, Progress } from './terminal.js';
 
-interface CaptionOptions {
+interface CaptionOptions extends FormatOptions {
   readonly out: string;
   readonly format: CaptionFormat;
   readonly per: Per;
@@ -49,6 +50,8 @@ export function captionCommand(): Command {
     .addOption(new Option('--jobs <n>', 'captions written at once, each with a model of its own that shares --threads').argParser(wholeNumber(1, MOST_JOBS)).default(1))
     .addOption(new Option('--temperature <t>', '0 writes the likeliest caption, higher is more varied and searches no beams').argParser(temperature).default(0))
     .addOption(new Option('--seed <n>', 'same seed, same captions; only relevant above temperature 0').argParser(wholeNumber(0, 2 ** 32 - 1)).default(1))
+    .addOption(choiceOption())
+    .addOption(schemaOption())
     .addOption(beamsOption(CAPTION_BEAMS))
     .addOption(maxTokensOption(64))
     .addOption(packOption())
@@ -72,6 +75,7 @@ async function caption(inputs: readonly string[], options: CaptionOptions): Prom
   const { out, format, prompt = null, per, beams, maxTokens, temperature, seed, server = null } = options;
   const journal = format === 'jsonl' ? out : `${out}.jsonl`;
   await checkOutput(journal);
+  const answerFormat = await formatFrom(options);
   const sources = await expandSources(inputs, server);
   const several = (format === 'srt' || format === 'vtt') && sources.length > 1;
   if (!several) await checkOutput(out);
@@ -80,7 +84,7 @@ async function caption(inputs: readonly string[], options: CaptionOptions): Prom
   const models = await Models.open(options);
   const workers: CaptionWorker[] = [];
   try {
-    const settings: CaptionSettings = { prompt, per, beams, maxTokens, temperature, seed };
+    const settings: CaptionSettings = { prompt, per, beams, maxTokens, temperature, seed, ...(answerFormat === undefined ? {} : { format: answerFormat }) };
     const pack = models.pack.manifest.id;
     const run = runMark({ pack, ...settings });
     const output = await ResumedLines.open(journal);

@@ -1,6 +1,7 @@
 import readline from 'node:readline';
 import { Command } from 'commander';
-import type { ChatMessage } from '../../projector/index.js';
+import type { ChatMessage, ReplyOptions } from '../../projector/index.js';
+import { choiceOption, formatFrom, grammarOf, schemaOption, type FormatOptions } from './answer-format.js';
 import { openAskable } from './ask.js';
 import { maxTokensOption, packOption, threadsOption } from './common-options.js';
 import { describeFailure, UserError } from './failure.js';
@@ -8,7 +9,7 @@ import { interruptible } from './interrupt.js';
 import { Models } from './models.js';
 import { keyOption, RemoteConversation, serverOption, type Asker, type ServerOptions } from './remote.js';
 
-interface ChatOptions extends ServerOptions {
+interface ChatOptions extends ServerOptions, FormatOptions {
   readonly pack?: string;
   readonly threads: number;
   readonly maxTokens: number;
@@ -24,6 +25,8 @@ export function chatCommand(): Command {
     .addOption(packOption())
     .addOption(threadsOption())
     .addOption(maxTokensOption(256))
+    .addOption(choiceOption().conflicts('server'))
+    .addOption(schemaOption().conflicts(['server', 'choice']))
     .action(chat);
 }
 
@@ -51,13 +54,14 @@ class Conversation implements Asker {
   private constructor(
     private readonly models: Models,
     private readonly video: Awaited<ReturnType<typeof openAskable>>['video'],
-    private readonly maxTokens: number,
+    private readonly options: Pick<ReplyOptions, 'maxTokens' | 'grammar'>,
   ) {}
 
   static async open(file: string, options: ChatOptions, signal: AbortSignal): Promise<Conversation> {
+    const format = await formatFrom(options);
     const models = await Models.open(options);
     const { video } = await openAskable(file, models, { signal });
-    return new Conversation(models, video, options.maxTokens);
+    return new Conversation(models, video, { maxTokens: options.maxTokens, ...(format === undefined ? {} : { grammar: await grammarOf(format) }) });
   }
 
   /** Streams the answer to standard output. Ctrl+C cuts it short and throws. */
@@ -68,7 +72,7 @@ class Conversation implements Asker {
     let answer = '';
     try {
       const chat = await this.models.chat();
-      for await (const piece of chat.reply([...this.#messages, asked], { maxTokens: this.maxTokens, signal: interrupt.signal })) {
+      for await (const piece of chat.reply([...this.#messages, asked], { ...this.options, signal: interrupt.signal })) {
         answer += piece.text;
         process.stdout.write(piece.text);
       }

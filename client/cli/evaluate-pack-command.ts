@@ -4,7 +4,7 @@ import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { wholeNumber } from './arguments.js';
 import { packOption, threadsOption } from './common-options.js';
-import { packTable, SECTIONS, type PackRow, type PackSection, type SectionContext } from './evaluate/pack/index.js';
+import { packTable, SECTIONS, VIDEO_QUESTIONS, videoAnswers, videosText, type PackRow, type PackSection, type SectionContext } from './evaluate/pack/index.js';
 import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { Models } from './models.js';
@@ -15,6 +15,7 @@ import { Progress } from './terminal.js';
 interface EvaluatePackOptions {
   readonly data?: string;
   readonly questions?: string;
+  readonly videos?: string;
   readonly rows?: readonly PackSection[];
   readonly limit?: number;
   readonly out?: string;
@@ -32,6 +33,7 @@ export function evaluatePackCommand(): Command {
     .description('Measure a model pack: captions, questions, clips, text-only chat, speed.')
     .option('--data <folder>', `folder with ${CAPTIONS_FILE} (columns image, caption) and the photos in images/; ${QUESTIONS_FILE} in it is read as well`)
     .option('--questions <file>', '.jsonl lines as `evaluate qa` reads them, with types, scenes and moments; `recipe.py --steps evaluation` writes them')
+    .option('--videos <folder>', `also write down what the pack says about each video in it: a caption, and to "${VIDEO_QUESTIONS.join('", "')}"`)
     .addOption(new Option('--rows <list>', `groups of rows, of ${SECTIONS.map(({ name }) => name).join(', ')} (default: all that the data allows)`).argParser(sectionList))
     .addOption(new Option('--limit <n>', 'only the first n of each kind, for a quick look').argParser(wholeNumber(1, 1e9)))
     .option('--out <folder>', 'keep what the model says; what is there already is not done again')
@@ -69,16 +71,19 @@ async function evaluatePack(options: EvaluatePackOptions): Promise<void> {
   };
   try {
     const rows: PackRow[] = [];
-    for (const section of options.rows ?? SECTIONS) {
+    // Videos alone need no table.
+    const sections = options.rows ?? (data === undefined && options.questions === undefined && options.videos !== undefined ? [] : SECTIONS);
+    for (const section of sections) {
       const missing = section.missing(context);
       if (missing === null) rows.push(...(await section.run(context)));
       else if (options.rows === undefined) progress.note(`${section.name} is left out: it ${missing}.`);
       else throw new UserError(`"${section.name}" of --rows ${missing}.`);
     }
+    const videos = options.videos === undefined ? null : await videoAnswers(options.videos, context);
     progress.clear();
     const { id } = models.pack.manifest;
-    process.stdout.write(`pack ${id}\n${packTable(rows)}\n`);
-    if (options.report !== undefined) await replaceFile(options.report, `${JSON.stringify({ pack: id, ...(options.limit === undefined ? {} : { limit: options.limit }), rows }, null, 2)}\n`);
+    process.stdout.write([`pack ${id}`, ...(rows.length === 0 ? [] : [packTable(rows)]), ...(videos === null ? [] : [videosText(videos)])].join('\n') + '\n');
+    if (options.report !== undefined) await replaceFile(options.report, `${JSON.stringify({ pack: id, ...(options.limit === undefined ? {} : { limit: options.limit }), rows, ...(videos === null ? {} : { video_questions: VIDEO_QUESTIONS, videos }) }, null, 2)}\n`);
   } finally {
     progress.clear();
     interrupt.dispose();

@@ -2,7 +2,7 @@
 import type { Decoder } from './decoder.js';
 import type { FinishReason } from './generate.js';
 import type { KvCache } from './kv-cache.js';
-import { logSumExp } from './sampler.js';
+import { logSumExp, repeating } from './sampler.js';
 
 export interface BeamOptions {
   /** Continuations kept at each step. */
@@ -11,6 +11,8 @@ export interface BeamOptions {
   readonly maxTokens?: number;
   /** Texts compare by log probability / length^this. 0 favours short texts, 1 long ones; default 0.6, the length people write captions in. */
   readonly lengthPenalty?: number;
+  /** As in SamplingOptions. Default 0. */
+  readonly noRepeatNgram?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -37,7 +39,7 @@ export async function beamSearch(
   logits: Float32Array,
   options: BeamOptions,
 ): Promise<{ tokens: readonly number[]; finish: FinishReason }> {
-  const { beams: width, lengthPenalty = 0.6, signal } = options;
+  const { beams: width, lengthPenalty = 0.6, noRepeatNgram = 0, signal } = options;
   const { vocab, eos } = decoder.config;
   const room = Math.min(options.maxTokens ?? 256, decoder.context - cache.length);
   const rated = (beam: Beam): number => beam.score / Math.max(1, beam.tokens.length) ** lengthPenalty;
@@ -50,7 +52,11 @@ export async function beamSearch(
   for (let step = 0; step < room; step++) {
     if (signal?.aborted === true) return { tokens: best([...finished, ...beams], rated).tokens, finish: 'cancelled' };
     const candidates = beams
-      .flatMap((beam, parent) => likeliest(source.subarray(parent * vocab, (parent + 1) * vocab), 2 * width, parent, beam.score))
+      .flatMap((beam, parent) => {
+        const row = source.subarray(parent * vocab, (parent + 1) * vocab);
+        for (const token of repeating(beam.tokens, noRepeatNgram)) row[token] = -Infinity;
+        return likeliest(row, 2 * width, parent, beam.score);
+      })
       .sort((a, b) => b.score - a.score || a.parent - b.parent || a.token - b.token)
       .slice(0, 2 * width);
     const going: Candidate[] = [];

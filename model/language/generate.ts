@@ -1,5 +1,7 @@
 /** Token by token from a prefilled cache to a finished text. */
+import { TokenConstraint } from './constraint.js';
 import type { Decoder } from './decoder.js';
+import type { Grammar } from './grammar.js';
 import type { KvCache } from './kv-cache.js';
 import { Sampler, type SamplingOptions } from './sampler.js';
 import { StopStrings } from './stop-strings.js';
@@ -17,6 +19,8 @@ export const SHORTEST_PREFILL = 2;
 export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to write. Default 256. */
   readonly maxTokens?: number;
+  /** What the answer must be, as one of several texts or JSON under a schema. Default: anything. */
+  readonly grammar?: Grammar;
   /** Strings that end the answer; they are not part of it. */
   readonly stop?: readonly string[];
   /** Aborting ends the answer after the token under way; what was written stays. */
@@ -60,6 +64,7 @@ export async function* generate(
   const sampler = new Sampler(options);
   const stream = new TextStream(tokenizer);
   const stops = new StopStrings(options.stop ?? []);
+  const constraint = options.grammar === undefined ? null : new TokenConstraint(options.grammar, tokenizer, decoder.config);
   const room = Math.min(maxTokens, decoder.context - cache.length);
   for (let written = 0; ; written++) {
     if (signal?.aborted === true) {
@@ -67,6 +72,7 @@ export async function* generate(
       if (rest !== '') yield rest;
       return { finish: 'cancelled', completionTokens: written };
     }
+    constraint?.mask(logits);
     const token = written < room ? sampler.next(logits) : null;
     if (token === null || token === decoder.config.eos) {
       const rest = stops.end();
@@ -76,6 +82,12 @@ export async function* generate(
     const { text, stopped } = stops.push(stream.push(token));
     if (text !== '') yield text;
     if (stopped) return { finish: 'stop', completionTokens: written + 1 };
+    constraint?.accept(token);
+    if (constraint?.over === true) {
+      const rest = stops.end();
+      if (rest !== '') yield rest;
+      return { finish: 'stop', completionTokens: written + 1 };
+    }
     // The last token allowed needs no run: nothing follows it.
     if (written + 1 === room) continue;
     await decoder.forward(decoder.embed([token]), cache, 1, logits);

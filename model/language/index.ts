@@ -6,6 +6,9 @@ export { generate, prefill, SHORTEST_PREFILL, type FinishReason, type GenerateOp
 export { scoreContinuations, type Likelihood } from './likelihood.js';
 export { KvCache } from './kv-cache.js';
 export { argmax, checkSampling, logProbability, Sampler, type SamplingOptions } from './sampler.js';
+export { choice, literal, oneOf, optional, repeat, sequence, startOf, type Grammar, type GrammarState } from './grammar.js';
+export { jsonObject, jsonSchema, SchemaError } from './json-schema.js';
+export { TokenConstraint } from './constraint.js';
 export type { WeightKind } from './linear.js';
 export { ChatTemplate, type TemplateMessage } from './chat-template.js';
 export { TextStream, TextTokenizer } from './tokenizer.js';

@@ -8,17 +8,20 @@ export interface SamplingOptions {
   readonly topP?: number;
   /** Divides the positive logits (multiplies the negative) of tokens already written. Default 1: no penalty. */
   readonly repetitionPenalty?: number;
+  /** Runs of this many tokens are written once only, which ends loops. Default 0: they may repeat. */
+  readonly noRepeatNgram?: number;
   /** Seed of the random numbers; the same seed gives the same text. Default: a fresh one. Only relevant above temperature 0. */
   readonly seed?: number;
 }
 
 /** @throws RangeError naming the option that is out of range */
-export function checkSampling({ temperature = 0, topP = 1, repetitionPenalty = 1, seed = 0 }: SamplingOptions): void {
+export function checkSampling({ temperature = 0, topP = 1, repetitionPenalty = 1, noRepeatNgram = 0, seed = 0 }: SamplingOptions): void {
   if (!(temperature >= 0 && temperature <= 10)) throw new RangeError(`temperature is ${temperature}; it must be between 0 and 10`);
   if (!(topP > 0 && topP <= 1)) throw new RangeError(`topP is ${topP}; it must be above 0 and at most 1`);
   if (!(repetitionPenalty >= 0.1 && repetitionPenalty <= 10)) {
     throw new RangeError(`repetitionPenalty is ${repetitionPenalty}; it must be between 0.1 and 10`);
   }
+  if (!(Number.isInteger(noRepeatNgram) && noRepeatNgram >= 0)) throw new RangeError(`noRepeatNgram is ${noRepeatNgram}; it must be a whole number from 0 on`);
   if (!Number.isSafeInteger(seed)) throw new RangeError(`seed is ${seed}; it must be a whole number`);
 }
 
@@ -30,21 +33,24 @@ export class Sampler {
   private readonly topP: number;
   private readonly penalty: number;
   private readonly random: () => number;
-  private readonly written = new Set<number>();
+  private readonly ngram: number;
+  private readonly written: number[] = [];
 
   constructor(options: SamplingOptions = {}) {
     checkSampling(options);
     this.temperature = options.temperature ?? 0;
     this.topP = options.topP ?? 1;
     this.penalty = options.repetitionPenalty ?? 1;
+    this.ngram = options.noRepeatNgram ?? 0;
     this.random = seededRandom(options.seed ?? (Math.random() * 2 ** 32) >>> 0);
   }
 
   /** The next token. `logits` (V) are changed in place where a penalty asks for it. */
   next(logits: Float32Array): number {
-    if (this.penalty !== 1) penalize(logits, this.written, this.penalty);
+    if (this.penalty !== 1) penalize(logits, new Set(this.written), this.penalty);
+    for (const token of repeating(this.written, this.ngram)) logits[token] = -Infinity;
     const token = this.temperature === 0 ? argmax(logits) : this.sample(logits);
-    this.written.add(token);
+    this.written.push(token);
     return token;
   }
 
@@ -76,6 +82,19 @@ export class Sampler {
     }
     return (candidates.at(-1) as { token: number }).token;
   }
+}
+
+/** The tokens that would end a run of `length` tokens which `written` already has; none for a length of 0. */
+export function repeating(written: readonly number[], length: number): Set<number> {
+  const banned = new Set<number>();
+  if (length === 0) return banned;
+  const start = written.length - length + 1;
+  for (let at = 0; at + length <= written.length; at++) {
+    let same = 0;
+    while (same < length - 1 && written[at + same] === written[start + same]) same++;
+    if (same === length - 1) banned.add(written[at + same] as number);
+  }
+  return banned;
 }
 
 function penalize(logits: Float32Array, tokens: ReadonlySet<number>, penalty: number): void {

@@ -120,6 +120,29 @@ export const sampling = {
 const optional = <T extends TSchema>(schema: T) => Type.Optional(nullable(schema));
 const stopString = Type.String({ minLength: 1, maxLength: 100 });
 
+/** What an answer must be. The first three are OpenAI's; `choice` is ours. */
+const ResponseFormatSchema = Type.Union([
+  Type.Object({ type: Type.Literal('text') }, strict),
+  Type.Object({ type: Type.Literal('json_object') }, strict),
+  Type.Object(
+    {
+      type: Type.Literal('json_schema'),
+      json_schema: Type.Object(
+        {
+          name: Type.Optional(Type.String({ maxLength: 64 })),
+          description: Type.Optional(Type.String()),
+          schema: Type.Unknown({ description: 'A JSON schema. The answer always follows it.' }),
+          strict: optional(Type.Boolean()),
+        },
+        strict,
+      ),
+    },
+    strict,
+  ),
+  Type.Object({ type: Type.Literal('choice'), choice: Type.Array(Type.String({ minLength: 1, maxLength: 500 }), { minItems: 1, maxItems: 100 }) }, strict),
+]);
+export type ResponseFormat = Static<typeof ResponseFormatSchema>;
+
 export const ChatRequestSchema = Type.Object(
   {
     model: optional(Type.String({ maxLength: 200 })),
@@ -132,6 +155,7 @@ export const ChatRequestSchema = Type.Object(
     max_tokens: optional(Type.Integer({ minimum: 1 })),
     max_completion_tokens: optional(Type.Integer({ minimum: 1, description: 'Goes before max_tokens.' })),
     stop: optional(Type.Union([stopString, Type.Array(stopString, { maxItems: 4 })])),
+    response_format: optional(ResponseFormatSchema),
     n: optional(Type.Literal(1)),
   },
   strict,

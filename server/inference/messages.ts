@@ -1,3 +1,4 @@
+import type { ResponseFormat } from '../api/schemas.js';
 import type { ErrorCode } from '../errors.js';
 
 /** A video in a prompt: the worker reads its latents from the container itself. */
@@ -22,6 +23,8 @@ export interface Sampling {
   readonly topP: number;
   readonly seed: number | null;
   readonly stop: readonly string[];
+  /** What the answer must be; null: any text. */
+  readonly format: ResponseFormat | null;
 }
 
 export interface ReplyTask {

@@ -11,6 +11,7 @@ import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { ChatModel, checkFeatureSpace, PromptError, type ChatMessage, type ContentPart } from '../../projector/index.js';
 import type { ErrorCode } from '../errors.js';
 import { endMessage } from '../workers/host.js';
+import { grammarOf } from './format.js';
 import { LatentReader } from './latents.js';
 import type { FromInference, InferenceWorkerData, PromptMessage, ReplyOutcome, ReplyTask, ToInference } from './messages.js';
 import { Turns } from './turns.js';
@@ -61,11 +62,12 @@ interface Active {
 
 /** Starts a reply; null where its prompt could not be made, which has been told. */
 async function begin(model: ChatModel, manifest: PackManifest, run: Run): Promise<Active | null> {
-  const { maxTokens, temperature, topP, seed, stop } = run.task.sampling;
+  const { maxTokens, temperature, topP, seed, stop, format } = run.task.sampling;
   send({ type: 'started', id: run.id });
   try {
     const messages = await promptOf(run.task.messages, manifest);
-    const options = { maxTokens, temperature, topP, ...(seed === null ? {} : { seed }), stop: [...stop], signal: run.abort.signal };
+    const grammar = grammarOf(format);
+    const options = { maxTokens, temperature, topP, ...(seed === null ? {} : { seed }), ...(grammar === null ? {} : { grammar }), stop: [...stop], signal: run.abort.signal };
     return { run, reply: model.reply(messages, options) };
   } catch (error) {
     fail(run, error);

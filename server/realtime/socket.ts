@@ -175,6 +175,7 @@ export class RealtimeSocket {
       topP: settings.top_p ?? 1,
       seed: settings.seed ?? null,
       stop: [],
+      format: null,
     };
   }
 

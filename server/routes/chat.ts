@@ -1,11 +1,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { ChatCompletionSchema, ChatRequestSchema, ErrorSchema, type ChatRequest, type Usage } from '../api/schemas.js';
+import { SchemaError } from '../../model/language/json-schema.js';
+import { ChatCompletionSchema, ChatRequestSchema, ErrorSchema, type ChatRequest, type ResponseFormat, type Usage } from '../api/schemas.js';
 import type { App } from '../api/typed.js';
 import { buildPrompt, checkLength, type Turn } from '../chat/prompt.js';
 import { ApiError, toApiError, validationError } from '../errors.js';
 import { newId } from '../ids.js';
+import { grammarOf } from '../inference/format.js';
 import type { Reply } from '../inference/inference.js';
 import type { ReplyOutcome, ReplyTask, Sampling } from '../inference/messages.js';
 import type { Services } from '../services.js';
@@ -100,8 +102,20 @@ function samplingOf({ limits }: Services, body: ChatRequest): Sampling {
   if (maxTokens > limits.answerTokens) {
     throw new ApiError('invalid_request', { param: field, message: `The field "${field}" may be at most ${limits.answerTokens}.` });
   }
-  const { temperature, top_p, seed, stop } = body;
-  return { maxTokens, temperature: temperature ?? 0, topP: top_p ?? 1, seed: seed ?? null, stop: typeof stop === 'string' ? [stop] : (stop ?? []) };
+  const { temperature, top_p, seed, stop, response_format } = body;
+  const format = response_format ?? null;
+  checkFormat(format);
+  return { maxTokens, temperature: temperature ?? 0, topP: top_p ?? 1, seed: seed ?? null, stop: typeof stop === 'string' ? [stop] : (stop ?? []), format };
+}
+
+/** Throws `invalid_request`, naming the part of a schema that no answer could be held to. */
+function checkFormat(format: ResponseFormat | null): void {
+  try {
+    grammarOf(format);
+  } catch (error) {
+    if (!(error instanceof SchemaError)) throw error;
+    throw new ApiError('invalid_request', { param: 'response_format.json_schema.schema', message: `The schema's part ${error.message}.` });
+  }
 }
 
 function usageOf({ usage }: ReplyOutcome): Usage {

@@ -107,11 +107,35 @@ test('a video and a photo can be sent along as data: addresses, and one sent aga
   assert.deepEqual(data.map(({ kind }) => kind).sort(), ['photo', 'video', 'video'], 'the demo, the video once, and the photo');
 });
 
+test('response_format: JSON under a schema, any JSON object, and one of several texts', async () => {
+  const schema = { type: 'object', properties: { animal: { enum: ['dog', 'rabbit', 'cat'] }, count: { type: 'integer' } }, required: ['animal', 'count'], additionalProperties: false };
+  const request = { model, messages: about(`video://${demo}`, 'Which animal is it, and how many are there?'), max_tokens: 40 };
+  const held = await client.chat.completions.create({ ...request, response_format: { type: 'json_schema', json_schema: { name: 'animal', schema, strict: true } } });
+  const value = JSON.parse(answerOf(held)) as { animal: string; count: number };
+  assert.deepEqual(Object.keys(value), ['animal', 'count']);
+  assert.ok(schema.properties.animal.enum.includes(value.animal) && Number.isInteger(value.count), answerOf(held));
+  assert.equal(held.choices[0]?.finish_reason, 'stop');
+  const any = answerOf(await client.chat.completions.create({ ...request, max_tokens: 12, response_format: { type: 'json_object' } }));
+  assert.equal(any[0], '{');
+  const choice = { type: 'choice', choice: ['indoors', 'outdoors'] } as unknown as OpenAI.ResponseFormatText;
+  assert.match(answerOf(await client.chat.completions.create({ ...request, response_format: choice })), /^(in|out)doors$/);
+});
+
+test('a schema that no answer can be held to is refused with the part that is wrong', async () => {
+  const response_format = { type: 'json_schema' as const, json_schema: { name: 'x', schema: { type: 'object', properties: { when: { type: 'string', pattern: '^a' } } } } };
+  await assert.rejects(client.chat.completions.create({ model, messages: [{ role: 'user', content: 'Hi' }], response_format }), (error) => {
+    assert.ok(error instanceof OpenAI.APIError);
+    assert.deepEqual([error.status, error.code, error.param], [400, 'invalid_request', 'response_format.json_schema.schema']);
+    assert.match(error.message, /#\/properties\/when\/pattern is not supported/);
+    return true;
+  });
+});
+
 const refused: readonly (readonly [string, object, string, number])[] = [
   ['another model', { model: 'gpt-9' }, 'model_not_found', 404],
   ['logprobs', { logprobs: true }, 'unsupported_parameter', 400],
   ['tools', { tools: [] }, 'unsupported_parameter', 400],
-  ['response_format', { response_format: { type: 'json_object' } }, 'unsupported_parameter', 400],
+  ['an unknown response_format', { response_format: { type: 'yaml' } }, 'invalid_request', 400],
   ['frequency_penalty', { frequency_penalty: 0.5 }, 'unsupported_parameter', 400],
   ['two choices', { n: 2 }, 'invalid_request', 400],
   ['a temperature above 2', { temperature: 3 }, 'invalid_request', 400],

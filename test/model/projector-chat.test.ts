@@ -1,7 +1,7 @@
 /** Conversations about latents with the default pack: reuse of prefixes, cancelling, limits. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { ContextError } from '../../model/language/index.js';
+import { ContextError, jsonSchema, oneOf } from '../../model/language/index.js';
 import { ModelPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { seededRandom, normal } from '../../model/runtime/random.js';
@@ -130,6 +130,33 @@ test('maxTokens and stop strings end the answer', async () => {
   const stop = longer.text.slice(8, 12);
   const stopped = await answer(messages, { maxTokens: 20, stop: [stop] });
   assert.deepEqual([stopped.finish, stopped.text], ['stop', longer.text.slice(0, longer.text.indexOf(stop))]);
+});
+
+test('an answer under a grammar is one of the choices or JSON of the schema, sampled or not', async () => {
+  const video = await randomVideo('grammar', 4);
+  const question = [say('user', 'Is this indoors or outdoors?', video)];
+  const schema = jsonSchema({ type: 'object', properties: { place: { type: 'string', maxLength: 20 }, people: { type: 'integer' }, outdoors: { type: 'boolean' } }, required: ['place', 'people', 'outdoors'] });
+  for (const sampling of [{}, { temperature: 1.5, seed: 3 }]) {
+    const chosen = await answer(question, { ...sampling, grammar: oneOf(['indoors', 'outdoors', 'im Freien – außen']) });
+    assert.ok(['indoors', 'outdoors', 'im Freien – außen'].includes(chosen.text), chosen.text);
+    assert.equal(chosen.finish, 'stop');
+    const { text } = await answer(question, { ...sampling, grammar: schema, maxTokens: 80 });
+    const value = JSON.parse(text) as Record<string, unknown>;
+    assert.deepEqual(Object.entries(value).map(([name, part]) => `${name} ${typeof part}`), ['place string', 'people number', 'outdoors boolean']);
+  }
+  await assert.rejects(answer(question, { grammar: schema, beams: 3 }), /beams/);
+});
+
+test('a run of a dozen tokens is written once only, unless that is asked for', async () => {
+  const question = [say('user', 'Repeat the word "no" a hundred times.')];
+  const runs = (text: string): number => {
+    const words = text.split(/\s+/);
+    return words.length - new Set(words.map((_, i) => words.slice(i, i + 6).join(' '))).size;
+  };
+  const free = await answer(question, { maxTokens: 60, noRepeatNgram: 0 });
+  const held = await answer(question, { maxTokens: 60 });
+  assert.ok(runs(free.text) > 10, free.text);
+  assert.ok(runs(held.text) < runs(free.text) / 2, held.text);
 });
 
 test('beam search gives one whole answer', async () => {

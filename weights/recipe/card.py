@@ -1,6 +1,16 @@
-"""MODEL_CARD.md, written from the figures of the run."""
+"""Last step: MODEL_CARD.md and pack.json, written from the figures of the run and of the product's own evaluation.
 
-from common import PACK_FOLDER
+Read from the work folder, each where it is there: training.json and selfcritical.json of the trainings; product.json of
+`latentchat evaluate captions dev.tsv --rows latents --report product.json`; pack-report.json of `latentchat evaluate pack
+--data FOLDER --videos FOLDER --report pack-report.json`. What is not there stays as the pack has it.
+"""
+
+import json
+
+from common import PACK_FOLDER, log
+from pack import write_manifest
+
+SIZE_LIMIT, FILE_LIMIT = 150e6, 45e6  # bytes
 
 CARD = """# latentchat default pack
 
@@ -31,12 +41,12 @@ cosine over wall-clock time. A photo is seen plain, mirrored, and as two random 
 ranks and of the projector's hidden units is left out of each step. Latents carry uniform noise of half a step of a 4-bit grid, which stands for their rounding in
 a container. {notes}
 
-Python (PyTorch, bfloat16) does the training: {step_time}
+{selfcritical}Python (PyTorch) does the training: {step_time}
 
 ## Measured
 
 {figures}
-
+{videos}
 ## Limits
 
 - A small model of one kind of photo: people, dogs, sports and outdoor scenes of Flickr. Anything else is named with the
@@ -65,11 +75,77 @@ def figures(measured):
     return "\n".join(["| figure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
+def selfcritical_text(run):
+    """A paragraph about the self-critical training, or nothing."""
+    if run is None:
+        return ""
+    scores = run["dev_cider_greedy"]
+    return (f"Then {run['minutes']} minutes of self-critical training (Rennie et al. 2017, with the baseline of Luo 2020; `recipe/selfcritical.py`): "
+            f"{run['steps']} steps, {run['passes']} passes, {run['samples']} captions sampled a photo, CIDEr-D as the reward, rate {run['rate']:g}; greedy CIDEr-D "
+            f"of {scores['photos']} dev photos went from {scores['before']} to {scores['after']}.\n\n")
+
+
+def pack_rows(report):
+    """The table of `latentchat evaluate pack`."""
+    def shown(value):
+        return "-" if value is None else f"{value:.1f}" if value >= 10 else f"{value:.3f}"
+
+    lines = [f"| {row['what']} ({row['count']}) | {shown(row['value'])} | {shown(row['blind'])} | {row['reach'] or '-'} |" for row in report["rows"]]
+    return "\n".join(["", "`latentchat evaluate pack --data FOLDER`:", "", "| what (items) | figure | no video | to reach |", "|---|---|---|---|", *lines])
+
+
+def videos_text(report):
+    """What the pack says about real videos, unedited."""
+    questions = report["video_questions"]
+    rows = [f"| {said['video']} | {said['caption']} | {' | '.join(said['answers'])} |" for said in report["videos"]]
+    return "\n".join(["", "## What it says about real videos", "", "Unedited, good and bad (`latentchat evaluate pack --videos FOLDER`); captions with three beams, answers word by word.", "",
+                      f"| video | caption | {' | '.join(questions)} |", f"|---|---|{'---|' * len(questions)}", *rows, ""])
+
+
 def write_card(measured):
     """Write MODEL_CARD.md from the figures of pack.json's `measured`."""
-    training = measured["training"]
+    training, pack = measured["training"], measured.get("pack", {})
     text = CARD.format(
         chat=training.get("chat", "Text-only prompts, answered by the unchanged model, are mixed in (`recipe/chat.py`)."),
-        notes=training.get("notes", ""), step_time=training.get("step_time", "1.96 s for a whole step of 2,096 tokens on two idle cores against 3.43 s in ONNX Runtime from our own graph (float32), 1.75 times as long (`npm run bench -- adapter-training`)."),
-        minutes=training["minutes"], steps=training["steps"], passes=training["passes"], figures=figures(measured))
+        notes=training.get("notes", ""), step_time=training.get("step_time", "in bfloat16, 1.96 s for a whole step of 2,096 tokens on two idle cores against 3.43 s in ONNX Runtime from our own graph (float32), 1.75 times as long (`npm run bench -- adapter-training`)."),
+        selfcritical=selfcritical_text(measured.get("selfcritical")),
+        videos=videos_text(pack) if pack.get("videos") else "",
+        minutes=training["minutes"], steps=training["steps"], passes=training["passes"],
+        figures=figures(measured) + (pack_rows(pack) if pack.get("rows") else ""))
     (PACK_FOLDER / "MODEL_CARD.md").write_text(text.replace(". \n", ".\n"), encoding="utf-8")
+
+
+def finish(work, measured):
+    """MODEL_CARD.md and pack.json. measured: figures of the pack's weights that are known already; the work folder's go before them."""
+    def read(name):
+        path = work / name
+        return json.loads(path.read_text()) if path.exists() else None
+
+    measured = dict(measured)
+    for name, file in (("training", "training.json"), ("selfcritical", "selfcritical.json"), ("pack", "pack-report.json")):
+        if found := read(file):
+            measured[name] = found
+    if product := read("product.json"):
+        names = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider_d")
+        measured["product"] = {"photos": product["count"], "beams": product["beams"], **{name: round(product["rows"]["latents"][name], 4) for name in names}}
+    measured.setdefault("training", known().get("training"))
+    write_card(measured)
+    write_manifest(read("language.json") or manifest()["language"], measured)
+    sizes = {path.name: path.stat().st_size for path in PACK_FOLDER.iterdir()}
+    if sum(sizes.values()) > SIZE_LIMIT or max(sizes.values()) > FILE_LIMIT:
+        raise SystemExit(f"the pack is too large: {sizes}")
+    log(f"pack of {sum(sizes.values()) / 1e6:.1f} MB written")
+
+
+def manifest():
+    return json.loads((PACK_FOLDER / "pack.json").read_text())
+
+
+def known():
+    """The figures that the pack has of itself."""
+    return manifest()["measured"] if (PACK_FOLDER / "pack.json").exists() else {}
+
+
+def run(data, work):
+    """Write card and manifest again with the figures that the work folder has."""
+    finish(work, known())

@@ -1,4 +1,4 @@
-"""Step: questions about the dev photos and about clips of them, as lines that `latentchat evaluate pack` and `evaluate qa` read.
+"""Step 8: questions about the dev photos and about clips of them, as lines that `latentchat evaluate pack` and `evaluate qa` read.
 
 The same rules make them as make the training's, from other photos and with a seed of their own. A clip is a list of scenes:
 the photos that are shown one after the other, each for so many seconds, some with a slow zoom (the box of the photo, as shares

@@ -1,16 +1,12 @@
-"""Step 6: the trained projector and adapter as pack files, then pack.json and the model card."""
-
-import json
+"""Step 7: the trained projector and adapter as pack files, then pack.json and the model card."""
 
 import torch
 from safetensors.torch import save_file
 
-from card import write_card
+from card import finish
 from common import PACK_FOLDER, log
 from language import ADAPTER_SCALE, LAYERS, LINEARS
-from pack import write_manifest
-
-SIZE_LIMIT, FILE_LIMIT = 150e6, 45e6  # bytes
+from trainer import start_state
 
 
 def export_weights(state):
@@ -27,24 +23,6 @@ def export_weights(state):
         path.chmod(0o644)
 
 
-def finish(work, scores):
-    """MODEL_CARD.md and pack.json with the figures there are. scores: measure()'s, or None before it has run."""
-    measured = {"training": json.loads((work / "training.json").read_text())}
-    if scores:
-        measured["float32"] = {"about": "greedy, float32, latents rounded to 4 bits on the training photos' grid", **scores}
-    product = work / "product.json"  # of `latentchat evaluate captions dev.tsv --rows latents --report product.json`
-    if product.exists():
-        report = json.loads(product.read_text())
-        scores = {name: round(report["rows"]["latents"][name], 4) for name in ("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider_d")}
-        measured["product"] = {"photos": report["count"], "beams": report["beams"], **scores}
-    write_card(measured)
-    write_manifest(json.loads((work / "language.json").read_text()), measured)
-    sizes = {path.name: path.stat().st_size for path in PACK_FOLDER.iterdir()}
-    if sum(sizes.values()) > SIZE_LIMIT or max(sizes.values()) > FILE_LIMIT:
-        raise SystemExit(f"the pack is too large: {sizes}")
-    log(f"pack of {sum(sizes.values()) / 1e6:.1f} MB written")
-
-
 def mean_of(first, second):
     """The mean of two training states of one trajectory: both parts, projector and adapter."""
     return {part: {name: (value + second[part][name]) / 2 for name, value in first[part].items()} for part in ("projector", "adapter")}
@@ -53,11 +31,13 @@ def mean_of(first, second):
 def run(data, work, start=None):
     """Write the trained files and finish the pack.
 
-    start: trained.pt of the run that this one started from, or None. The pack then holds the mean of the two, which was
-    better on dev photos than either.
+    What `selfcritical` has made goes before what `train` has. start: what `train` started from (as Trainer.start_from takes it),
+    or None. The pack then holds the mean of the two, which was better on dev photos than either.
     """
-    state = torch.load(work / "trained.pt", weights_only=True)
-    if start:
-        state = mean_of(state, torch.load(start, weights_only=True))
+    refined, trained = work / "selfcritical.pt", work / "trained.pt"
+    state = start_state(refined if refined.exists() else trained)
+    if start and not refined.exists():
+        state = mean_of(state, start_state(start))
+    log(f"weights of {refined.name if refined.exists() else trained.name}")
     export_weights(state)
-    finish(work, None)
+    finish(work, {})

@@ -1,4 +1,4 @@
-"""Step 7: scores of the finished pack on dev photos in float32, and samples in the log, to see that all is well.
+"""Step 9: scores of the finished pack on dev photos in float32, and samples in the log, to see that all is well.
 
 The product's own figures, through its 4-bit kernels, come from `latentchat evaluate`.
 """
@@ -10,9 +10,9 @@ import torch
 from safetensors.numpy import load_file
 
 from batch import ROOT_TEXT, Latents, Trees, rounding_grid
+from card import finish, known
 from common import HIDDEN, PACK_FOLDER, log, read_captions
 from data import Captions, Frame, after_visual, clip_pieces, photo_pieces
-from export import finish
 from language import HEAD_DIM, HEADS, KV_HEADS, LAYERS, LINEARS, MLP, Projector
 from pack import PROMPT
 from reference import reference_model
@@ -111,4 +111,4 @@ def run(data, work):
     grid = rounding_grid(np.load(work / "latents-train.npy").astype(np.float32))
     captions = Captions(read_captions(data / "flickr8k" / "dev.tsv"))
     generator = Generator(Latents(np.load(work / "latents-dev.npy").astype(np.float32), grid))
-    finish(work, measure(generator, captions))
+    finish(work, {**known(), "float32": {"about": "greedy, float32, latents rounded to 4 bits on the training photos' grid", **measure(generator, captions)}})

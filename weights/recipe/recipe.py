@@ -17,13 +17,14 @@ Steps, each skipped when its result is there:
     export     projector, adapter, pack.json, model card                 (seconds)
     evaluation questions about dev photos and clips of them, for `latentchat evaluate pack` (seconds)
     measure    scores on dev photos in float32, into pack.json and card  (5 minutes)
+    card       pack.json and model card again, with the product's figures (card.py says which files)
 """
 
 import argparse
 import importlib
 from pathlib import Path
 
-STEPS = ["features", "convert", "latents", "fixtures", "chat", "train", "selfcritical", "export", "evaluation", "measure"]
+STEPS = ["features", "convert", "latents", "fixtures", "chat", "train", "selfcritical", "export", "evaluation", "measure", "card"]
 
 
 def main():

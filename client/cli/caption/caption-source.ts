@@ -2,6 +2,7 @@
 import { readHead } from '../../../model/container/index.js';
 import { seededRandom } from '../../../model/runtime/random.js';
 import { LatentChat } from '../../sdk/index.js';
+import { grammarOf, type AnswerFormat } from '../answer-format.js';
 import { askableVideo, askOnce, openAskable, type Askable } from '../ask.js';
 import { errorField, rounded } from '../batch.js';
 import { SERVER_VIDEO } from '../evaluate/data.js';
@@ -19,6 +20,8 @@ export interface CaptionSettings {
   readonly maxTokens: number;
   readonly temperature: number;
   readonly seed: number;
+  /** What a caption must be; it is then written word by word, without beams. */
+  readonly format?: AnswerFormat;
 }
 
 export interface CaptionTask {
@@ -37,7 +40,8 @@ export interface CaptionTask {
 export async function* captionSource(models: Models, task: CaptionTask, settings: CaptionSettings, run: string, signal: AbortSignal): AsyncGenerator<JsonLine> {
   const { source } = task;
   try {
-    const { per, beams, maxTokens, temperature, seed } = settings;
+    const { per, beams, maxTokens, temperature, seed, format } = settings;
+    const grammar = format === undefined ? null : await grammarOf(format);
     const { manifest } = models.pack;
     let started = performance.now();
     const { video, container } = await open(models, task, per, signal);
@@ -52,7 +56,8 @@ export async function* captionSource(models: Models, task: CaptionTask, settings
         temperature,
         // Of its own for every line, so that it does not matter which were written before, or by which worker.
         seed: Math.floor(random() * 2 ** 32),
-        beams: temperature === 0 ? beams : 1,
+        beams: temperature === 0 && grammar === null ? beams : 1,
+        ...(grammar === null ? {} : { grammar }),
         signal,
       });
       yield {

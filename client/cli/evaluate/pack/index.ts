@@ -5,6 +5,7 @@ import type { PackRow, PackSection } from './section.js';
 import { speedSection } from './speed.js';
 import { textSection } from './text.js';
 
+export { VIDEO_QUESTIONS, videoAnswers, videosText } from './videos.js';
 export type { PackRow, PackSection, SectionContext } from './section.js';
 
 /** In the order of the table. */

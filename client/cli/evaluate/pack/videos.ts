@@ -1,0 +1,41 @@
+/** What a pack says about whole videos, unedited: a caption and three questions each. No score: it is read by people. */
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { askOnce, openAskable } from '../../ask.js';
+import { CAPTION_BEAMS } from '../../common-options.js';
+import { UserError } from '../../failure.js';
+import type { SectionContext } from './section.js';
+
+export const VIDEO_QUESTIONS = ['What is happening?', 'Who or what is in the video?', 'Where is this?'] as const;
+
+const VIDEO_NAME = /\.(mp4|webm|mkv|mov|avi|linr)$/i;
+const CAPTION_TOKENS = 64;
+
+export interface VideoAnswers {
+  readonly video: string;
+  readonly caption: string;
+  /** In the order of VIDEO_QUESTIONS. */
+  readonly answers: readonly string[];
+}
+
+/** @throws UserError when the folder has no video */
+export async function videoAnswers(folder: string, { models, limit, progress, signal }: Pick<SectionContext, 'models' | 'limit' | 'progress' | 'signal'>): Promise<VideoAnswers[]> {
+  const names = (await readdir(folder)).filter((name) => VIDEO_NAME.test(name)).sort().slice(0, limit);
+  if (names.length === 0) throw new UserError(`${folder} has no video in it.`);
+  const said: VideoAnswers[] = [];
+  for (const [done, name] of names.entries()) {
+    progress.update({ label: 'videos', done, total: names.length, unit: 'videos' });
+    const { video } = await openAskable(path.join(folder, name), models, { signal });
+    const ask = async (question: string, beams: number): Promise<string> => (await askOnce(models, video, question, { beams, maxTokens: CAPTION_TOKENS, signal })).text.trim();
+    const caption = await ask(models.pack.manifest.prompt.default_question, CAPTION_BEAMS);
+    const answers: string[] = [];
+    for (const question of VIDEO_QUESTIONS) answers.push(await ask(question, 1));
+    said.push({ video: name, caption, answers });
+  }
+  progress.clear();
+  return said;
+}
+
+export function videosText(said: readonly VideoAnswers[]): string {
+  return said.map(({ video, caption, answers }) => [`${video}: ${caption}`, ...VIDEO_QUESTIONS.map((question, i) => `  ${question} ${answers[i] ?? ''}`)].join('\n')).join('\n');
+}
