@@ -130,6 +130,35 @@ describe('latentchat evaluate', () => {
     }
   });
 
+  test('pack: a table of captions, questions, clips and videos, kept, gone on with and reported', async () => {
+    const data = at('pack-data');
+    await folder.write('pack-data/images/photo.png', await readFile(at('photo.png')));
+    await folder.write('pack-data/dev.tsv', `image\tcaption\n${REFERENCES.map((caption) => `photo.png\t${caption}\n`).join('')}`);
+    const scenes = [{ source: 'images/photo.png', seconds: 2 }, { source: 'images/photo.png', seconds: 2, zoom: [0.2, 0.2, 0.6, 0.6] }];
+    await folder.write(
+      'pack-data/questions.jsonl',
+      lines(
+        { id: 'y', source: 'images/photo.png', question: 'Is there a dog? Answer yes or no.', answers: ['No.'], type: 'yes/no' },
+        { id: 'o', source: 'clip', scenes, question: 'What happens first?', answers: [REFERENCES[0]], choices: REFERENCES, type: 'order' },
+        { id: 'm', source: 'clip', scenes, question: 'When does a ball appear?', answers: ['From 0.2 to 3.8 seconds.'], moment: [0, 4], type: 'moment' },
+      ),
+    );
+    const command = ['evaluate', 'pack', '--data', data, '--rows', 'captions,questions,clips', '--out', at('pack-said'), '--report', at('pack.json')];
+    const { code, stdout, stderr } = await runCli([...command, '--videos', folder.path]);
+    assert.equal(code, 0, stderr);
+    for (const row of [/^captions from latents read back: CIDEr-D +1 /m, /^latents against raw features +1 /m, /^yes or no.* +1 +[01]\.0000 +[01]\.0000 +0\.80$/m, /^order of scenes +1 +[01]\.0000 +0\.5000/m, /^moments.* +1 /m, /^clip\.mp4: \w/m]) assert.match(stdout, row);
+    const kept = await linesOf(at('pack-said/clips.jsonl'));
+    assert.deepEqual(kept.map(({ id }) => id), ['o', 'm']);
+    assert.ok(REFERENCES.includes(String(kept[0]?.['answer'])), 'one of the choices');
+    const report = JSON.parse(await readFile(at('pack.json'), 'utf8')) as { rows: { key: string; value: number }[]; videos: { video: string; answers: string[] }[] };
+    assert.deepEqual(report.videos.map(({ video, answers }) => [video, answers.length]), [['clip.mp4', 3]]);
+    const again = await runCli(command);
+    assert.equal(again.stdout, stdout.slice(0, stdout.indexOf('clip.mp4:')));
+    assert.equal((await linesOf(at('pack-said/clips.jsonl'))).length, 2, 'nothing was asked twice');
+    assert.match((await runCli(['evaluate', 'pack', '--rows', 'captions'])).stderr, /"captions" of --rows needs --data/);
+    assert.equal((await runCli(['evaluate', 'pack', '--rows', 'nonsense'])).code, 2);
+  });
+
   test('help says what the rows are and which are left out', async () => {
     const { stdout } = await runCli(['evaluate', 'captions', '--help']);
     assert.match(stdout, /photos all but decoded/);

@@ -147,18 +147,6 @@ test('an answer under a grammar is one of the choices or JSON of the schema, sam
   await assert.rejects(answer(question, { grammar: schema, beams: 3 }), /beams/);
 });
 
-test('a run of a dozen tokens is written once only, unless that is asked for', async () => {
-  const question = [say('user', 'Repeat the word "no" a hundred times.')];
-  const runs = (text: string): number => {
-    const words = text.split(/\s+/);
-    return words.length - new Set(words.map((_, i) => words.slice(i, i + 6).join(' '))).size;
-  };
-  const free = await answer(question, { maxTokens: 60, noRepeatNgram: 0 });
-  const held = await answer(question, { maxTokens: 60 });
-  assert.ok(runs(free.text) > 10, free.text);
-  assert.ok(runs(held.text) < runs(free.text) / 2, held.text);
-});
-
 test('beam search gives one whole answer', async () => {
   const { text, pieces, finish } = await answer([say('user', 'What is the capital of France?')], { beams: 3 });
   assert.match(text, /Paris/);

@@ -40,6 +40,19 @@ for (const adapter of [false, true]) {
     await decoder.release();
   });
 
+  test(`a run of tokens is searched once only where that is asked for (${which})`, async () => {
+    const { ids, [which]: expected } = await tinyReference();
+    const decoder = await tinyDecoder('fp32', adapter);
+    const cache = decoder.newCache();
+    const logits = (await prefill(decoder, decoder.embed(ids), cache)) as Float32Array;
+    const runs = (tokens: readonly number[]): string[] => tokens.slice(1).map((token, i) => `${tokens[i]} ${token}`);
+    const repeated = (tokens: readonly number[]): number => runs(tokens).length - new Set(runs(tokens)).size;
+    const { tokens } = await beamSearch(decoder, cache, logits, { beams: 3, maxTokens: 12, lengthPenalty: 1, noRepeatNgram: 2 });
+    assert.equal(repeated(tokens), 0, tokens.join(' '));
+    if (!adapter) assert.ok(repeated(expected.beams) > 0, 'it would repeat itself');
+    await decoder.release();
+  });
+
   for (const kind of ['q4', 'q8'] as const) {
     test(`${kind} logits stay close to fp32's (${which})`, async () => {
       const { ids, config } = await tinyReference();

@@ -177,9 +177,12 @@ def body(rank, world, setting, work, data, minutes, start):
 
 
 def run(data, work, minutes, processes, start=None):
-    """Train for `minutes`, or what is left of them. start: a trained.pt or a pack's folder; None: this run's trained.pt."""
+    """Train for `minutes`, or what is left of them, from this run's trained.pt; where there is none, from `start`."""
     if (work / "selfcritical.pt").exists():
         return
-    start = start or work / "trained.pt"
+    if (work / "trained.pt").exists():
+        start = work / "trained.pt"
+    if start is None:
+        raise SystemExit("selfcritical needs weights to start from: run the step train, or name a pack's folder with --start")
     log(f"self-critical training from {start}")
     spawn(processes, work, body, data, minutes, start)

@@ -68,7 +68,7 @@ class Trainer:
         for start in range(0, len(rows), POOL * self.setting.room):
             made = [[]]
             for row in sorted(rows[start:start + POOL * self.setting.room], key=lambda row: len(row.ids)):
-                if (len(made[-1]) + 1) * len(row.ids) > budget:
+                if made[-1] and (len(made[-1]) + 1) * len(row.ids) > budget:
                     made.append([])
                 made[-1].append(row)
             rng.shuffle(made)
