@@ -28,9 +28,8 @@ Answers questions about photos and short videos from small latents: 256 numbers 
 
 Flickr8k (Hodosh, Young and Hockenmaier 2013): 6,000 training photos with five human captions each; 1,000 dev photos for the
 figures below. The photos are their owners'; research use. No photo and no caption is in this pack. Captions become sentences;
-rules make simple questions of their words (is there a ..., what color, how many, who, what is ... doing, where:
-`recipe/questions.py`); clips of 2 to 8 frames are put together from one photo or from two in a row, so **the model has never
-seen a real video in training**. {chat}
+{data}
+**The model has never seen a real video in training.** {chat}
 
 ## Training
 
@@ -106,6 +105,7 @@ def write_card(measured):
     """Write MODEL_CARD.md from the figures of pack.json's `measured`."""
     training, pack = measured["training"], measured.get("pack", {})
     text = CARD.format(
+        data=training["data"],
         chat=training.get("chat", "Text-only prompts, answered by the unchanged model, are mixed in (`recipe/chat.py`)."),
         notes=training.get("notes", ""), step_time=training.get("step_time", "in bfloat16, 1.96 s for a whole step of 2,096 tokens on two idle cores against 3.43 s in ONNX Runtime from our own graph (float32), 1.75 times as long (`npm run bench -- adapter-training`)."),
         selfcritical=selfcritical_text(measured.get("selfcritical")),

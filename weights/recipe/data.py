@@ -32,6 +32,11 @@ CLIP_QUESTIONS = [
     "Give a short description.",
     "What is going on in this clip?",
 ]
+# What a model card says of these examples.
+ABOUT = """rules make simple questions of their words (is there a ..., the absent things often those of a photo that looks alike;
+what color, how many, who, what is ... doing, holding, riding, where: `recipe/questions.py`), dialogues of some turns with
+pronouns, and questions no photo answers (`recipe/dialogues.py`); clips of 2 to 8 frames are put together from one to three
+photos, held or slowly zoomed, with questions about their order and their moments (`recipe/clips.py`)."""
 DEFAULT_QUESTION_SHARE = 0.7
 CLIPS_PER_PHOTO = 0.15
 # Captions of a photo that share one sight of it. Five cost little more than two, but what is scarce is sights of photos:

@@ -9,7 +9,7 @@ import random
 import time
 
 from common import write_json
-from data import Example
+from data import ABOUT, Example
 from trainer import CHECKPOINT_SECONDS, SEED, TOKEN_BUDGET, Trainer, spawn
 
 RATE = 8e-4
@@ -63,7 +63,7 @@ class Supervised(Trainer):
             passes = self.epoch % FIRST_EPOCH_OF_LATER_RUNS + (self.at / steps if self.at < steps else 0)
             write_json(self.work / "training.json", {
                 "minutes": round(self.seconds / 60, 1), "steps": self.steps, "passes": round(passes, 2), "processes": self.world,
-                "device": self.setting.device, "dev_loss": round(dev, 3), "dev_loss_with_other_photos": round(other, 3)})
+                "device": self.setting.device, "data": ABOUT, "dev_loss": round(dev, 3), "dev_loss_with_other_photos": round(other, 3)})
             self.save("trained.pt")
 
 
