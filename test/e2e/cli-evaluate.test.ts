@@ -1,6 +1,6 @@
 // Evaluation from end to end with the default model pack: four rows, resuming, multiple choice, a server, and the page in a real browser.
 import assert from 'node:assert/strict';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -132,6 +132,7 @@ describe('latentchat evaluate', () => {
 
   test('pack: a table of captions, questions, clips and videos, kept, gone on with and reported', async () => {
     const data = at('pack-data');
+    await mkdir(path.join(data, 'images'), { recursive: true });
     await folder.write('pack-data/images/photo.png', await readFile(at('photo.png')));
     await folder.write('pack-data/dev.tsv', `image\tcaption\n${REFERENCES.map((caption) => `photo.png\t${caption}\n`).join('')}`);
     const scenes = [{ source: 'images/photo.png', seconds: 2 }, { source: 'images/photo.png', seconds: 2, zoom: [0.2, 0.2, 0.6, 0.6] }];

@@ -31,6 +31,7 @@ LONGEST = 26  # tokens
 SUPERVISED_TOKENS = 350  # padded tokens of a process's answers beside an update, on a CPU core
 SUPERVISED_WEIGHT = 0.5  # of their mean loss, against policy gradients of advantages of unit deviation
 DEV_PHOTOS = 200
+DEV_SHARE = 0.15  # of the time, at most, for captions of dev photos
 STOP = "."  # as a word of the reward: without it, captions that break off are as good as whole ones
 
 
@@ -122,7 +123,7 @@ class SelfCritical(Trainer):
         if self.steps == 0:
             self.first = self.dev_cider()
             self.log(f"start: greedy CIDEr-D of {DEV_PHOTOS} dev photos {self.first:.3f}")
-        last, saved, supervised_loss = time.time(), self.seconds, []
+        last, looked, cost, supervised_loss = time.time(), self.seconds, 0.0, []
         while self.seconds < budget:
             rng = random.Random(SEED * 1000 + 500 + self.epoch)
             photos = list(range(len(self.captions["train"].photos)))
@@ -145,11 +146,12 @@ class SelfCritical(Trainer):
                     self.log(f"step {self.steps} epoch {self.epoch} ({self.at}/{rounds}) {self.seconds:.0f} s reward {reward:.3f} "
                              f"tokens {length:.1f} loss of answers {sum(supervised_loss) / len(supervised_loss):.3f}")
                     self.window, supervised_loss = [], []
-                if self.seconds - saved > CHECKPOINT_SECONDS:
-                    self.save("selfcritical-checkpoint.pt")
+                self.save_now_and_then("selfcritical-checkpoint.pt")
+                if self.seconds - looked > max(CHECKPOINT_SECONDS, cost / DEV_SHARE):
+                    begun = self.seconds
                     self.log(f"greedy CIDEr-D of {DEV_PHOTOS} dev photos {self.dev_cider():.3f}")
                     last = self.count_time(last)
-                    saved = self.seconds
+                    cost, looked = self.seconds - begun, self.seconds
             if self.at >= rounds:
                 self.epoch, self.at = self.epoch + 1, 0
         dev = self.dev_cider()

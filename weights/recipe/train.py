@@ -38,7 +38,7 @@ class Supervised(Trainer):
 
     def train(self, minutes):
         budget = minutes * 60
-        last, saved, window = time.time(), self.seconds, []
+        last, looked, window = time.time(), self.seconds, []
         while self.seconds < budget:
             batches = self.epoch_batches(self.epoch)
             steps = len(batches) // self.world
@@ -50,9 +50,9 @@ class Supervised(Trainer):
                     mean = sum(l * t for l, t in window) / sum(t for _, t in window)
                     self.log(f"step {self.steps} epoch {self.epoch} ({self.at}/{steps}) {self.seconds:.0f} s loss {mean:.3f}")
                     window = []
-                if self.seconds - saved > CHECKPOINT_SECONDS:
-                    saved = self.seconds
-                    self.save("checkpoint.pt")
+                self.save_now_and_then("checkpoint.pt")
+                if self.seconds - looked > CHECKPOINT_SECONDS:
+                    looked = self.seconds
                     if self.rank == 0:
                         self.log(f"dev loss a token {self.dev_loss():.3f}")
             if self.at >= steps:

@@ -60,6 +60,7 @@ class Trainer:
         self.parameters = [*self.adapter.parameters(), *self.projector.parameters()]
         self.optimizer = torch.optim.AdamW(self.parameters, lr=0.0, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY, fused=True)
         self.epoch, self.at, self.steps, self.seconds = 0, 0, 0, 0.0
+        self.saved = time.time()
 
     def row_batches(self, examples, rng, budget):
         """Examples as batches of rows of at most `budget` padded tokens: similar lengths together, batches in random order."""
@@ -135,7 +136,13 @@ class Trainer:
                 "optimizer": self.optimizer.state_dict(), "generator": self.generator.get_state(),
                 "epoch": self.epoch, "at": self.at, "steps": self.steps, "seconds": self.seconds}
 
+    def save_now_and_then(self, name):
+        """A checkpoint every CHECKPOINT_SECONDS of real time, whatever the schedule counts."""
+        if time.time() - self.saved > CHECKPOINT_SECONDS:
+            self.save(name)
+
     def save(self, name):
+        self.saved = time.time()
         if self.rank == 0:
             target = self.work / name
             temporary = target.with_name(target.name + ".part")
