@@ -113,6 +113,11 @@ export function matmul(a: Value, b: Value): Value {
   return single('MatMul', [a, b], a.dtype, [...batch, a.dims.at(-2) as Dim, b.dims.at(-1) as Dim]);
 }
 
+/** a^T b + beta c for a (k, m), b (k, n), c (m, n). No gradient: for updates, which fuse a product with the sum it goes into. */
+export function addProduct(a: Value, b: Value, c: Value, beta: number): Value {
+  return single('Gemm', [a, b, c], c.dtype, c.dims, { transA: 1, beta: { float: beta } });
+}
+
 export interface ConvOptions {
   readonly stride?: number;
   /** Top, left, bottom, right, in pixels. */
@@ -204,6 +209,8 @@ function reduce(op: string, x: Value, axes: readonly number[] | null, keepDims: 
 
 /** Sum over `axes` (null: all). */
 export const reduceSum = (x: Value, axes: readonly number[] | null = null, keepDims = true): Value => reduce('ReduceSum', x, axes, keepDims);
+/** Sum of squares over all elements: (). Its gradient is one pass, where that of a mean of products is four. */
+export const sumOfSquares = (x: Value): Value => reduce('ReduceSumSquare', x, null, false);
 /** Mean over `axes` (null: all). */
 export const reduceMean = (x: Value, axes: readonly number[] | null = null, keepDims = true): Value => reduce('ReduceMean', x, axes, keepDims);
 

@@ -71,10 +71,10 @@ export interface EncodeReport {
 /** Weight of the alignment in the loss (eq. 6), the paper's. */
 const LAMBDA = 0.01;
 /** Of the grids; training-step.ts says what the other tensors get of it. */
-const LEARNING_RATE = 2e-2;
-/** Frames, and the share of patch rows and columns, of one training step: a quarter of the patches of 8 frames. */
+const LEARNING_RATE = 1e-2;
+/** Frames, and the share of patch rows and columns, of one training step: half of the patches of 8 frames. */
 const STEP_FRAMES = 8;
-const STEP_SHARE = 0.5;
+const STEP_SHARE = 0.7;
 /** Frames a chat looks at: the first container has these. */
 const GLANCE_FRAMES = 8;
 /** Seconds of training between training states saved to disk. */
