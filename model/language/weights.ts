@@ -1,6 +1,6 @@
 /** The weights of a Llama-family decoder as a pack stores them, and their plain float32 form. */
 import type { LanguageConfig } from '../pack/manifest.js';
-import type { TensorFile } from '../pack/safetensors.js';
+import type { TensorFile } from '../pack/tensor-file.js';
 import { decodeFloat16 } from '../runtime/float16.js';
 
 /** Weights that share one scale: what GGUF and ONNX Runtime's kernels call a block. */
