@@ -1,6 +1,7 @@
 /** A model pack: a manifest and the files it names, each checked against its sha256 before anything is made of it. */
 import { PackError, type PackManifest } from './manifest.js';
-import { readSafetensors, type TensorFile } from './safetensors.js';
+import { readSafetensors } from './safetensors.js';
+import type { TensorFile } from './tensor-file.js';
 
 /** Where a pack's bytes come from: a folder in Node, a server in the browser. */
 export interface PackSource {
