@@ -87,7 +87,8 @@ const Manifest = Type.Object({
   latent: Type.Object({ dim: Size, tokens: Size }),
   language: Language,
   adapter: Type.Optional(Type.Object({ rank: Size })),
-  projector: Type.Object({ hidden: Size }),
+  /** `trained`: false for one that has learned nothing yet. */
+  projector: Type.Object({ hidden: Size, trained: Type.Optional(Type.Boolean()) }),
   prompt: Prompt,
   measured: Type.Optional(Type.Unknown()),
 });
