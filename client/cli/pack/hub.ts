@@ -63,7 +63,7 @@ export async function fetchModel(id: string, options: HubOptions): Promise<strin
   let place = '';
   for (const [index, { path: name, size, sha256 }] of wanted.entries()) {
     options.onFile(name, index, wanted.length, size);
-    const local = await downloadFileToCacheDir({ ...request, path: name, fetch: stoppable(signal), ...(options.cache === undefined ? {} : { cacheDir: options.cache }) }).catch((error: unknown) => {
+    const local = await quietly(() => downloadFileToCacheDir({ ...request, path: name, fetch: stoppable(signal), ...(options.cache === undefined ? {} : { cacheDir: options.cache }) })).catch((error: unknown) => {
       signal.throwIfAborted();
       throw new UserError(`${name} of ${id} could not be fetched: ${reason(error)}. The same command goes on with the files that are still missing.`);
     });
@@ -75,6 +75,17 @@ export async function fetchModel(id: string, options: HubOptions): Promise<strin
     if (name === file) place = local;
   }
   return place;
+}
+
+/** The library announces each download on standard output, where this command's results go. */
+async function quietly<T>(work: () => Promise<T>): Promise<T> {
+  const { debug } = console;
+  console.debug = () => undefined;
+  try {
+    return await work();
+  } finally {
+    console.debug = debug;
+  }
 }
 
 function stoppable(signal: AbortSignal): typeof fetch {
