@@ -25,7 +25,7 @@ const VISION = 'visual_encoder.';
 const LN_VISION_EPS = 1e-5;
 
 /** Planes (N, 3, size, size) to the frames' query tokens (N, Q, H). */
-export function videoLlamaSteps({ vit, frame }: VideoLlamaConfig): Step[] {
+export function videoLlamaSteps({ vit, frame }: Pick<VideoLlamaConfig, 'vit' | 'frame'>): Step[] {
   return [...vitSteps(vit, EVA_LAYOUT, VISION), visionNorm, {
     elements: frame.layers * frame.hidden * (6 * frame.hidden + 2 * frame.inner),
     apply: (x, weights) => qFormer(frame, x, weights('query_tokens', [1, frame.queries, frame.hidden]), under(weights, 'Qformer.bert.')),

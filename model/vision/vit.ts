@@ -87,11 +87,11 @@ export const HUGGING_FACE_LAYOUT: VitLayout = {
   mlp: ['mlp.fc1', 'mlp.fc2'],
 };
 
-/** How pixels of 0..255 enter a network: (x * rescale - mean) / std for each of the colours. */
+/** How pixels of 0..255 enter a network: (x * rescale - mean) / std, for red, green and blue. */
 export interface Normalisation {
   readonly rescale: number;
-  readonly mean: readonly [number, number, number];
-  readonly std: readonly [number, number, number];
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
 }
 
 export function vitPatches({ image, patch }: VitConfig): number {
