@@ -1,6 +1,7 @@
 /** pack.json: what a model pack holds, how large its networks are, and where everything came from. */
 import Type, { type Static } from 'typebox';
 import Value from 'typebox/value';
+import { Tower, towerContradiction } from './tower-config.js';
 
 const Size = Type.Integer({ minimum: 1, maximum: 1_000_000 });
 const FileEntry = Type.Object({ sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }), bytes: Type.Integer({ minimum: 0 }) });
@@ -82,7 +83,7 @@ const Manifest = Type.Object({
   files: Type.Record(Type.String(), FileEntry),
   licences: Type.Array(Type.Unknown()),
   sources: Type.Array(Type.Unknown()),
-  vision: Vision,
+  vision: Type.Union([Vision, Tower]),
   /** Numbers a frame, and the language-model tokens they unfold to. */
   latent: Type.Object({ dim: Size, tokens: Size }),
   language: Language,
@@ -116,7 +117,7 @@ export function parseManifest(text: string, file: string): PackManifest {
     throw new PackError(`${file} is not JSON`);
   }
   if (!Value.Check(Manifest, json)) {
-    const first = Value.Errors(Manifest, json)[0];
+    const first = Value.Errors(narrowed(json), json)[0];
     const field = first === undefined || first.instancePath === '' ? 'the whole' : first.instancePath.slice(1).replaceAll('/', '.');
     throw new PackError(`${file}: ${field} ${first?.message ?? 'does not fit the format'}`);
   }
@@ -124,6 +125,11 @@ export function parseManifest(text: string, file: string): PackManifest {
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
       throw new PackError(`${file}: files names "${name}"; a pack's files lie in its own folder and have plain names`);
     }
+  }
+  if ('vit' in json.vision) {
+    const wrong = towerContradiction(json.vision);
+    if (wrong !== null) throw new PackError(`${file}: vision.${wrong}`);
+    for (const name of json.vision.files) if (!Object.hasOwn(json.files, name)) throw new PackError(`${file}: vision.files names "${name}", which files has not`);
   }
   const { heads, kv_heads, head_dim, hidden, intermediate, vocab, bos, eos, ends = [], rope_scaling } = json.language;
   if (heads % kv_heads !== 0) throw new PackError(`${file}: language.heads ${heads} is not a multiple of language.kv_heads ${kv_heads}`);
@@ -138,4 +144,11 @@ export function parseManifest(text: string, file: string): PackManifest {
     if (id >= vocab) throw new PackError(`${file}: language.${name} is token ${id}, the vocabulary has ${vocab}`);
   }
   return json;
+}
+
+/** The schema with the one of the vision towers that is meant, so that an error names its field. */
+function narrowed(json: unknown): typeof Manifest {
+  const vision: unknown = typeof json === 'object' && json !== null && 'vision' in json ? json.vision : null;
+  const published = typeof vision === 'object' && vision !== null && 'vit' in vision;
+  return Type.Object({ ...Manifest.properties, vision: published ? Tower : Vision }) as unknown as typeof Manifest;
 }

@@ -68,7 +68,7 @@ export function parseGgufConfig(gguf: GgufFile): { config: Omit<LanguageConfig, 
     vocab: embedding.dims[0] as number,
     rope_theta: positive('rope.freq_base', 10_000),
     ...(ropeScaling === undefined ? {} : { rope_scaling: ropeScaling }),
-    rms_eps: positive('attention.layer_norm_rms_epsilon', 1e-5),
+    rms_eps: Number(positive('attention.layer_norm_rms_epsilon', 1e-5).toPrecision(7)),
     context: whole('context_length'),
     tied: !tensors.has('output.weight'),
   };
