@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import { TEMPLATE_NAMES, type TemplateName } from '../../model/language/published/templates.js';
-import { packOption } from './common-options.js';
+import { packOption, threadsOption } from './common-options.js';
 import { oneLine, UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import type { HubOptions } from './pack/hub.js';
@@ -12,6 +12,9 @@ interface AddOptions {
   readonly output?: string;
   readonly bits?: '4' | '8';
   readonly pack?: string;
+  readonly vision?: string;
+  readonly photos?: string;
+  readonly threads: number;
   readonly licence?: string;
   readonly template?: TemplateName;
   readonly name?: string;
@@ -30,13 +33,16 @@ export function packCommand(): Command {
     .option('-o, --output <folder>', 'the pack to write; without it the source is only looked at')
     .addOption(new Option('--bits <n>', 'bits that float weights are rounded to (default: 8, or 4 above a thousand million weights)').choices(['4', '8']))
     .addOption(packOption())
+    .option('--vision <folder>', "a published vision tower (CLIP, SigLIP, Idefics3, Video-LLaMA) in place of the pack's")
+    .option('--photos <folder>', 'ordinary photos, a few hundred: the latents of a published tower are their principal components')
+    .addOption(threadsOption())
     .addOption(new Option('--template <name>', 'prompt form of a model that comes without a chat template').choices(TEMPLATE_NAMES))
     .option('--licence <name>', "licence of the model, where its folder doesn't say")
     .option('--name <id>', "name of the pack (default: after the source)")
     .option('--file <name>', 'of a hub id: the GGUF file to take instead of its safetensors')
     .option('--revision <name>', 'of a hub id: branch, tag or commit', 'main')
     .option('--endpoint <url>', `of a hub id: the hub's address (default: HF_ENDPOINT or ${HUB})`)
-    .addHelpText('after', '\nThe vision tower and its latents come from --pack, so containers encoded with that pack can be asked about. Ctrl+C leaves nothing behind.')
+    .addHelpText('after', '\nThe vision tower and its latents come from --pack, so containers encoded with that pack can be asked about, unless the source is a vision-language model or --vision names a tower. Ctrl+C leaves nothing behind.')
     .action(addPack);
   const info = new Command('info')
     .description('Say what a pack holds, where it comes from and what it costs.')
@@ -72,6 +78,7 @@ async function addPack(source: string, options: AddOptions): Promise<void> {
       origin: hub ? `${source}, revision ${options.revision}` : path.basename(where),
       ...(options.bits === undefined ? {} : { bits: Number(options.bits) as 4 | 8 }),
       ...(options.pack === undefined ? {} : { base: options.pack }),
+      ...(options.vision === undefined ? {} : { vision: options.vision }),
       ...(options.template === undefined ? {} : { template: options.template }),
       ...(options.licence === undefined ? {} : { licence: options.licence }),
       ...(options.name === undefined ? {} : { name: options.name }),
@@ -79,7 +86,13 @@ async function addPack(source: string, options: AddOptions): Promise<void> {
     try {
       process.stdout.write(survey.text);
       if (output === undefined) return;
-      const manifest = await writePack(survey, output, (label, done, total) => progress.update({ label, done, total, unit: label === 'hashing' ? 'files' : 'layers' }), interrupt.signal);
+      const { nodeRuntime } = await import('../../model/runtime/node.node.js');
+      const manifest = await writePack(survey, output, {
+        ...(options.photos === undefined ? {} : { photos: options.photos }),
+        runtime: nodeRuntime({ threads: options.threads }),
+        signal: interrupt.signal,
+        onProgress: (label, done, total, unit) => progress.update({ label, done, total, unit }),
+      });
       progress.clear();
       const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0);
       process.stdout.write(`${oneLine(output)}: pack ${oneLine(manifest.id)}, ${Object.keys(manifest.files).length} files, ${grouped(bytes)} bytes\n`);

@@ -6,7 +6,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { surveyModel, writePack, type SurveyOptions } from '../../client/cli/pack/add.js';
+import { surveyModel, writePack, type SurveyOptions, type WriteOptions } from '../../client/cli/pack/add.js';
 import { fetchModel, isHubId, type HubOptions } from '../../client/cli/pack/hub.js';
 import { checkPack, packInfo } from '../../client/cli/pack/info.js';
 import { Decoder, LanguageModel } from '../../model/language/index.js';
@@ -22,6 +22,7 @@ import { TINY_LATENT, writeTinyBase } from '../helpers/tiny-pack.js';
 const published = fixture('language/published');
 const runtime = nodeRuntime({ threads: 1 });
 const never = new AbortController().signal;
+const writing: WriteOptions = { runtime, signal: never, onProgress: () => undefined };
 let folder: TestFolder;
 let base: string;
 before(async () => {
@@ -34,7 +35,7 @@ after(() => folder.remove());
 async function add(source: string, output: string, options: Partial<SurveyOptions> = {}): Promise<ModelPack> {
   const survey = await surveyModel(source, { origin: path.basename(source), base, licence: 'apache-2.0', ...options });
   try {
-    await writePack(survey, path.join(folder.path, output), () => undefined, never);
+    await writePack(survey, path.join(folder.path, output), writing);
   } finally {
     survey.close();
   }
@@ -102,7 +103,7 @@ test('what was found, its cost and what is missing are told before anything is w
   assert.match(found.text, /14 BF16 rounded to 8 bits/);
   assert.match(found.text, /memory +\d+ MB loaded, up to \d+ MB while loading/);
   assert.match(found.text, /missing +a licence \(--licence NAME\); a projector and adapter/);
-  await assert.rejects(writePack(found, path.join(folder.path, 'unlicensed'), () => undefined, never), /does not say under which licence/);
+  await assert.rejects(writePack(found, path.join(folder.path, 'unlicensed'), writing), /does not say under which licence/);
   found.close();
 });
 

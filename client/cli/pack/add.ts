@@ -3,23 +3,27 @@ import path from 'node:path';
 import { layerWeights } from '../../../model/language/language-model.js';
 import { openPublishedLanguage, type PublishedLanguage } from '../../../model/language/published/open.node.js';
 import type { TemplateName } from '../../../model/language/published/templates.js';
-import { PackError, writeSafetensors, type PackManifest } from '../../../model/pack/index.js';
+import { writeSafetensors, type PackManifest } from '../../../model/pack/index.js';
 import { ModelPack } from '../../../model/pack/open.node.js';
 import { PackWriter, sha256OfFile } from '../../../model/pack/write.node.js';
-import { asFloat32 } from '../../../model/runtime/tensor.js';
-import { initialProjector, projectorTensors } from '../../../projector/index.js';
+import type { Runtime } from '../../../model/runtime/types.js';
+import { findVisionTower, type FoundTower } from '../../../model/vision/open.node.js';
+import { projectorTensors } from '../../../projector/index.js';
 import { oneLine, UserError } from '../failure.js';
 import { grouped } from '../terminal.js';
 import { memoryCost } from './cost.js';
 import { writeLanguage } from './language-files.js';
 import { findLicence, type FoundLicence } from './licence.js';
+import { baseHalf, towerHalf } from './vision-half.js';
 
 export interface SurveyOptions {
   /** What the sources are called in pack.json. */
   readonly origin: string;
   readonly bits?: 4 | 8;
-  /** Pack whose vision half is taken. */
+  /** Pack whose vision half is taken, unless the model or `vision` brings a tower. */
   readonly base?: string;
+  /** Folder of a published vision tower. */
+  readonly vision?: string;
   readonly template?: TemplateName;
   readonly licence?: string;
   readonly name?: string;
@@ -30,6 +34,9 @@ export interface Survey {
   readonly text: string;
   readonly language: PublishedLanguage;
   readonly base: ModelPack;
+  /** The published tower, or null for the base's. */
+  readonly tower: FoundTower | null;
+  readonly towerLicence: string | null;
   readonly licence: FoundLicence | null;
   readonly id: string;
   readonly origin: string;
@@ -40,8 +47,6 @@ export interface Survey {
 const MOST_IN_8_BITS = 1_000_000_000;
 /** ONNX Runtime takes a graph with its weights in one message, and a message ends at 2 GiB. */
 const MAX_GRAPH_BYTES = 2 ** 31 - 2 ** 24;
-/** Files of a pack that make frames into latents. */
-const VISION_FILES = ['vision.safetensors', 'latent-map.safetensors'];
 const LICENCE_FILE = 'LICENSE-language';
 
 /** Looks at a model: nothing is loaded but sizes, names and texts. @throws PackError, TensorFileError or UserError by name */
@@ -54,14 +59,25 @@ export async function surveyModel(where: string, options: SurveyOptions): Promis
     probe.close();
     language = await openPublishedLanguage(where, { bits, ...(options.template === undefined ? {} : { template: options.template }) });
   }
+  let tower: FoundTower | null = null;
   try {
     const folder = where.endsWith('.gguf') ? path.dirname(where) : where;
+    const eye = options.vision ?? (language.hasTower ? folder : null);
+    if (eye !== null) tower = await findVisionTower(eye);
     const licence = options.licence === undefined ? await findLicence(folder) : { name: options.licence, file: (await findLicence(folder))?.file ?? null };
-    const id = options.name ?? `${slug(options.origin.split(',')[0] as string)}-${base.manifest.feature_space.split('-')[0] ?? 'pack'}`;
-    const survey = { language, base, licence, id, origin: options.origin, close: () => language.close() };
+    const towerLicence = options.vision === undefined ? (licence?.name ?? null) : ((await findLicence(options.vision))?.name ?? null);
+    const id = options.name ?? `${slug(options.origin.split(',')[0] as string)}${language.hasTower ? '' : `-${tower?.config.architecture ?? base.manifest.feature_space.split('-')[0] ?? 'pack'}`}`;
+    const survey = {
+      language, base, tower, towerLicence, licence, id, origin: options.origin,
+      close: () => {
+        language.close();
+        tower?.close();
+      },
+    };
     return { ...survey, text: describe(survey, bits) };
   } catch (error) {
     language.close();
+    tower?.close();
     throw error;
   }
 }
@@ -70,7 +86,7 @@ function slug(origin: string): string {
   return path.basename(origin).replace(/\.gguf$/, '').toLowerCase().replace(/[^a-z0-9.]+/g, '-').replace(/^-+|-+$/g, '').slice(0, 100) || 'model';
 }
 
-function describe({ language, base, licence, id, origin }: Omit<Survey, 'text'>, bits: 4 | 8): string {
+function describe({ language, base, tower, licence, id, origin }: Omit<Survey, 'text'>, bits: 4 | 8): string {
   const { config } = language.source;
   const handling = language.source.handling();
   const runsIn = handling.every(({ stored, becomes }) => becomes === 'rounded to 4 bits' || /^Q4/.test(stored)) && bits === 4 ? 4 : 8;
@@ -78,6 +94,11 @@ function describe({ language, base, licence, id, origin }: Omit<Survey, 'text'>,
   const megabytes = (bytes: number): string => `${grouped(Math.ceil(bytes / 1e6))} MB`;
   const weights = layerWeights(config) + config.vocab * config.hidden * (config.tied ? 1 : 2);
   const scaling = config.rope_scaling === undefined ? '' : `, rope scaling ${config.rope_scaling.type}`;
+  const missing = [
+    ...(licence === null ? ['a licence (--licence NAME)'] : []),
+    ...(tower?.problems.slice(0, 3) ?? []),
+    ...(tower?.config.architecture === 'idefics3' ? [] : ['a projector and adapter trained for this model: latentchat train projector --pack FOLDER --data CAPTIONS.jsonl']),
+  ];
   const facts: [string, string][] = [
     ['pack', id],
     ['found', `${oneLine(origin)}: a Llama-family language model, ${language.layout === 'gguf' ? 'GGUF' : 'Hugging Face layout'}, ${language.weightFiles.length} weight ${language.weightFiles.length === 1 ? 'file' : 'files'}`],
@@ -85,20 +106,32 @@ function describe({ language, base, licence, id, origin }: Omit<Survey, 'text'>,
     ['weights', handling.map(({ stored, tensors, becomes }) => `${tensors} ${stored} ${becomes}`).join(', ')],
     ['answers', `end with ${[config.eos, ...(config.ends ?? [])].join(', ')}${language.stop.length === 0 ? '' : ` or "${language.stop.join('", "')}"`}`],
     ['memory', `${megabytes(cost.loaded)} loaded, up to ${megabytes(cost.loading)} while loading, ${megabytes(cost.conversation)} more for every 1,000 tokens of a conversation`],
-    ['vision', `${base.manifest.vision.architecture} of pack ${base.manifest.id} (feature space ${base.manifest.feature_space})`],
+    ['vision', tower !== null ? describeTower(tower) : `${base.manifest.vision.architecture} of pack ${base.manifest.id} (feature space ${base.manifest.feature_space})`],
     ['licence', licence === null ? 'not said by the folder' : `${licence.name ?? 'see its text'}${licence.file === null ? '' : ` (${path.basename(licence.file)})`}`],
-    ['missing', [...(licence === null ? ['a licence (--licence NAME)'] : []), 'a projector and adapter trained for this model: latentchat train projector --pack FOLDER --data CAPTIONS.jsonl'].join('; ')],
+    ['missing', missing.length === 0 ? 'nothing' : missing.join('; ')],
   ];
   return facts.map(([name, value]) => `${name.padEnd(8)} ${value}`).join('\n') + '\n';
 }
 
+function describeTower({ config, tokens, channels, parameters, memoryBytes }: FoundTower): string {
+  return `${config.architecture}, ${grouped(parameters)} weights (${grouped(Math.ceil(memoryBytes / 1e6))} MB loaded), ${config.vit.image} x ${config.vit.image} pixels to ${tokens} tokens of ${channels}; a feature space of its own: containers of other packs cannot be asked about`;
+}
+
+export interface WriteOptions {
+  /** Folder of photos that give the latents' directions; see towerHalf. */
+  readonly photos?: string;
+  readonly runtime: Runtime;
+  readonly signal: AbortSignal;
+  /** Label, steps done, steps in all, and what they are. */
+  readonly onProgress: (label: string, done: number, total: number, unit: string) => void;
+}
+
 /**
  * Writes the pack.
- * @param onProgress label, steps done, steps in all
  * @throws UserError when the licence is not known; PackError when the folder is not empty; the signal's reason once it is aborted. Nothing is left behind
  */
-export async function writePack(survey: Survey, folder: string, onProgress: (label: string, done: number, total: number) => void, signal: AbortSignal): Promise<PackManifest> {
-  const { language, base, licence, id, origin } = survey;
+export async function writePack(survey: Survey, folder: string, { photos, runtime, signal, onProgress }: WriteOptions): Promise<PackManifest> {
+  const { language, base, tower, towerLicence, licence, id, origin } = survey;
   if (licence === null) throw new UserError('The folder does not say under which licence the model stands (no license in README.md, no LICENSE file). Say it with --licence NAME.');
   const { config } = language.source;
   if (memoryCost(config, 4).loaded > MAX_GRAPH_BYTES) {
@@ -106,37 +139,33 @@ export async function writePack(survey: Survey, folder: string, onProgress: (lab
   }
   const writer = await PackWriter.create(folder);
   try {
+    const half = tower === null
+      ? baseHalf(base)
+      : await towerHalf(tower, { origin, licence: towerLicence, ...(photos === undefined ? {} : { photos }), runtime, signal, base, onPhoto: (done, total) => onProgress('looking', done, total, 'photos') });
     const hashes: { file: string; sha256: string }[] = [];
     for (const [index, file] of language.weightFiles.entries()) {
       hashes.push({ file: path.basename(file), sha256: await sha256OfFile(file, signal) });
-      onProgress('hashing', index + 1, language.weightFiles.length);
+      onProgress('hashing', index + 1, language.weightFiles.length, 'files');
     }
-    await writeLanguage(writer, language, (done, total) => onProgress('rounding', done, total), signal);
+    await writeLanguage(writer, language, (done, total) => onProgress('rounding', done, total, 'layers'), signal);
     if (licence.file !== null) await writer.copy(LICENCE_FILE, licence.file, signal);
-    const visionParts = base.manifest.licences.filter((entry) => typeof entry === 'object' && entry !== null && 'part' in entry && /vision|latent/.test(String(entry.part)));
-    const visionLicences = visionParts.flatMap((entry) => (typeof entry === 'object' && entry !== null && 'file' in entry && typeof entry.file === 'string' ? [entry.file] : []));
-    for (const name of new Set([...VISION_FILES, ...visionLicences])) {
-      if (base.has(name)) await writer.write(name, await base.bytes(name));
-    }
-    const shape = { latent: base.manifest.latent.dim, tokens: base.manifest.latent.tokens, hidden: config.hidden, inner: base.manifest.projector.hidden };
-    const sigma = asFloat32((await base.tensors('latent-map.safetensors')).get('sigma', [shape.latent]));
-    await writer.write('projector.safetensors', writeSafetensors(projectorTensors(shape, initialProjector(shape, sigma))));
+    await half.write(writer);
+    const { shape, values, trained } = await half.projector(config.hidden);
+    await writer.write('projector.safetensors', writeSafetensors(projectorTensors(shape, values)));
     return await writer.finish({
       id,
-      feature_space: base.manifest.feature_space,
+      ...half.manifest,
       licences: [
         { part: 'language model, embedding, tokenizer, chat template', licence: licence.name, ...(licence.file === null ? {} : { file: LICENCE_FILE }), origin },
-        ...visionParts,
+        ...half.manifest.licences,
       ],
-      sources: [{ part: 'language', from: origin, layout: language.layout, files: hashes }, { part: 'vision', from: `pack ${base.manifest.id}` }],
-      vision: base.manifest.vision,
-      latent: base.manifest.latent,
+      sources: [{ part: 'language', from: origin, layout: language.layout, files: hashes }, ...half.manifest.sources],
       language: config,
-      projector: { hidden: base.manifest.projector.hidden, trained: false },
-      prompt: { ...base.manifest.prompt, ...(language.stop.length === 0 ? {} : { stop: [...language.stop] }) },
+      projector: { hidden: shape.inner, ...(trained ? {} : { trained }) },
+      prompt: { ...half.prompt, ...(language.stop.length === 0 ? {} : { stop: [...language.stop] }) },
     });
   } catch (error) {
     await writer.discard();
-    throw error instanceof PackError && signal.aborted ? signal.reason : error;
+    throw error;
   }
 }

@@ -14,10 +14,11 @@ export function packInfo(pack: ModelPack): string {
   const bytes = Object.values(files).reduce((sum, file) => sum + file.bytes, 0);
   const cost = memoryCost(language, layerWeights(language) <= LanguageModel.mostMerged ? 8 : 4);
   const megabytes = (count: number): string => `${grouped(Math.ceil(count / 1e6))} MB`;
+  const side = 'vit' in vision ? vision.vit.image : vision.size;
   const facts: [string, string][] = [
     ['pack', `${id}, ${Object.keys(files).length} files, ${grouped(bytes)} bytes`],
     ['space', `${space}: containers encoded for it can be asked about`],
-    ['vision', `${vision.architecture}, ${vision.size} x ${vision.size} pixels, ${latent.dim} numbers a frame`],
+    ['vision', `${vision.architecture}, ${side} x ${side} pixels, ${latent.dim} numbers a frame`],
     ['language', `${language.layers} layers of width ${language.hidden}, ${language.heads} heads over ${language.kv_heads}, vocabulary ${language.vocab}, context ${language.context}`],
     ['between', `${latent.tokens} tokens a frame${projector.trained === false ? ', not trained yet: latentchat train projector' : ''}${adapter === undefined ? ', no adapter' : `, adapter of rank ${adapter.rank}`}`],
     ['memory', `${megabytes(cost.loaded)} loaded, up to ${megabytes(cost.loading)} while loading, ${megabytes(cost.conversation)} more for every 1,000 tokens of a conversation`],

@@ -25,6 +25,8 @@ export interface PublishedLanguage {
   readonly tokens: { readonly bos: string; readonly eos: string };
   /** Strings that end an answer where the template marks turns by text. */
   readonly stop: readonly string[];
+  /** The folder is a vision-language model's: its tower lies beside. */
+  readonly hasTower: boolean;
   /** The files with the weights, as paths. */
   readonly weightFiles: readonly string[];
   /** Closes the weights; the source cannot be read after that. */
@@ -70,6 +72,7 @@ async function openHuggingFace(folder: string, options: OpenLanguageOptions): Pr
       template: texts.template,
       tokens: texts.tokens,
       stop: texts.stop,
+      hasTower: prefix !== 'model.',
       weightFiles: await filesOf(folder),
       close: () => tensors.close(),
     };
@@ -98,6 +101,7 @@ async function openGguf(file: string, options: OpenLanguageOptions): Promise<Pub
       template: texts.template,
       tokens: texts.tokens,
       stop: texts.stop,
+      hasTower: false,
       weightFiles: [file],
       close: () => bytes.close(),
     };
