@@ -77,8 +77,9 @@ export class ChatModel {
    * @throws ContextError when the prompt leaves no room for an answer
    * @throws RangeError naming a sampling option that is out of range
    */
-  async *reply(messages: readonly ChatMessage[], options: ReplyOptions = {}): AsyncGenerator<{ text: string }, ReplyResult> {
+  async *reply(messages: readonly ChatMessage[], given: ReplyOptions = {}): AsyncGenerator<{ text: string }, ReplyResult> {
     const started = performance.now();
+    const options = { ...given, stop: [...(given.stop ?? []), ...(this.manifest.prompt.stop ?? [])] };
     const maxTokens = options.maxTokens ?? DEFAULT_MAX_TOKENS;
     const beams = options.beams ?? 1;
     checkSampling(options);
@@ -111,7 +112,7 @@ export class ChatModel {
       if (logits === null) return result('cancelled', 0);
       if (beams > 1 && (options.temperature ?? 0) === 0) {
         const { tokens, finish } = await beamSearch(decoder, cache, logits, { ...options, beams, maxTokens });
-        const whole = cutAt(tokenizer.decode(tokens), options.stop ?? []);
+        const whole = cutAt(tokenizer.decode(tokens), options.stop);
         if (whole !== '') yield show(whole);
         return result(finish, tokens.length);
       }

@@ -41,7 +41,7 @@ export function buildPrompt(messages: readonly ChatMessage[], context: PromptCon
   if (messages.length === 0) throw new PromptError('empty_messages', 'there are no messages to answer; send at least one from the user');
   const frames: { video: VideoPart; frame: number }[] = [];
   const rendered = messages.map((message) => ({ role: message.role, content: renderContent(message, context, frames) }));
-  if (rendered[0]?.role !== 'system') rendered.unshift({ role: 'system', content: context.prompt.system });
+  if (rendered[0]?.role !== 'system' && context.prompt.system !== '') rendered.unshift({ role: 'system', content: context.prompt.system });
 
   const pieces = context.template.render(rendered).split(FRAME_MARK);
   return pieces.flatMap((piece, index): PromptToken[] => {
@@ -56,8 +56,14 @@ export function buildPrompt(messages: readonly ChatMessage[], context: PromptCon
 /** A message's text with a mark where each frame goes. Videos come before the words about them, as in training. */
 function renderContent(message: ChatMessage, context: PromptContext, frames: { video: VideoPart; frame: number }[]): string {
   const videos = message.content.filter((part) => part.type === 'video').map((video) => renderVideo(video, context.prompt, frames));
-  const texts = message.content.filter((part) => part.type === 'text').map(({ text }) => context.tokenizer.neutralize(text.replaceAll(FRAME_MARK, '')));
+  const texts = message.content.filter((part) => part.type === 'text').map(({ text }) => ownWords(text.replaceAll(FRAME_MARK, ''), context));
   return videos.join('') + texts.join('\n');
+}
+
+/** A user's words, in which neither a special token nor a string that marks turns is read as one. */
+function ownWords(text: string, { tokenizer, prompt }: PromptContext): string {
+  const marks = prompt.stop ?? [];
+  return marks.reduce((safe, mark) => safe.replaceAll(mark, [...mark].join(' ')), tokenizer.neutralize(text));
 }
 
 function renderVideo(video: VideoPart, prompt: PromptConfig, frames: { video: VideoPart; frame: number }[]): string {
@@ -65,10 +71,16 @@ function renderVideo(video: VideoPart, prompt: PromptConfig, frames: { video: Vi
   frames.push(...chosen.map((frame) => ({ video, frame })));
   if (video.times_s.length === 1) return prompt.photo_before + FRAME_MARK + prompt.photo_after;
   const lines = chosen.map((frame) => {
-    const time = (video.times_s[frame] as number).toFixed(1);
-    return prompt.frame_before.replace('{t}', time) + FRAME_MARK + prompt.frame_after;
+    const time = video.times_s[frame] as number;
+    return prompt.frame_before.replace('{t}', time.toFixed(1)).replace('{clock}', clock(time)) + FRAME_MARK + prompt.frame_after;
   });
   return prompt.video_before.replace('{n}', String(chosen.length)) + lines.join('');
+}
+
+/** Seconds as minutes and seconds: 01:05. */
+function clock(seconds: number): string {
+  const whole = Math.floor(seconds);
+  return [Math.floor(whole / 60), whole % 60].map((part) => String(part).padStart(2, '0')).join(':');
 }
 
 /** What makes two tokens of two prompts the same to the model. */

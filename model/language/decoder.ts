@@ -6,8 +6,9 @@ import type { LanguageConfig } from '../pack/manifest.js';
 import { buildDecoder, cacheNames, mergeLayers, type MergedLayers } from './decoder-graph.js';
 import { prepareInPlace, runInPlace } from '../runtime/in-place.js';
 import { KvCache } from './kv-cache.js';
-import { mergeQ8, type Q8Matrix, type WeightKind } from './linear.js';
-import { embed, type DecoderWeights, type EmbeddingWeights, type Linear } from './weights.js';
+import { mergeQ8, type WeightKind } from './linear.js';
+import type { Matrix, Q8Matrix } from './matrix.js';
+import { embed, type DecoderWeights, type Linear } from './weights.js';
 
 export interface DecoderOptions {
   /** How weights enter the graph; see linear.ts. */
@@ -34,7 +35,7 @@ export class Decoder {
   private constructor(
     readonly config: LanguageConfig,
     readonly context: number,
-    private readonly embedding: EmbeddingWeights,
+    private readonly embedding: Matrix,
     private readonly session: Session,
   ) {}
 
@@ -46,6 +47,11 @@ export class Decoder {
     return new Decoder(weights.config, context, weights.embedding, session);
   }
 
+  /** Whether a token ends an answer. */
+  ends(token: number): boolean {
+    return token === this.config.eos || this.config.ends?.includes(token) === true;
+  }
+
   /** An empty cache for `rows` sequences. */
   newCache(capacity = 0, rows = 1): KvCache {
     return new KvCache(this.config, capacity, rows);
@@ -53,9 +59,7 @@ export class Decoder {
 
   /** Embeddings (ids.length, H) of token ids. */
   embed(ids: readonly number[]): Float32Array {
-    const rows = new Float32Array(ids.length * this.config.hidden);
-    embed(this.config, this.embedding, ids, rows);
-    return rows;
+    return embed(this.embedding, ids);
   }
 
   /**

@@ -1,0 +1,209 @@
+/** The half of a new pack that makes frames into latents, and the projector that fits it: another pack's, or a published tower's. */
+import { createHash } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { openFrames } from '../../../model/frames/open.node.js';
+import { PackError, writeSafetensors, type ModelPack, type PackManifest, type PromptConfig } from '../../../model/pack/index.js';
+import type { PackWriter } from '../../../model/pack/write.node.js';
+import { encodeFloat16 } from '../../../model/runtime/float16.js';
+import { asFloat32, float32, sizeOf, type HostTensor } from '../../../model/runtime/tensor.js';
+import type { Runtime } from '../../../model/runtime/types.js';
+import { PublishedTower, towerSpecs } from '../../../model/vision/feature-tower.js';
+import type { FoundTower } from '../../../model/vision/open.node.js';
+import { principalComponents } from '../../../model/vision/principal-components.js';
+import { readWeight } from '../../../model/vision/weights.js';
+import { initialProjector, type ProjectorShape } from '../../../projector/index.js';
+import { UserError } from '../failure.js';
+import { grouped } from '../terminal.js';
+
+export interface VisionHalf {
+  readonly manifest: Pick<PackManifest, 'feature_space' | 'vision' | 'latent' | 'licences' | 'sources'>;
+  readonly prompt: PromptConfig;
+  /** The projector's tensors, float32, for a language model of width `hidden`. */
+  readonly projector: (hidden: number) => Promise<{ readonly shape: ProjectorShape; readonly values: Map<string, Float32Array>; readonly trained: boolean }>;
+  /** Writes the files of this half. */
+  readonly write: (writer: PackWriter) => Promise<void>;
+}
+
+/** Files of a pack that make frames into latents. */
+const VISION_FILES = ['vision.safetensors', 'latent-map.safetensors'];
+/** Numbers a latent as it comes from principal components, the default pack's. */
+const COMPONENTS = 256;
+/** Numbers a latent may have: a container's limit. */
+const MAX_LATENT = 4096;
+/** Photos looked at: components of more vary little, and all their features are in memory at once. */
+const MAX_PHOTOS = 512;
+/** Memory of those features. */
+const MAX_FEATURE_BYTES = 2 ** 31;
+const PHOTO = /\.(jpe?g|png|webp)$/i;
+
+/** The tower and latents of a pack that is there: containers made with it can be asked about. */
+export function baseHalf(base: ModelPack): VisionHalf {
+  const { feature_space, vision, latent, licences, projector, prompt, id } = base.manifest;
+  const parts = licences.filter((entry) => typeof entry === 'object' && entry !== null && 'part' in entry && /vision|latent/.test(String(entry.part)));
+  const texts = parts.flatMap((entry) => (typeof entry === 'object' && entry !== null && 'file' in entry && typeof entry.file === 'string' ? [entry.file] : []));
+  const files = 'vit' in vision ? [...vision.files, 'latent-map.safetensors'] : VISION_FILES;
+  return {
+    manifest: { feature_space, vision, latent, licences: parts, sources: [{ part: 'vision', from: `pack ${id}` }] },
+    prompt,
+    projector: async (hidden) => {
+      const shape = { latent: latent.dim, tokens: latent.tokens, hidden, inner: projector.hidden };
+      const sigma = asFloat32((await base.tensors('latent-map.safetensors')).get('sigma', [latent.dim]));
+      return { shape, values: initialProjector(shape, sigma), trained: false };
+    },
+    write: async (writer) => {
+      for (const name of new Set([...files, ...texts])) if (base.has(name)) await writer.write(name, await base.bytes(name));
+    },
+  };
+}
+
+export interface TowerHalfOptions {
+  readonly origin: string;
+  readonly licence: string | null;
+  /** Folder of photos whose features give the latents' directions; needed where a frame has more than MAX_LATENT numbers. */
+  readonly photos?: string;
+  readonly runtime: Runtime;
+  readonly signal: AbortSignal;
+  readonly onPhoto: (done: number, total: number) => void;
+  /** The pack whose prompt and sizes serve where the tower's model has none of its own. */
+  readonly base: ModelPack;
+}
+
+/** Directions of the latents in the features: z = (x - mean) along each. */
+interface Directions {
+  readonly mean: Float32Array;
+  /** (D, features), or null for the features themselves. */
+  readonly components: Float32Array | null;
+  readonly sigma: Float32Array;
+  /** What distinguishes them from others of the same tower. */
+  readonly name: string;
+}
+
+/**
+ * A published tower. Of a model with a connector (Idefics3, SmolVLM), the projector is this connector: exactly, for latents that are the
+ * features themselves; on the plane of the principal components otherwise.
+ * @throws UserError when photos are needed and not given; PackError naming what the tower lacks
+ */
+export async function towerHalf(found: FoundTower, options: TowerHalfOptions): Promise<VisionHalf> {
+  const [problem] = found.problems;
+  if (problem !== undefined) throw new PackError(problem);
+  const features = found.tokens * found.channels;
+  const directions = await findDirections(found, features, options);
+  const dim = directions.components === null ? features : directions.components.length / features;
+  const idefics = found.config.architecture === 'idefics3';
+  const { manifest } = options.base;
+  return {
+    manifest: {
+      feature_space: `${found.featureSpace()}${directions.name}`,
+      vision: { ...found.config, files: ['vision.safetensors'] },
+      latent: { dim, tokens: idefics ? found.tokens : manifest.latent.tokens },
+      licences: [{ part: 'vision tower', licence: options.licence, origin: options.origin }],
+      sources: [{ part: 'vision', from: options.origin, file: found.tensors.file }],
+    },
+    prompt: idefics ? IDEFICS_PROMPT : manifest.prompt,
+    projector: async (hidden) => {
+      if (idefics) return connectorProjector(found, directions, dim, hidden);
+      const shape = { latent: dim, tokens: manifest.latent.tokens, hidden, inner: manifest.projector.hidden };
+      return { shape, values: initialProjector(shape, directions.sigma), trained: false };
+    },
+    write: async (writer) => {
+      await writer.write('vision.safetensors', writeSafetensors(new Map(towerSpecs(found.config).map(({ name, dims }) => [name, found.tensors.get(name, dims)]))));
+      await writer.write('latent-map.safetensors', writeSafetensors(latentMap(directions, features, dim)));
+    },
+  };
+}
+
+/** SmolVLM's own words around pictures, one a frame, not split. */
+const IDEFICS_PROMPT: PromptConfig = {
+  system: '',
+  photo_before: '<fake_token_around_image><global-img>',
+  photo_after: '<fake_token_around_image>',
+  video_before: 'You are provided the following series of {n} frames from a video.\n',
+  frame_before: '\nFrame from {clock}:<fake_token_around_image><global-img>',
+  frame_after: '<fake_token_around_image>',
+  max_frames: 8,
+  default_question: 'Describe what you see in one sentence.',
+};
+
+async function findDirections(found: FoundTower, features: number, { photos, runtime, signal, onPhoto }: TowerHalfOptions): Promise<Directions> {
+  if (photos === undefined) {
+    if (features > MAX_LATENT) {
+      throw new UserError(
+        `The tower gives ${grouped(features)} numbers a frame, a latent has ${grouped(MAX_LATENT)} at most. Name a folder of ordinary photos with --photos: the latents are then their ${COMPONENTS} principal components.`,
+      );
+    }
+    return { mean: new Float32Array(features), components: null, sigma: new Float32Array(features).fill(1), name: '' };
+  }
+  const most = Math.min(MAX_PHOTOS, Math.floor(MAX_FEATURE_BYTES / (4 * features)));
+  const names = (await readdir(photos)).filter((name) => PHOTO.test(name)).sort();
+  if (names.length < 2) throw new UserError(`${photos} holds ${names.length} photos (JPEG, PNG, WebP); at least two are needed, a few hundred are good.`);
+  const chosen = names.filter((_, i) => names.length <= most || Math.floor((i * most) / names.length) !== Math.floor(((i - 1) * most) / names.length));
+  const tower = await PublishedTower.load(found.config, found.tensors, runtime, { signal });
+  try {
+    const rows: Float32Array[] = [];
+    for (const name of chosen) {
+      onPhoto(rows.length, chosen.length);
+      signal.throwIfAborted();
+      const source = await openFrames(path.join(photos, name));
+      try {
+        for await (const frame of source.frames({ limit: 1, signal })) rows.push(await tower.features([frame], { signal }));
+      } finally {
+        await source.close();
+      }
+    }
+    onPhoto(chosen.length, chosen.length);
+    const { mean, components, deviations } = principalComponents(rows, COMPONENTS);
+    const digest = createHash('sha256').update(new Uint8Array(encodeFloat16(components.subarray(0, 65_536)).buffer)).digest('hex').slice(0, 8);
+    return { mean, components, sigma: deviations, name: `-pca${deviations.length}-${digest}` };
+  } finally {
+    await tower.release();
+  }
+}
+
+/** Halves: the map is the largest file of such a pack. */
+function latentMap({ mean, components, sigma }: Directions, features: number, dim: number): Map<string, HostTensor> {
+  const identity = (): Float32Array => Float32Array.from({ length: dim * features }, (_, i) => (Math.floor(i / features) === i % features ? 1 : 0));
+  return new Map<string, HostTensor>([
+    ['mean', float32(mean, [features])],
+    ['components', { dtype: 'float16', dims: [dim, features], data: encodeFloat16(components ?? identity()) }],
+    ['scale', float32(Float32Array.of(1), [1])],
+    ['sigma', float32(sigma, [dim])],
+  ]);
+}
+
+/**
+ * tokens = W x with x = mean + components^T z, as the projector's linear path: skip (K H, D) and, of the mean, fc2's bias. Its hidden
+ * layer is there for a later training and adds nothing yet.
+ */
+function connectorProjector(found: FoundTower, { mean, components }: Directions, dim: number, hidden: number): { shape: ProjectorShape; values: Map<string, Float32Array>; trained: boolean } {
+  const { tokens, channels } = found;
+  const connector = readWeight(found.tensors, 'model.connector.modality_projection.proj.weight', [hidden, channels]);
+  const shape = { latent: dim, tokens, hidden, inner: Math.min(1024, dim) };
+  const zeros = (...dims: number[]): Float32Array => new Float32Array(sizeOf(dims));
+  const skip = zeros(tokens * hidden, dim);
+  const bias = zeros(tokens * hidden);
+  for (let token = 0; token < tokens; token++) {
+    for (let h = 0; h < hidden; h++) {
+      const row = token * hidden + h;
+      const weights = connector.subarray(h * channels, (h + 1) * channels);
+      for (let c = 0; c < channels; c++) bias[row] = (bias[row] as number) + (weights[c] as number) * (mean[token * channels + c] as number);
+      if (components === null) skip.set(weights, row * dim + token * channels);
+      else for (let d = 0; d < dim; d++) skip[row * dim + d] = product(weights, components, (d * tokens + token) * channels);
+    }
+  }
+  const values = new Map<string, Float32Array>([
+    ['norm', new Float32Array(dim).fill(1)],
+    ['fc1.weight', initialProjector(shape, new Float32Array(dim).fill(1)).get('fc1.weight') as Float32Array],
+    ['fc1.bias', zeros(shape.inner)],
+    ['fc2.weight', zeros(tokens * hidden, shape.inner)],
+    ['fc2.bias', bias],
+    ['skip.weight', skip],
+  ]);
+  return { shape, values, trained: true };
+}
+
+function product(a: Float32Array, b: Float32Array, start: number): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[start + i] as number);
+  return sum;
+}
