@@ -15,6 +15,8 @@ export interface DecoderOptions {
   readonly kind: WeightKind;
   /** Longest sequence in tokens: prompt and answer together. At most the model's own context. */
   readonly context: number;
+  /** Bytes of weights up to which they lie in the serialised model itself. Default: 1 GiB, see Graph.toOnnxParts. */
+  readonly inlineBytes?: number;
 }
 
 /** Raised when a sequence does not fit the context. */
@@ -42,8 +44,8 @@ export class Decoder {
   static async create(weights: DecoderWeights, runtime: Runtime, options: DecoderOptions): Promise<Decoder> {
     const { kind, context } = options;
     const merged = kind === 'q8' ? await mergeAdapters(weights, runtime) : null;
-    const model = prepareInPlace(buildDecoder(weights, kind, merged, context).toOnnx());
-    const session = await runtime.createSession(model);
+    const { model, weights: beside } = buildDecoder(weights, kind, merged, context).toOnnxParts(options.inlineBytes);
+    const session = await runtime.createSession(prepareInPlace(model), { weights: beside });
     return new Decoder(weights.config, context, weights.embedding, session);
   }
 

@@ -45,8 +45,6 @@ export interface Survey {
 
 /** Weights above which 4 bits are the default: in 8 bits they would not fit beside others into 2 GB. */
 const MOST_IN_8_BITS = 1_000_000_000;
-/** ONNX Runtime takes a graph with its weights in one message, and a message ends at 2 GiB. */
-const MAX_GRAPH_BYTES = 2 ** 31 - 2 ** 24;
 const LICENCE_FILE = 'LICENSE-language';
 
 /** Looks at a model: nothing is loaded but sizes, names and texts. @throws PackError, TensorFileError or UserError by name */
@@ -134,9 +132,6 @@ export async function writePack(survey: Survey, folder: string, { photos, runtim
   const { language, base, tower, towerLicence, licence, id, origin } = survey;
   if (licence === null) throw new UserError('The folder does not say under which licence the model stands (no license in README.md, no LICENSE file). Say it with --licence NAME.');
   const { config } = language.source;
-  if (memoryCost(config, 4).loaded > MAX_GRAPH_BYTES) {
-    throw new UserError(`The model's graph would be ${grouped(memoryCost(config, 4).loaded)} bytes in 4-bit blocks; ONNX Runtime takes ${grouped(MAX_GRAPH_BYTES)} in one. Take a smaller model.`);
-  }
   const writer = await PackWriter.create(folder);
   try {
     const half = tower === null
