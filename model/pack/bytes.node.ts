@@ -1,5 +1,5 @@
 /** Weight files on disk. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import type { WeightBytes } from './bytes.js';
 
 /** Linux reads at most 2 GiB less a page in one call. */
@@ -26,5 +26,20 @@ export function openWeightBytes(path: string): WeightFileBytes {
       return bytes;
     },
     close: () => closeSync(file),
+  };
+}
+
+/** A file that is open only while it is read, so that nobody has to close it. */
+export function weightBytesAt(path: string): WeightBytes {
+  return {
+    size: statSync(path).size,
+    read(start, end) {
+      const file = openWeightBytes(path);
+      try {
+        return file.read(start, end);
+      } finally {
+        file.close();
+      }
+    },
   };
 }

@@ -49,12 +49,6 @@ const ACTIVATION_NAMES: Readonly<Record<string, Activation>> = { gelu: 'gelu', g
 const PREFIXES = ['', 'vision_model.', 'model.vision_model.'];
 const FIRST_TENSOR = 'embeddings.patch_embedding.weight';
 
-/** Whether a folder of these settings and tensors holds a vision tower that is known. */
-export function hasTower({ config }: PublishedSettings, tensors: TensorFile): boolean {
-  const type = config?.['model_type'];
-  return (typeof type === 'string' && (Object.hasOwn(FAMILIES, type) || type === VIDEO_LLAMA)) || tensors.has('query_tokens');
-}
-
 /**
  * The tower of a published folder; of a model that has more, only its tower.
  *

@@ -12,7 +12,6 @@ import { openPublishedLanguage } from '../../model/language/published/open.node.
 import { ModelPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { VisionTower } from '../../model/vision/index.js';
-import { principalComponents } from '../../model/vision/principal-components.js';
 import { checkFeatureSpace, Projector } from '../../projector/index.js';
 import { fixture } from '../helpers/fixtures.js';
 import { TestFolder } from '../helpers/folder.js';
@@ -85,23 +84,5 @@ test('with photos the latents are their principal components, and on them nothin
   for (const data of datas.slice(0, 2)) {
     const [exact, ours] = [await projected(whole, data), await projected(reduced, data)];
     assert.ok(worst(ours, [...exact]) < 0.02, `tokens differ by ${worst(ours, [...exact])}`);
-  }
-});
-
-test('rows are rebuilt from their principal components, which are orthonormal and in order', () => {
-  const random = randomNumbers(4);
-  const rows = Array.from({ length: 7 }, (_, i) => Float32Array.from({ length: 40 }, () => random.normal() * (i + 1)));
-  const { mean, components, deviations } = principalComponents(rows, 10);
-  const count = deviations.length;
-  assert.equal(count, 6);
-  assert.deepEqual([...deviations], [...deviations].sort((a, b) => b - a));
-  const component = (k: number): Float32Array => components.subarray(k * 40, (k + 1) * 40);
-  const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => Array.from(a).reduce((sum, value, i) => sum + value * (b[i] as number), 0);
-  for (let a = 0; a < count; a++) for (let b = 0; b < count; b++) assert.ok(Math.abs(dot(component(a), component(b)) - (a === b ? 1 : 0)) < 1e-5);
-  for (const row of rows) {
-    const centred = row.map((value, i) => value - (mean[i] as number));
-    const weights = Array.from({ length: count }, (_, k) => dot(centred, component(k)));
-    const rebuilt = row.map((_, i) => (mean[i] as number) + weights.reduce((sum, weight, k) => sum + weight * (component(k)[i] as number), 0));
-    assert.ok(worst(rebuilt, [...row]) < 1e-4);
   }
 });

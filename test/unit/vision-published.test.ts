@@ -12,7 +12,7 @@ import { Graph } from '../../model/graph/index.js';
 import { PackError, readSafetensors, writeSafetensors, type TensorFile } from '../../model/pack/index.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { asFloat32, float32, type HostTensor } from '../../model/runtime/tensor.js';
-import { PublishedTower, towerSpecs, VisionTower, type Picture } from '../../model/vision/index.js';
+import { PublishedTower, towerFileNames, towerFiles, towerSpecs, VisionTower, type Picture } from '../../model/vision/index.js';
 import { storedWeights } from '../../model/vision/layers.js';
 import { findVisionTower, openVisionTower } from '../../model/vision/open.node.js';
 import { prepare, preparedSize } from '../../model/vision/preparation.js';
@@ -108,25 +108,27 @@ test('the feature space tells weights apart, but not the precision or the files 
   assert.notEqual(await spaceOf(copy), await spaceOf(original));
 });
 
-test('a pack with such a tower gives latents of its features', async () => {
+test('a tower\'s own tensors become files of a pack, and such a pack gives latents of its features', async () => {
   const found = await findVisionTower(fixture('vision/clip'));
-  const names = new Set(towerSpecs(found.config).map(({ name }) => name));
-  const half = 17 * 24;
+  const size = 17 * 24;
   const map = new Map([
-    ['mean', float32(new Float32Array(half).fill(0.5), [half])],
-    ['components', float32(Float32Array.from({ length: 2 * half }, (_, i) => (i === 3 || i === half + 7 ? 1 : 0)), [2, half])],
+    ['mean', float32(new Float32Array(size).fill(0.5), [size])],
+    ['components', float32(Float32Array.from({ length: 2 * size }, (_, i) => (i === 3 || i === size + 7 ? 1 : 0)), [2, size])],
     ['scale', float32(Float32Array.of(2), [1])],
     ['sigma', float32(Float32Array.of(1, 1), [2])],
   ]);
-  const files: Record<string, ReadonlyMap<string, HostTensor>> = {
-    'vision-1.safetensors': new Map([...names].filter((name) => name.includes('.0.')).map((name) => [name, found.tensors.get(name)])),
-    'vision-2.safetensors': new Map([...names].filter((name) => !name.includes('.0.')).map((name) => [name, found.tensors.get(name)])),
-    'latent-map.safetensors': map,
-  };
+  const written = [...towerFiles(found.config, found.tensors, 40_000)];
+  assert.deepEqual(written.map(({ name }) => name), ['vision-1.safetensors', 'vision-2.safetensors']);
+  assert.deepEqual(towerFileNames(found.config, found.tensors, 40_000), written.map(({ name }) => name));
+  assert.deepEqual(towerFileNames(found.config, found.tensors), ['vision.safetensors']);
+  const held = written.flatMap(({ name, content }) => readSafetensors(content, name).names());
+  assert.deepEqual(held.sort(), towerSpecs(found.config).map(({ name }) => name).sort());
+  assert.ok(found.tensors.names().length > held.length, 'the pooled head\'s norm stays behind');
   found.close();
+  const files = new Map([...written.map(({ name, content }): [string, Uint8Array] => [name, content]), ['latent-map.safetensors', writeSafetensors(map)]]);
   const tower = await VisionTower.load({
     manifest: { vision: { ...found.config, files: ['vision-1.safetensors', 'vision-2.safetensors'] }, latent: { dim: 2, tokens: 1 } },
-    tensors: (file) => Promise.resolve(readSafetensors(writeSafetensors(files[file] ?? new Map()), file)),
+    tensors: (file) => Promise.resolve(readSafetensors(files.get(file) ?? new Uint8Array(0), file)),
   }, runtime);
   const features = await tower.features([pictures['wide'] as Picture]);
   const latents = tower.latents(features);

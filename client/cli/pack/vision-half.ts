@@ -5,12 +5,11 @@ import path from 'node:path';
 import { openFrames } from '../../../model/frames/open.node.js';
 import { PackError, writeSafetensors, type ModelPack, type PackManifest, type PromptConfig } from '../../../model/pack/index.js';
 import type { PackWriter } from '../../../model/pack/write.node.js';
-import { encodeFloat16 } from '../../../model/runtime/float16.js';
+import { decodeFloat16, encodeFloat16 } from '../../../model/runtime/float16.js';
 import { asFloat32, float32, sizeOf, type HostTensor } from '../../../model/runtime/tensor.js';
 import type { Runtime } from '../../../model/runtime/types.js';
-import { PublishedTower, towerSpecs } from '../../../model/vision/feature-tower.js';
+import { fitLatentMap, PublishedTower, towerFileNames, towerFiles } from '../../../model/vision/index.js';
 import type { FoundTower } from '../../../model/vision/open.node.js';
-import { principalComponents } from '../../../model/vision/principal-components.js';
 import { readWeight } from '../../../model/vision/weights.js';
 import { initialProjector, type ProjectorShape } from '../../../projector/index.js';
 import { UserError } from '../failure.js';
@@ -69,12 +68,14 @@ export interface TowerHalfOptions {
   readonly base: ModelPack;
 }
 
-/** Directions of the latents in the features: z = (x - mean) along each. */
+/** Directions of the latents in the features: z = components (x - mean) / scale. */
 interface Directions {
   readonly mean: Float32Array;
   /** (D, features), or null for the features themselves. */
   readonly components: Float32Array | null;
-  readonly sigma: Float32Array;
+  readonly scale: number;
+  /** latent-map.safetensors. */
+  readonly map: ReadonlyMap<string, HostTensor>;
   /** What distinguishes them from others of the same tower. */
   readonly name: string;
 }
@@ -95,7 +96,7 @@ export async function towerHalf(found: FoundTower, options: TowerHalfOptions): P
   return {
     manifest: {
       feature_space: `${found.featureSpace()}${directions.name}`,
-      vision: { ...found.config, files: ['vision.safetensors'] },
+      vision: { ...found.config, files: towerFileNames(found.config, found.tensors) },
       latent: { dim, tokens: idefics ? found.tokens : manifest.latent.tokens },
       licences: [{ part: 'vision tower', licence: options.licence, origin: options.origin }],
       sources: [{ part: 'vision', from: options.origin, file: found.tensors.file }],
@@ -104,11 +105,11 @@ export async function towerHalf(found: FoundTower, options: TowerHalfOptions): P
     projector: async (hidden) => {
       if (idefics) return connectorProjector(found, directions, dim, hidden);
       const shape = { latent: dim, tokens: manifest.latent.tokens, hidden, inner: manifest.projector.hidden };
-      return { shape, values: initialProjector(shape, directions.sigma), trained: false };
+      return { shape, values: initialProjector(shape, asFloat32(directions.map.get('sigma') as HostTensor)), trained: false };
     },
     write: async (writer) => {
-      await writer.write('vision.safetensors', writeSafetensors(new Map(towerSpecs(found.config).map(({ name, dims }) => [name, found.tensors.get(name, dims)]))));
-      await writer.write('latent-map.safetensors', writeSafetensors(latentMap(directions, features, dim)));
+      for (const { name, content } of towerFiles(found.config, found.tensors)) await writer.write(name, content);
+      await writer.write('latent-map.safetensors', writeSafetensors(directions.map));
     },
   };
 }
@@ -132,7 +133,7 @@ async function findDirections(found: FoundTower, features: number, { photos, run
         `The tower gives ${grouped(features)} numbers a frame, a latent has ${grouped(MAX_LATENT)} at most. Name a folder of ordinary photos with --photos: the latents are then their ${COMPONENTS} principal components.`,
       );
     }
-    return { mean: new Float32Array(features), components: null, sigma: new Float32Array(features).fill(1), name: '' };
+    return { mean: new Float32Array(features), components: null, scale: 1, map: sameMap(features), name: '' };
   }
   const most = Math.min(MAX_PHOTOS, Math.floor(MAX_FEATURE_BYTES / (4 * features)));
   const names = (await readdir(photos)).filter((name) => PHOTO.test(name)).sort();
@@ -140,42 +141,50 @@ async function findDirections(found: FoundTower, features: number, { photos, run
   const chosen = names.filter((_, i) => names.length <= most || Math.floor((i * most) / names.length) !== Math.floor(((i - 1) * most) / names.length));
   const tower = await PublishedTower.load(found.config, found.tensors, runtime, { signal });
   try {
-    const rows: Float32Array[] = [];
-    for (const name of chosen) {
-      onPhoto(rows.length, chosen.length);
+    const rows = new Float32Array(chosen.length * features);
+    for (const [index, name] of chosen.entries()) {
+      onPhoto(index, chosen.length);
       signal.throwIfAborted();
       const source = await openFrames(path.join(photos, name));
       try {
-        for await (const frame of source.frames({ limit: 1, signal })) rows.push(await tower.features([frame], { signal }));
+        for await (const frame of source.frames({ limit: 1, signal })) rows.set(await tower.features([frame], { signal }), index * features);
       } finally {
         await source.close();
       }
     }
     onPhoto(chosen.length, chosen.length);
-    const { mean, components, deviations } = principalComponents(rows, COMPONENTS);
-    const digest = createHash('sha256').update(new Uint8Array(encodeFloat16(components.subarray(0, 65_536)).buffer)).digest('hex').slice(0, 8);
-    return { mean, components, sigma: deviations, name: `-pca${deviations.length}-${digest}` };
+    // Of n photos there are n - 1 directions at most.
+    const dim = Math.min(COMPONENTS, chosen.length - 1);
+    const { tensors } = await fitLatentMap(rows, features, dim, runtime, { signal }).catch((error: unknown) => {
+      throw error instanceof RangeError ? new UserError(`The photos in ${photos} give no latents: ${error.message}.`) : error;
+    });
+    const [mean, scale] = ['mean', 'scale'].map((name) => asFloat32(tensors.get(name) as HostTensor)) as [Float32Array, Float32Array];
+    const halves = (tensors.get('components') as HostTensor).data as Uint16Array;
+    const digest = createHash('sha256').update(halves.subarray(0, 65_536)).digest('hex').slice(0, 8);
+    return { mean, components: decodeFloat16(halves), scale: scale[0] as number, map: tensors, name: `-pca${dim}-${digest}` };
   } finally {
     await tower.release();
   }
 }
 
-/** Halves: the map is the largest file of such a pack. */
-function latentMap({ mean, components, sigma }: Directions, features: number, dim: number): Map<string, HostTensor> {
-  const identity = (): Float32Array => Float32Array.from({ length: dim * features }, (_, i) => (Math.floor(i / features) === i % features ? 1 : 0));
+/** The map that leaves every feature as it is. */
+function sameMap(features: number): ReadonlyMap<string, HostTensor> {
+  const identity = new Uint16Array(features * features);
+  const one = encodeFloat16(Float32Array.of(1))[0] as number;
+  for (let i = 0; i < features; i++) identity[i * features + i] = one;
   return new Map<string, HostTensor>([
-    ['mean', float32(mean, [features])],
-    ['components', { dtype: 'float16', dims: [dim, features], data: encodeFloat16(components ?? identity()) }],
+    ['mean', float32(new Float32Array(features), [features])],
+    ['components', { dtype: 'float16', dims: [features, features], data: identity }],
     ['scale', float32(Float32Array.of(1), [1])],
-    ['sigma', float32(sigma, [dim])],
+    ['sigma', float32(new Float32Array(features).fill(1), [features])],
   ]);
 }
 
 /**
- * tokens = W x with x = mean + components^T z, as the projector's linear path: skip (K H, D) and, of the mean, fc2's bias. Its hidden
+ * tokens = W x with x = mean + scale components^T z, as the projector's linear path: skip (K H, D) and, of the mean, fc2's bias. Its hidden
  * layer is there for a later training and adds nothing yet.
  */
-function connectorProjector(found: FoundTower, { mean, components }: Directions, dim: number, hidden: number): { shape: ProjectorShape; values: Map<string, Float32Array>; trained: boolean } {
+function connectorProjector(found: FoundTower, { mean, components, scale }: Directions, dim: number, hidden: number): { shape: ProjectorShape; values: Map<string, Float32Array>; trained: boolean } {
   const { tokens, channels } = found;
   const connector = readWeight(found.tensors, 'model.connector.modality_projection.proj.weight', [hidden, channels]);
   const shape = { latent: dim, tokens, hidden, inner: Math.min(1024, dim) };
@@ -188,7 +197,7 @@ function connectorProjector(found: FoundTower, { mean, components }: Directions,
       const weights = connector.subarray(h * channels, (h + 1) * channels);
       for (let c = 0; c < channels; c++) bias[row] = (bias[row] as number) + (weights[c] as number) * (mean[token * channels + c] as number);
       if (components === null) skip.set(weights, row * dim + token * channels);
-      else for (let d = 0; d < dim; d++) skip[row * dim + d] = product(weights, components, (d * tokens + token) * channels);
+      else for (let d = 0; d < dim; d++) skip[row * dim + d] = scale * product(weights, components, (d * tokens + token) * channels);
     }
   }
   const values = new Map<string, Float32Array>([
