@@ -215,18 +215,15 @@ export function matrixBytes(matrix: Matrix): number {
   }
 }
 
-function joinFloats(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+const joinFloats = (parts: readonly Float32Array[]): Float32Array => join(parts, new Float32Array(lengthOf(parts)));
+const joinBytes = (parts: readonly Uint8Array[]): Uint8Array => join(parts, new Uint8Array(lengthOf(parts)));
+
+function lengthOf(parts: readonly { readonly length: number }[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
 }
 
-function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+/** The parts one after another in `whole`. */
+function join<T extends Float32Array | Uint8Array>(parts: readonly T[], whole: T): T {
   let at = 0;
   for (const part of parts) {
     whole.set(part, at);
