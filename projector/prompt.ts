@@ -3,10 +3,11 @@ import type { ChatTemplate, TextTokenizer } from '../model/language/index.js';
 import type { PromptConfig } from '../model/pack/index.js';
 import { PromptError, type ChatMessage, type VideoPart } from './messages.js';
 
-/** One visual token: number `slot` of the K tokens of a video's frame. */
+/** One visual token: number `slot` of the K tokens of a video's frame, or of all its frames that are shown. */
 export interface VisualToken {
   readonly video: VideoPart;
-  readonly frame: number;
+  /** One, where each frame has tokens of its own. */
+  readonly frames: readonly number[];
   readonly slot: number;
 }
 
@@ -16,8 +17,10 @@ export interface PromptContext {
   readonly tokenizer: TextTokenizer;
   readonly template: ChatTemplate;
   readonly prompt: PromptConfig;
-  /** K: visual tokens a frame. */
+  /** K: visual tokens a frame, or a video where it is read as a whole. */
   readonly tokensPerFrame: number;
+  /** The projector reads a video as a whole. Default false: frame by frame. */
+  readonly whole?: boolean;
 }
 
 /** Stands for a frame in the text the template sees; removed from what users write, so it is always ours. */
@@ -39,7 +42,7 @@ export function chooseFrames(frames: number, most: number): number[] {
  */
 export function buildPrompt(messages: readonly ChatMessage[], context: PromptContext): PromptToken[] {
   if (messages.length === 0) throw new PromptError('empty_messages', 'there are no messages to answer; send at least one from the user');
-  const frames: { video: VideoPart; frame: number }[] = [];
+  const frames: Shown[] = [];
   const rendered = messages.map((message) => ({ role: message.role, content: renderContent(message, context, frames) }));
   if (rendered[0]?.role !== 'system' && context.prompt.system !== '') rendered.unshift({ role: 'system', content: context.prompt.system });
 
@@ -54,8 +57,8 @@ export function buildPrompt(messages: readonly ChatMessage[], context: PromptCon
 }
 
 /** A message's text with a mark where each frame goes. Videos come before the words about them, as in training. */
-function renderContent(message: ChatMessage, context: PromptContext, frames: { video: VideoPart; frame: number }[]): string {
-  const videos = message.content.filter((part) => part.type === 'video').map((video) => renderVideo(video, context.prompt, frames));
+function renderContent(message: ChatMessage, context: PromptContext, frames: Shown[]): string {
+  const videos = message.content.filter((part) => part.type === 'video').map((video) => renderVideo(video, context, frames));
   const texts = message.content.filter((part) => part.type === 'text').map(({ text }) => ownWords(text.replaceAll(FRAME_MARK, ''), context));
   return videos.join('') + texts.join('\n');
 }
@@ -66,9 +69,18 @@ function ownWords(text: string, { tokenizer, prompt }: PromptContext): string {
   return marks.reduce((safe, mark) => safe.replaceAll(mark, [...mark].join(' ')), tokenizer.neutralize(text));
 }
 
-function renderVideo(video: VideoPart, prompt: PromptConfig, frames: { video: VideoPart; frame: number }[]): string {
+/** What a mark stands for. */
+type Shown = Pick<VisualToken, 'video' | 'frames'>;
+
+function renderVideo(video: VideoPart, { prompt, whole = false }: PromptContext, frames: Shown[]): string {
   const chosen = chooseFrames(video.times_s.length, prompt.max_frames);
-  frames.push(...chosen.map((frame) => ({ video, frame })));
+  if (whole) frames.push({ video, frames: chosen });
+  else frames.push(...chosen.map((frame) => ({ video, frames: [frame] })));
+  if (whole && video.times_s.length > 1) {
+    const times = chosen.map((frame) => (video.times_s[frame] as number).toFixed(1)).join(', ');
+    const after = (prompt.video_after ?? '').replace('{n}', String(chosen.length)).replace('{times}', times);
+    return prompt.video_before.replace('{n}', String(chosen.length)) + FRAME_MARK + after;
+  }
   if (video.times_s.length === 1) return prompt.photo_before + FRAME_MARK + prompt.photo_after;
   const lines = chosen.map((frame) => {
     const time = video.times_s[frame] as number;
@@ -87,5 +99,5 @@ function clock(seconds: number): string {
 export type TokenIdentity = number | string;
 
 export function identityOf(token: PromptToken): TokenIdentity {
-  return typeof token === 'number' ? token : JSON.stringify([token.video.id, token.video.version, token.frame, token.slot]);
+  return typeof token === 'number' ? token : JSON.stringify([token.video.id, token.video.version, ...token.frames, token.slot]);
 }

@@ -1,7 +1,7 @@
 /** pack.json: what a model pack holds, how large its networks are, and where everything came from. */
 import Type, { type Static } from 'typebox';
 import Value from 'typebox/value';
-import { Tower, towerContradiction } from './tower-config.js';
+import { Former, Tower, towerContradiction } from './tower-config.js';
 
 const Size = Type.Integer({ minimum: 1, maximum: 1_000_000 });
 const FileEntry = Type.Object({ sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }), bytes: Type.Integer({ minimum: 0 }) });
@@ -69,6 +69,8 @@ const Prompt = Type.Object({
   /** `{t}` stands for the frame's time in seconds, one decimal; `{clock}` for it as minutes and seconds, 01:05. */
   frame_before: Type.String(),
   frame_after: Type.String(),
+  /** After the tokens of a video that is read as a whole: `{n}` as above, `{times}` for the frames' times in seconds. */
+  video_after: Type.Optional(Type.String()),
   max_frames: Size,
   default_question: Type.String(),
   /** Strings that end an answer where the chat template marks turns by text. */
@@ -89,7 +91,12 @@ const Manifest = Type.Object({
   language: Language,
   adapter: Type.Optional(Type.Object({ rank: Size })),
   /** `trained`: false for one that has learned nothing yet. */
-  projector: Type.Object({ hidden: Size, trained: Type.Optional(Type.Boolean()) }),
+  projector: Type.Object({
+    hidden: Size,
+    trained: Type.Optional(Type.Boolean()),
+    /** Video-LLaMA's projector, which reads a video as a whole: `latent.tokens` are the video's then. See projector/video-llama.ts. */
+    video: Type.Optional(Type.Object({ frame: Former, video: Former, positions: Size })),
+  }),
   prompt: Prompt,
   measured: Type.Optional(Type.Unknown()),
 });
@@ -130,6 +137,13 @@ export function parseManifest(text: string, file: string): PackManifest {
     const wrong = towerContradiction(json.vision);
     if (wrong !== null) throw new PackError(`${file}: vision.${wrong}`);
     for (const name of json.vision.files) if (!Object.hasOwn(json.files, name)) throw new PackError(`${file}: vision.files names "${name}", which files has not`);
+  }
+  const { video } = json.projector;
+  if (video !== undefined && video.video.queries !== json.latent.tokens) {
+    throw new PackError(`${file}: projector.video makes ${video.video.queries} tokens of a video, latent.tokens says ${json.latent.tokens}`);
+  }
+  if (video !== undefined && json.prompt.max_frames > video.positions) {
+    throw new PackError(`${file}: prompt.max_frames ${json.prompt.max_frames} is more than projector.video.positions ${video.positions}`);
   }
   const { heads, kv_heads, head_dim, hidden, intermediate, vocab, bos, eos, ends = [], rope_scaling } = json.language;
   if (heads % kv_heads !== 0) throw new PackError(`${file}: language.heads ${heads} is not a multiple of language.kv_heads ${kv_heads}`);

@@ -23,7 +23,7 @@ const Vit = Type.Object({
 });
 
 /** See vision/q-former.ts. */
-const Former = Type.Object({ hidden: Count, heads: Count, inner: Count, layers: Count, crossEvery: Count, queries: Count });
+export const Former = Type.Object({ hidden: Count, heads: Count, inner: Count, layers: Count, crossEvery: Count, queries: Count });
 
 /** See vision/preparation.ts. */
 const Preparation = Type.Object({

@@ -9,9 +9,9 @@ import { encodeFloat16 } from '../runtime/float16.js';
 import { sizeOf } from '../runtime/tensor.js';
 import type { Runtime } from '../runtime/types.js';
 import { featureShape, PublishedTower, towerProblems, towerSpecs } from './feature-tower.js';
-import { publishedTower } from './published.js';
+import { publishedTower, videoLlamaSizes } from './published.js';
 import { isObject, type Json } from './settings.js';
-import { videoLlamaPart } from './video-llama.js';
+import { videoLlamaPart, type VideoLlamaConfig } from './video-llama.js';
 import { readWeight } from './weights.js';
 
 /** Settings are a few kilobytes. */
@@ -32,6 +32,8 @@ export interface FoundTower {
   readonly memoryBytes: number;
   /** What is missing or of another shape, a sentence each; empty: it can be opened. */
   readonly problems: readonly string[];
+  /** Of video-llama: the sizes of the video Q-Former and what follows, whose tensors may lie among `tensors`. */
+  readonly projector: Pick<VideoLlamaConfig, 'frame' | 'video' | 'positions'> | null;
   /** Names the space of its features: the same for the same weights, whatever file format they came in. Reads a little of every tensor. */
   featureSpace(): string;
   close(): void;
@@ -52,10 +54,12 @@ export async function findVisionTower(folder: string): Promise<FoundTower> {
   const weights = await openTowerWeights(folder);
   try {
     const config = publishedTower(settings, weights);
+    const { frame, video, positions } = videoLlamaSizes(settings.config);
     const parameters = towerSpecs(config).reduce((sum, { dims }) => sum + sizeOf(dims), 0);
     return {
       config, tensors: weights, ...featureShape(config), parameters, memoryBytes: 4 * parameters,
       problems: towerProblems(config, weights),
+      projector: config.architecture === 'video-llama' ? { frame, video, positions } : null,
       featureSpace: () => featureSpace(config, weights),
       close: () => weights.close(),
     };

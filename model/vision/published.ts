@@ -5,7 +5,7 @@
 import { PackError, towerContradiction, type TensorFile, type TowerConfig } from '../pack/index.js';
 import { publishedPreparation } from './published-preparation.js';
 import { isObject, whole, type Json } from './settings.js';
-import { videoLlamaConfig } from './video-llama.js';
+import { videoLlamaConfig, type VideoLlamaConfig } from './video-llama.js';
 import type { Activation } from './vit.js';
 
 /** A folder's two files of settings, as parsed JSON. */
@@ -59,7 +59,7 @@ export function publishedTower(settings: PublishedSettings, tensors: TensorFile)
   const { config, where } = settings;
   const type = config?.['model_type'];
   const tower = typeof type === 'string' && Object.hasOwn(FAMILIES, type) ? huggingFaceTower(FAMILIES[type] as Family, settings, tensors)
-    : type === VIDEO_LLAMA || tensors.has('query_tokens') ? videoLlamaTower(config ?? {}, where)
+    : type === VIDEO_LLAMA || tensors.has('query_tokens') ? videoLlamaTower(config, where)
     : null;
   if (tower === null) {
     throw new PackError(`${where}: config.json has the model_type ${JSON.stringify(type)}; vision towers are known of ${[...Object.keys(FAMILIES), VIDEO_LLAMA].join(', ')}`);
@@ -97,8 +97,12 @@ function huggingFaceTower(family: Family, { config, preprocessor, where }: Publi
   };
 }
 
-function videoLlamaTower(config: Json, where: string): TowerConfig {
-  const given = Object.fromEntries(Object.entries(config).filter(([, value]) => typeof value === 'number')) as Record<string, number>;
-  const { vit, frame } = videoLlamaConfig(given);
+/** Video-LLaMA's sizes: the published ones, where config.json gives no others. */
+export function videoLlamaSizes(config: Json | null): VideoLlamaConfig {
+  return videoLlamaConfig(Object.fromEntries(Object.entries(config ?? {}).filter(([, value]) => typeof value === 'number')) as Record<string, number>);
+}
+
+function videoLlamaTower(config: Json | null, where: string): TowerConfig {
+  const { vit, frame } = videoLlamaSizes(config);
   return { architecture: 'video-llama', files: [], prefix: 'visual_encoder.', vit, former: frame, preparation: publishedPreparation('video-llama', {}, vit.image, where) };
 }

@@ -138,11 +138,12 @@ export class Batcher {
         [positions[start + i]] = [root.length + i];
         see(row, i, i + 1, i);
         if (typeof token === 'number') return void (ids[start + i] = token);
-        let frame = known.get(token.frame);
+        const [shown] = token.frames as [number];
+        let frame = known.get(shown);
         if (frame === undefined) {
           frame = frameRow++;
-          known.set(token.frame, frame);
-          latents.set(token.video.latents.subarray(token.frame * projector.latent, (token.frame + 1) * projector.latent), frame * projector.latent);
+          known.set(shown, frame);
+          latents.set(token.video.latents.subarray(shown * projector.latent, (shown + 1) * projector.latent), frame * projector.latent);
         }
         place[start + i] = 1 + frame * projector.tokens + token.slot;
       });
@@ -204,7 +205,7 @@ export class Batcher {
 }
 
 function framesOf(prompt: readonly PromptToken[]): number[] {
-  return [...new Set(prompt.flatMap((token) => (typeof token === 'number' ? [] : [token.frame])))];
+  return [...new Set(prompt.flatMap((token) => (typeof token === 'number' ? [] : token.frames)))];
 }
 
 /** Fisher and Yates' shuffle. */

@@ -8,7 +8,6 @@ import { ModelPack } from '../../../model/pack/open.node.js';
 import { PackWriter, sha256OfFile } from '../../../model/pack/write.node.js';
 import type { Runtime } from '../../../model/runtime/types.js';
 import { findVisionTower, type FoundTower } from '../../../model/vision/open.node.js';
-import { projectorTensors } from '../../../projector/index.js';
 import { oneLine, UserError } from '../failure.js';
 import { grouped } from '../terminal.js';
 import { memoryCost } from './cost.js';
@@ -95,7 +94,7 @@ function describe({ language, base, tower, licence, id, origin }: Omit<Survey, '
   const missing = [
     ...(licence === null ? ['a licence (--licence NAME)'] : []),
     ...(tower?.problems.slice(0, 3) ?? []),
-    ...(tower?.config.architecture === 'idefics3' ? [] : ['a projector and adapter trained for this model: latentchat train projector --pack FOLDER --data CAPTIONS.jsonl']),
+    ...(tower?.config.architecture === 'idefics3' || tower?.tensors.has('video_query_tokens') === true ? [] : ['a projector and adapter trained for this model: latentchat train projector --pack FOLDER --data CAPTIONS.jsonl']),
   ];
   const facts: [string, string][] = [
     ['pack', id],
@@ -145,8 +144,8 @@ export async function writePack(survey: Survey, folder: string, { photos, runtim
     await writeLanguage(writer, language, (done, total) => onProgress('rounding', done, total, 'layers'), signal);
     if (licence.file !== null) await writer.copy(LICENCE_FILE, licence.file, signal);
     await half.write(writer);
-    const { shape, values, trained } = await half.projector(config.hidden);
-    await writer.write('projector.safetensors', writeSafetensors(projectorTensors(shape, values)));
+    const projector = await half.projector(config.hidden);
+    await writer.write('projector.safetensors', writeSafetensors(projector.tensors));
     return await writer.finish({
       id,
       ...half.manifest,
@@ -156,7 +155,7 @@ export async function writePack(survey: Survey, folder: string, { photos, runtim
       ],
       sources: [{ part: 'language', from: origin, layout: language.layout, files: hashes }, ...half.manifest.sources],
       language: config,
-      projector: { hidden: shape.inner, ...(trained ? {} : { trained }) },
+      projector: projector.manifest,
       prompt: { ...half.prompt, ...(language.stop.length === 0 ? {} : { stop: [...language.stop] }) },
     });
   } catch (error) {

@@ -3,7 +3,7 @@ import { LanguageModel, layerWeights } from '../../../model/language/language-mo
 import { TextTokenizer } from '../../../model/language/index.js';
 import { readDecoderWeights } from '../../../model/language/weights.js';
 import { PackError, type ModelPack } from '../../../model/pack/index.js';
-import { projectorShapes } from '../../../projector/index.js';
+import { projectorShapes, videoProjectorSpecs } from '../../../projector/index.js';
 import { oneLine } from '../failure.js';
 import { grouped } from '../terminal.js';
 import { memoryCost } from './cost.js';
@@ -20,7 +20,7 @@ export function packInfo(pack: ModelPack): string {
     ['space', `${space}: containers encoded for it can be asked about`],
     ['vision', `${vision.architecture}, ${side} x ${side} pixels, ${latent.dim} numbers a frame`],
     ['language', `${language.layers} layers of width ${language.hidden}, ${language.heads} heads over ${language.kv_heads}, vocabulary ${language.vocab}, context ${language.context}`],
-    ['between', `${latent.tokens} tokens a frame${projector.trained === false ? ', not trained yet: latentchat train projector' : ''}${adapter === undefined ? ', no adapter' : `, adapter of rank ${adapter.rank}`}`],
+    ['between', `${latent.tokens} tokens a ${projector.video === undefined ? 'frame' : 'video'}${projector.trained === false ? ', not trained yet: latentchat train projector' : ''}${adapter === undefined ? ', no adapter' : `, adapter of rank ${adapter.rank}`}`],
     ['memory', `${megabytes(cost.loaded)} loaded, up to ${megabytes(cost.loading)} while loading, ${megabytes(cost.conversation)} more for every 1,000 tokens of a conversation`],
     ...licences.map((entry): [string, string] => ['licence', brief(entry, ['part', 'licence', 'origin'])]),
     ...sources.map((entry): [string, string] => ['source', brief(entry, ['part', 'package', 'from', 'file'])]),
@@ -48,5 +48,8 @@ export async function checkPack(pack: ModelPack): Promise<void> {
     adapter === undefined ? null : await pack.tensors('adapter.safetensors'),
   );
   const tensors = await pack.tensors('projector.safetensors');
-  for (const [name, dims] of Object.entries(projectorShapes({ latent: latent.dim, tokens: latent.tokens, hidden: language.hidden, inner: projector.hidden }))) tensors.get(name, dims);
+  const specs = projector.video === undefined
+    ? Object.entries(projectorShapes({ latent: latent.dim, tokens: latent.tokens, hidden: language.hidden, inner: projector.hidden }))
+    : videoProjectorSpecs(projector.video, language.hidden).map(({ name, dims }) => [name, dims] as const);
+  for (const [name, dims] of specs) tensors.get(name, dims);
 }

@@ -11,17 +11,23 @@ import type { Runtime } from '../../../model/runtime/types.js';
 import { fitLatentMap, PublishedTower, towerFileNames, towerFiles } from '../../../model/vision/index.js';
 import type { FoundTower } from '../../../model/vision/open.node.js';
 import { readWeight } from '../../../model/vision/weights.js';
-import { initialProjector, type ProjectorShape } from '../../../projector/index.js';
+import { initialProjector, projectorTensors, videoProjectorSpecs, type ProjectorShape } from '../../../projector/index.js';
 import { UserError } from '../failure.js';
 import { grouped } from '../terminal.js';
 
 export interface VisionHalf {
   readonly manifest: Pick<PackManifest, 'feature_space' | 'vision' | 'latent' | 'licences' | 'sources'>;
   readonly prompt: PromptConfig;
-  /** The projector's tensors, float32, for a language model of width `hidden`. */
-  readonly projector: (hidden: number) => Promise<{ readonly shape: ProjectorShape; readonly values: Map<string, Float32Array>; readonly trained: boolean }>;
+  /** For a language model of width `hidden`. */
+  readonly projector: (hidden: number) => Promise<ProjectorFile>;
   /** Writes the files of this half. */
   readonly write: (writer: PackWriter) => Promise<void>;
+}
+
+/** projector.safetensors, and what pack.json says of it. */
+export interface ProjectorFile {
+  readonly tensors: Map<string, HostTensor>;
+  readonly manifest: PackManifest['projector'];
 }
 
 /** Files of a pack that make frames into latents. */
@@ -48,7 +54,7 @@ export function baseHalf(base: ModelPack): VisionHalf {
     projector: async (hidden) => {
       const shape = { latent: latent.dim, tokens: latent.tokens, hidden, inner: projector.hidden };
       const sigma = asFloat32((await base.tensors('latent-map.safetensors')).get('sigma', [latent.dim]));
-      return { shape, values: initialProjector(shape, sigma), trained: false };
+      return untrained(shape, sigma);
     },
     write: async (writer) => {
       for (const name of new Set([...files, ...texts])) if (base.has(name)) await writer.write(name, await base.bytes(name));
@@ -92,20 +98,23 @@ export async function towerHalf(found: FoundTower, options: TowerHalfOptions): P
   const directions = await findDirections(found, features, options);
   const dim = directions.components === null ? features : directions.components.length / features;
   const idefics = found.config.architecture === 'idefics3';
+  // Its ViT and Q-Former may come without Video-LLaMA's own checkpoint: BLIP-2's eye alone.
+  const eye = found.tensors.has('video_query_tokens') ? found.projector : null;
   const { manifest } = options.base;
   return {
     manifest: {
       feature_space: `${found.featureSpace()}${directions.name}`,
       vision: { ...found.config, files: towerFileNames(found.config, found.tensors) },
-      latent: { dim, tokens: idefics ? found.tokens : manifest.latent.tokens },
+      latent: { dim, tokens: eye?.video.queries ?? (idefics ? found.tokens : manifest.latent.tokens) },
       licences: [{ part: 'vision tower', licence: options.licence, origin: options.origin }],
       sources: [{ part: 'vision', from: options.origin, file: found.tensors.file }],
     },
-    prompt: idefics ? IDEFICS_PROMPT : manifest.prompt,
+    prompt: eye !== null ? VIDEO_LLAMA_PROMPT : idefics ? IDEFICS_PROMPT : manifest.prompt,
     projector: async (hidden) => {
+      if (eye !== null) return videoProjector(found, eye, hidden);
       if (idefics) return connectorProjector(found, directions, dim, hidden);
       const shape = { latent: dim, tokens: manifest.latent.tokens, hidden, inner: manifest.projector.hidden };
-      return { shape, values: initialProjector(shape, asFloat32(directions.map.get('sigma') as HostTensor)), trained: false };
+      return untrained(shape, asFloat32(directions.map.get('sigma') as HostTensor));
     },
     write: async (writer) => {
       for (const { name, content } of towerFiles(found.config, found.tensors)) await writer.write(name, content);
@@ -125,6 +134,31 @@ const IDEFICS_PROMPT: PromptConfig = {
   max_frames: 8,
   default_question: 'Describe what you see in one sentence.',
 };
+
+/** Video-LLaMA's: the whole video's tokens, then what they are of. */
+const VIDEO_LLAMA_PROMPT: PromptConfig = {
+  system: '',
+  photo_before: '<Image>',
+  photo_after: '</Image> ',
+  video_before: '<Video>',
+  frame_before: '',
+  frame_after: '',
+  video_after: '</Video> The video contains {n} frames sampled at {times} seconds. ',
+  max_frames: 8,
+  default_question: 'Describe this video in one sentence.',
+};
+
+function untrained(shape: ProjectorShape, sigma: Float32Array): ProjectorFile {
+  return { tensors: projectorTensors(shape, initialProjector(shape, sigma)), manifest: { hidden: shape.inner, trained: false } };
+}
+
+/** Video-LLaMA's own, as published. @throws PackError naming the tensor that is missing; UserError when it was trained for another width */
+function videoProjector(found: FoundTower, sizes: NonNullable<FoundTower['projector']>, hidden: number): ProjectorFile {
+  const [width] = found.tensors.info('llama_proj.weight').dims;
+  if (width !== hidden) throw new UserError(`llama_proj of ${found.tensors.file} was trained for a language model of width ${width}; this one's is ${hidden}. Name the one that Video-LLaMA was trained with.`);
+  const tensors = new Map(videoProjectorSpecs(sizes, hidden).map(({ name, dims }) => [name, found.tensors.get(name, dims)]));
+  return { tensors, manifest: { hidden: sizes.video.inner, video: sizes } };
+}
 
 async function findDirections(found: FoundTower, features: number, { photos, runtime, signal, onPhoto }: TowerHalfOptions): Promise<Directions> {
   if (photos === undefined) {
@@ -184,7 +218,7 @@ function sameMap(features: number): ReadonlyMap<string, HostTensor> {
  * tokens = W x with x = mean + scale components^T z, as the projector's linear path: skip (K H, D) and, of the mean, fc2's bias. Its hidden
  * layer is there for a later training and adds nothing yet.
  */
-function connectorProjector(found: FoundTower, { mean, components, scale }: Directions, dim: number, hidden: number): { shape: ProjectorShape; values: Map<string, Float32Array>; trained: boolean } {
+function connectorProjector(found: FoundTower, { mean, components, scale }: Directions, dim: number, hidden: number): ProjectorFile {
   const { tokens, channels } = found;
   const connector = readWeight(found.tensors, 'model.connector.modality_projection.proj.weight', [hidden, channels]);
   const shape = { latent: dim, tokens, hidden, inner: Math.min(1024, dim) };
@@ -208,7 +242,7 @@ function connectorProjector(found: FoundTower, { mean, components, scale }: Dire
     ['fc2.bias', bias],
     ['skip.weight', skip],
   ]);
-  return { shape, values, trained: true };
+  return { tensors: projectorTensors(shape, values), manifest: { hidden: shape.inner } };
 }
 
 function product(a: Float32Array, b: Float32Array, start: number): number {

@@ -56,6 +56,9 @@ export async function runTraining(models: Models, items: readonly CaptionDatum[]
   const { pack } = models;
   const { manifest } = pack;
   const { signal, progress } = run;
+  if (manifest.projector.video !== undefined) {
+    throw new UserError(`Pack ${manifest.id} has Video-LLaMA's projector, which reads videos as a whole; projectors that read frame by frame can be trained here.`);
+  }
   const writer = await PackWriter.create(run.out);
   const [kept, heldOut] = split(items, run.heldOut);
   const facts = {
