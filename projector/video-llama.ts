@@ -11,12 +11,15 @@ import { linear, storedWeights, under, weightSpecs, type WeightSource } from '..
 import { qFormer } from '../model/vision/q-former.js';
 import type { VideoLlamaConfig } from '../model/vision/video-llama.js';
 
+/** What the projector needs of the branch's sizes. */
+type VideoSizes = Pick<VideoLlamaConfig, 'frame' | 'video' | 'positions'>;
+
 /**
  * @param frames (T, Q, H): the frames' tokens; for gradients T must be known
  * @returns (1, video queries, H)
  * @throws RangeError when there are more frames than positions
  */
-export function videoQFormer({ frame, video, positions }: VideoLlamaConfig, frames: Value, weights: WeightSource): Value {
+export function videoQFormer({ frame, video, positions }: VideoSizes, frames: Value, weights: WeightSource): Value {
   const count = frames.dims[0] as Dim;
   if (typeof count === 'number' && count > positions) throw new RangeError(`${count} frames, positions were learned for ${positions}`);
   const table = weights('video_frame_position_embedding.weight', [positions, frame.hidden]);
@@ -35,7 +38,7 @@ function firstRows(table: Value, frames: Value): Value {
 }
 
 /** The frames' tokens (T, Q, H) to the video's tokens for the language model (1, video queries, W). */
-export function videoLlamaProjector(config: VideoLlamaConfig, frames: Value, weights: WeightSource): Value {
+export function videoLlamaProjector(config: VideoSizes & Pick<VideoLlamaConfig, 'language'>, frames: Value, weights: WeightSource): Value {
   return linear(videoQFormer(config, frames, weights), weights, 'llama_proj', config.language);
 }
 
@@ -44,8 +47,6 @@ export function videoProjectorSpecs(config: VideoSizes, language: number): Param
   const { queries, hidden } = config.frame;
   return weightSpecs((graph, weights) => videoLlamaProjector({ ...config, language }, graph.input('frames', 'float32', [1, queries, hidden]), weights));
 }
-
-type VideoSizes = Pick<VideoLlamaConfig, 'frame' | 'video' | 'positions'>;
 
 /** Latents of a video's frames to the tokens of the video: back to the Q-Former's features by the latent map, then as published. */
 export class VideoProjector {
