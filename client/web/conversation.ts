@@ -216,6 +216,7 @@ export class Conversation {
     this.#asking.clear();
     const last = this.#messages.at(-1);
     if (last?.role !== 'assistant') return;
+    last.moments = ('output' in response ? (response.output as readonly Item[]) : []).flatMap(momentsOf);
     const statuses = { completed: 'complete', cancelled: 'stopped', incomplete: 'cut', failed: 'failed', in_progress: 'streaming' } as const;
     this.#finish(last, statuses[response.status], response.status_details?.error?.message ?? null, timing(response));
   }
@@ -293,8 +294,11 @@ function message(role: Message['role'], content: string, status: MessageStatus):
 function fromItem(item: Item): Message {
   const content = item.content.map((part) => (part.type === 'input_video' ? '' : part.text)).join('');
   const statuses = { completed: 'complete', incomplete: 'stopped', in_progress: content === '' ? 'waiting' : 'streaming' } as const;
-  const moments = item.content.flatMap((part) => (part.type === 'output_text' ? part.annotations : []));
-  return { ...message(item.role === 'user' ? 'user' : 'assistant', content, statuses[item.status]), id: item.id, moments };
+  return { ...message(item.role === 'user' ? 'user' : 'assistant', content, statuses[item.status]), id: item.id, moments: momentsOf(item) };
+}
+
+function momentsOf({ content }: Item): readonly Annotation[] {
+  return content.flatMap((part) => (part.type === 'output_text' ? part.annotations : []));
 }
 
 function timing(response: ResponseObject): string | null {

@@ -1,4 +1,3 @@
-import { LatentChatError } from '../sdk/index.js';
 import type { Backend } from './backend.js';
 
 /** How like a question every frame of a video is. */
@@ -35,13 +34,13 @@ export class Similarity {
 
   async #ask(video: string, frames: number, text: string): Promise<Likeness | null> {
     try {
-      const hits = await this.#backend.client.search({ text, videos: [video], scope: 'frames', limit: mostHits });
+      const hits = await this.#backend.search({ text, videos: [video], scope: 'frames', limit: mostHits });
       const scores = new Array<number>(frames).fill(Number.NaN);
-      for (const { frame, score } of hits) if (frame !== null && frame < frames) scores[frame] = score;
-      return { question: text, shares: toShares(scores) };
-    } catch (error) {
-      // A pack without a text tower has no such route; anything else may pass by itself.
-      if (!(error instanceof LatentChatError && error.status === 404)) this.#known.clear();
+      for (const { frame, score } of hits ?? []) if (frame < frames) scores[frame] = score;
+      return hits && hits.length > 0 ? { question: text, shares: toShares(scores) } : null;
+    } catch {
+      // The next question may find the server again.
+      this.#known.clear();
       return null;
     }
   }
