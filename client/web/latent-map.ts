@@ -22,7 +22,7 @@ export class LatentMap {
   readonly #preview = el('canvas', { class: 'map-preview', attrs: { width: 16, height: 9, 'aria-hidden': 'true' } });
   readonly #caption = el('p', { class: 'map-caption' });
   #reel: Reel | null = null;
-  /** Key of the container that is laid out or being laid out. */
+  /** The video that is laid out or being laid out. Sharper containers of it change its pictures, its latents hardly. */
   #madeFor = '';
   #stop: (() => void) | null = null;
   /** (N) frames on the map and (N, 2) their places. */
@@ -76,10 +76,10 @@ export class LatentMap {
 
   #make(): void {
     const reel = this.#reel;
-    if (!this.element.open || this.element.hidden || !reel || this.#madeFor === reel.source.key) return;
+    if (!this.element.open || this.element.hidden || !reel || this.#madeFor === nameOf(reel)) return;
     if (reel.info.frames < fewestPoints) return setText(this.#note, text.map.few);
     this.#stop?.();
-    this.#madeFor = reel.source.key;
+    this.#madeFor = nameOf(reel);
     if (this.#frames.length === 0) setText(this.#note, text.map.working);
     void this.#layOut(reel);
   }
@@ -88,7 +88,7 @@ export class LatentMap {
     const { frames } = reel.info;
     const count = Math.min(frames, mostPoints);
     const indices = Uint32Array.from({ length: count }, (_, point) => Math.floor(((point + 0.5) * frames) / count));
-    const current = (): boolean => this.#madeFor === reel.source.key;
+    const current = (): boolean => this.#madeFor === nameOf(reel);
     try {
       const vectors = await this.#decoder.vectors(reel.source, indices);
       if (!current()) return;
@@ -171,4 +171,8 @@ export class LatentMap {
     this.#go(point);
     this.#look(point);
   }
+}
+
+function nameOf({ source, info }: Reel): string {
+  return `${source.group}/${info.frames}`;
 }
