@@ -41,6 +41,9 @@ export class DecoderBatch {
   readonly #decoder: Decoder;
   /** In the order of memory. */
   readonly #rows: Row[] = [];
+  /** What happens to the rows before the next run: memory must stay as it is while one is under way. */
+  readonly #joining = new Map<Row, KvCache>();
+  readonly #leaving = new Set<Row>();
   readonly #wishes = new Map<Row, Wish>();
   /** Per layer, key then value: room for (#room, kv_heads, #positions, head_dim). */
   #tensors: Float32Array<ArrayBuffer>[] = [];
@@ -55,30 +58,24 @@ export class DecoderBatch {
 
   /** Sequences that have joined and not left. */
   get size(): number {
-    return this.#rows.length;
+    return this.#rows.length + this.#joining.size - this.#leaving.size;
   }
 
-  /** A sequence that goes on from a cache of one row, of which a copy is made. */
+  /** A sequence that goes on from a cache of one row, of which the first step makes a copy. */
   join(cache: KvCache): Sequence {
     if (cache.rows !== 1) throw new RangeError(`a cache of ${cache.rows} sequences cannot join a batch`);
-    this.#reserve(this.#rows.length + 1, cache.length + 1);
     const row: Row = {
       length: cache.length,
       step: (token, logits) => this.#step(row, token, logits),
       leave: () => this.#leave(row),
     };
-    const { layers } = this.#decoder.config;
-    for (let layer = 0; layer < layers; layer++) {
-      this.#copyIn(2 * layer, cache.key(layer), cache);
-      this.#copyIn(2 * layer + 1, cache.value(layer), cache);
-    }
-    this.#rows.push(row);
+    this.#joining.set(row, cache);
     return row;
   }
 
-  /** Frees the memory. Sequences that are still there cannot go on. */
+  /** Frees the memory, to be called between runs. Sequences that are still there cannot go on. */
   release(): void {
-    for (const row of [...this.#rows]) this.#leave(row);
+    for (const row of [...this.#joining.keys(), ...this.#rows]) this.#leave(row);
     this.#free();
   }
 
@@ -89,7 +86,7 @@ export class DecoderBatch {
   }
 
   #step(row: Row, token: number, logits: Float32Array): Promise<void> {
-    if (!this.#rows.includes(row)) return Promise.reject(new RangeError('this sequence has left its batch'));
+    if (!this.#joining.has(row) && (!this.#rows.includes(row) || this.#leaving.has(row))) return Promise.reject(new RangeError('this sequence has left its batch'));
     const { context } = this.#decoder;
     if (row.length >= context) return Promise.reject(new ContextError(row.length + 1, context));
     return new Promise((resolve, reject) => {
@@ -107,6 +104,7 @@ export class DecoderBatch {
         await turn();
         const wishes = new Map(this.#wishes);
         this.#wishes.clear();
+        this.#settle();
         if (wishes.size === 0) break;
         try {
           await this.#forward(wishes);
@@ -117,7 +115,25 @@ export class DecoderBatch {
       }
     } finally {
       this.#running = false;
+      this.#settle();
     }
+  }
+
+  /** Lets go who leaves and takes in who joins. */
+  #settle(): void {
+    for (const row of this.#leaving) this.#remove(row);
+    this.#leaving.clear();
+    if (this.#rows.length === 0 && this.#joining.size === 0 && this.#room > KEPT_ROWS) this.#free();
+    for (const [row, cache] of this.#joining) {
+      this.#reserve(this.#rows.length + 1, cache.length + 1);
+      const { layers } = this.#decoder.config;
+      for (let layer = 0; layer < layers; layer++) {
+        this.#copyIn(2 * layer, cache.key(layer), cache);
+        this.#copyIn(2 * layer + 1, cache.value(layer), cache);
+      }
+      this.#rows.push(row);
+    }
+    this.#joining.clear();
   }
 
   async #forward(wishes: ReadonlyMap<Row, Wish>): Promise<void> {
@@ -139,14 +155,17 @@ export class DecoderBatch {
     }
   }
 
-  /** The last row takes the place of the one that leaves. */
   #leave(row: Row): void {
-    const index = this.#rows.indexOf(row);
-    if (index < 0) return;
     this.#wishes.get(row)?.reject(new RangeError('this sequence has left its batch'));
     this.#wishes.delete(row);
+    if (!this.#joining.delete(row) && this.#rows.includes(row)) this.#leaving.add(row);
+    if (!this.#running) this.#settle();
+  }
+
+  /** The last row takes the place of the one that leaves. */
+  #remove(row: Row): void {
+    const index = this.#rows.indexOf(row);
     const last = this.#rows.pop() as Row;
-    if (this.#rows.length === 0 && this.#room > KEPT_ROWS) this.#free();
     if (last === row) return;
     this.#rows[index] = last;
     const { kv_heads, head_dim } = this.#decoder.config;

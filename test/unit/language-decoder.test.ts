@@ -151,6 +151,39 @@ test('sequences of any lengths that join and leave a batch go on as they would a
   await decoder.release();
 });
 
+test('who joins or leaves while a run is under way disturbs nobody', async () => {
+  const { ids } = await tinyReference();
+  const decoder = await tinyDecoder('fp32');
+  const batch = new DecoderBatch(decoder);
+  const prompt = decoder.newCache();
+  const logits = await decoder.forward(decoder.embed(ids.slice(0, 6)), prompt);
+  const expected = await continueGreedily(decoder, prompt.fork(), logits.slice(), 24);
+  const guest = decoder.newCache();
+  await decoder.forward(decoder.embed(ids.slice(0, 9)), guest);
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  const scratch = new Float32Array(decoder.config.vocab);
+  const first = batch.join(guest);
+  const leader = batch.join(prompt);
+  const guests = [first];
+  const written: number[] = [];
+  for (let step = 0; step < expected.length; step++) {
+    const token = argmax(logits);
+    written.push(token);
+    const run = leader.step(token, logits);
+    for (let turns = 0; turns < step % 4; turns++) await turn();
+    // Odd ones join and are moved about, even ones leave from in front of the others.
+    if (step % 2 === 1) guests.push(batch.join(guest));
+    else guests.shift()?.leave();
+    await run;
+    await Promise.all(guests.map((sequence) => sequence.step(5, scratch)));
+  }
+  assert.deepEqual(written, expected);
+  for (const sequence of [leader, ...guests]) sequence.leave();
+  assert.equal(batch.size, 0);
+  await decoder.release();
+});
+
 test('a sequence that is full ends alone, the others of its batch go on', async () => {
   const { ids } = await tinyReference();
   const decoder = await tinyDecoder('fp32', false, 30);
