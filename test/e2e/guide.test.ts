@@ -14,7 +14,7 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../.
 /** What is printed, by a piece of the command. */
 const prints: readonly (readonly [command: string, output: RegExp])[] = [
   ['info clip.linr', /24 frames|frames.*24/s],
-  ['chat', /\w+ \w+/],
+  ['latentchat chat', /\w+ \w+/],
   ['latentchat ls', /^vid_[0-9a-f]{24} .*clip\.mp4/m],
   ['/v1/models', /"object":"list"/],
   ['/v1/chat/completions', /"role":"assistant"/],
