@@ -35,7 +35,7 @@ interface PresetShape {
  */
 const SHAPES: Readonly<Record<Preset, PresetShape>> = {
   draft: { seconds: 20, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 16, basisChannels: 16, price: 4e-3, coder: 'range' },
-  standard: { seconds: 60, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 40, basisChannels: 16, price: 8e-4, coder: 'range' },
+  standard: { seconds: 60, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 40, basisChannels: 16, price: 1.2e-3, coder: 'range' },
   fine: { seconds: 300, layers: 2, hidden: 96, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 48, basisChannels: 16, price: 3e-4, coder: 'range' },
   paper: { seconds: 300, layers: 6, hidden: 512, rank: 8, hyperHidden: 128, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 0, basisChannels: 1, price: null, coder: 'huffman' },
 };
