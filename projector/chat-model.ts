@@ -3,6 +3,7 @@ import {
   beamSearch,
   checkSampling,
   ContextError,
+  DecoderBatch,
   generate,
   LanguageModel,
   prefill,
@@ -47,6 +48,10 @@ const MOST_BEAMS = 8;
 
 export class ChatModel {
   private readonly prefixes: PrefixCache;
+  /** Answers that are being written. */
+  private readonly batch: DecoderBatch;
+  /** The prompt that is being run, and those that wait for their turn behind it. */
+  private prompts: Promise<unknown> = Promise.resolve();
 
   private constructor(
     private readonly language: LanguageModel,
@@ -55,6 +60,7 @@ export class ChatModel {
     cacheBytes: number,
   ) {
     this.prefixes = new PrefixCache(cacheBytes);
+    this.batch = new DecoderBatch(language.decoder);
   }
 
   /** Loads language model and projector of a pack. Runs block the thread: call this in a worker or a command-line tool. */
@@ -73,7 +79,8 @@ export class ChatModel {
   /**
    * Answers the last message. Keys and values of everything this prompt shares with earlier ones (the system message,
    * a video's frames, past turns) are reused: a follow-up costs the last answer's and its own tokens only. Greedy
-   * answers are the same whatever was asked before.
+   * answers are the same whatever was asked before. Several answers may be written at once: prompts are run in the order
+   * of the calls, and the next tokens of all answers in one run.
    * @yields text as it is written, whole characters
    * @throws PromptError when the messages or a video's latents cannot be used
    * @throws ContextError when the prompt leaves no room for an answer
@@ -89,8 +96,7 @@ export class ChatModel {
     if (!(Number.isInteger(beams) && beams >= 1 && beams <= MOST_BEAMS)) throw new RangeError(`beams is ${beams}; it must be 1 to ${MOST_BEAMS}`);
 
     const { decoder, tokenizer } = this.language;
-    const { prompt, identity, cache } = this.begin(messages, SHORTEST_ANSWER, beams === 1 ? maxTokens : 0);
-    const cached = cache.length;
+    const { prompt, cache, cached, logits } = await this.inTurn(() => this.read(messages, options.signal));
 
     let text = '';
     let firstToken: number | null = null;
@@ -109,26 +115,24 @@ export class ChatModel {
       };
     };
 
+    if (logits === null) return result('cancelled', 0);
+    if (beams > 1 && (options.temperature ?? 0) === 0) {
+      const { tokens, finish } = await beamSearch(decoder, cache, logits, { ...options, beams, maxTokens });
+      const whole = cutAt(tokenizer.decode(tokens), options.stop);
+      if (whole !== '') yield show(whole);
+      return result(finish, tokens.length);
+    }
+    const sequence = this.batch.join(cache);
     try {
-      const logits = await prefill(decoder, await this.embeddings(prompt.slice(cached)), cache, options.signal);
-      if (logits === null) return result('cancelled', 0);
-      if (beams > 1 && (options.temperature ?? 0) === 0) {
-        const { tokens, finish } = await beamSearch(decoder, cache, logits, { ...options, beams, maxTokens });
-        const whole = cutAt(tokenizer.decode(tokens), options.stop);
-        if (whole !== '') yield show(whole);
-        return result(finish, tokens.length);
-      }
-      const writing = generate(decoder, tokenizer, cache, logits, { ...options, maxTokens });
+      const writing = generate(decoder, tokenizer, sequence, logits, { ...options, maxTokens });
       for (;;) {
         const next = await writing.next();
         if (next.done === true) return result(next.value.finish, next.value.completionTokens);
         yield show(next.value);
       }
     } finally {
-      // Also when the caller stops listening in the middle: what was run is worth keeping. The answer's own tokens were
-      // run one at a time and so differ in the last digits from a prompt's; left out, a follow-up's answer never depends
-      // on what happens to be cached, at the price of running the last answer once more.
-      this.prefixes.put(identity.slice(0, cache.length), cache);
+      // Also when the caller stops listening in the middle.
+      sequence.leave();
     }
   }
 
@@ -145,7 +149,7 @@ export class ChatModel {
     const { decoder, tokenizer } = this.language;
     const continuations = answers.map((answer) => tokenizer.encode(tokenizer.neutralize(answer)));
     if (continuations.some((ids) => ids.length === 0)) throw new RangeError('an empty answer has no likelihood');
-    const { prompt, identity, cache } = this.begin(messages, Math.max(0, ...continuations.map((ids) => ids.length)), 0);
+    const { prompt, identity, cache } = this.begin(messages, Math.max(0, ...continuations.map((ids) => ids.length)));
     try {
       const logits = await prefill(decoder, await this.embeddings(prompt.slice(cache.length)), cache, signal);
       const scores = logits === null ? null : await scoreContinuations(decoder, cache, logits, continuations, signal);
@@ -164,18 +168,40 @@ export class ChatModel {
 
   async release(): Promise<void> {
     this.prefixes.clear();
+    this.batch.release();
     await this.language.release();
     await this.projector.release();
   }
 
-  /** The prompt, and a cache that holds as much of it as an earlier one did, with room for the rest and for `writing` tokens after it. */
-  private begin(messages: readonly ChatMessage[], shortest: number, writing: number): { prompt: PromptToken[]; identity: TokenIdentity[]; cache: KvCache } {
+  /** Runs the prompt as far as it is not cached; logits are null where `signal` was aborted first. */
+  private async read(messages: readonly ChatMessage[], signal?: AbortSignal): Promise<{ prompt: PromptToken[]; cache: KvCache; cached: number; logits: Float32Array | null }> {
+    const { prompt, identity, cache } = this.begin(messages, SHORTEST_ANSWER);
+    const cached = cache.length;
+    try {
+      const logits = await prefill(this.language.decoder, await this.embeddings(prompt.slice(cached)), cache, signal);
+      return { prompt, cache, cached, logits };
+    } finally {
+      // Also of a cancelled one: what was run is worth keeping, at once, for others who ask about the same video. The answer's own tokens
+      // are run one at a time and so differ in the last digits from a prompt's; left out, a follow-up's answer never depends on what
+      // happens to be cached, at the price of running the last answer once more.
+      this.prefixes.put(identity.slice(0, cache.length), cache);
+    }
+  }
+
+  /** First come, first served: side by side, nobody's prompt would be ready before all are. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.prompts.then(work);
+    this.prompts = done.catch(() => undefined);
+    return done;
+  }
+
+  /** The prompt, and a cache that holds as much of it as an earlier one did, with room for the rest. */
+  private begin(messages: readonly ChatMessage[], shortest: number): { prompt: PromptToken[]; identity: TokenIdentity[]; cache: KvCache } {
     const prompt = this.prompt(messages);
     const { decoder } = this.language;
     if (prompt.length + shortest > decoder.context) throw new ContextError(prompt.length + shortest, decoder.context);
     const identity = prompt.map(identityOf);
-    const capacity = Math.min(prompt.length + writing, decoder.context);
-    return { prompt, identity, cache: this.prefixes.take(identity, capacity) ?? decoder.newCache(capacity) };
+    return { prompt, identity, cache: this.prefixes.take(identity, prompt.length) ?? decoder.newCache(prompt.length) };
   }
 
   private prompt(messages: readonly ChatMessage[]): PromptToken[] {
