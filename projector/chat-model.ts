@@ -18,6 +18,7 @@ import type { ModelPack, PackManifest } from '../model/pack/index.js';
 import type { Runtime } from '../model/runtime/types.js';
 import { checkVideo, type ChatMessage, type VideoPart } from './messages.js';
 import { Projector } from './network.js';
+import { VideoProjector } from './video-llama.js';
 import { PrefixCache } from './prefix-cache.js';
 import { buildPrompt, identityOf, type PromptToken, type TokenIdentity, type VisualToken } from './prompt.js';
 
@@ -54,7 +55,7 @@ export class ChatModel {
 
   private constructor(
     private readonly language: LanguageModel,
-    private readonly projector: Projector,
+    private readonly projector: Projector | VideoProjector,
     private readonly manifest: PackManifest,
     cacheBytes: number,
   ) {
@@ -65,7 +66,8 @@ export class ChatModel {
   /** Loads language model and projector of a pack. Runs block the thread: call this in a worker or a command-line tool. */
   static async load(pack: ModelPack, runtime: Runtime, options: ChatModelOptions = {}): Promise<ChatModel> {
     const language = await LanguageModel.load(pack, runtime, options);
-    const projector = await Projector.load(pack, runtime);
+    const { video } = pack.manifest.projector;
+    const projector = video === undefined ? await Projector.load(pack, runtime) : await VideoProjector.load(pack, video, runtime);
     return new ChatModel(language, projector, pack.manifest, options.cacheBytes ?? DEFAULT_CACHE_BYTES);
   }
 
@@ -84,8 +86,9 @@ export class ChatModel {
    * @throws ContextError when the prompt leaves no room for an answer
    * @throws RangeError naming a sampling option that is out of range
    */
-  async *reply(messages: readonly ChatMessage[], options: ReplyOptions = {}): AsyncGenerator<{ text: string }, ReplyResult> {
+  async *reply(messages: readonly ChatMessage[], given: ReplyOptions = {}): AsyncGenerator<{ text: string }, ReplyResult> {
     const started = performance.now();
+    const options = { ...given, stop: [...(given.stop ?? []), ...(this.manifest.prompt.stop ?? [])] };
     const maxTokens = options.maxTokens ?? DEFAULT_MAX_TOKENS;
     const beams = options.beams ?? 1;
     checkSampling(options);
@@ -115,7 +118,7 @@ export class ChatModel {
     if (logits === null) return result('cancelled', 0);
     if (beams > 1 && (options.temperature ?? 0) === 0) {
       const { tokens, finish } = await beamSearch(decoder, cache, logits, { ...options, beams, maxTokens });
-      const whole = cutAt(tokenizer.decode(tokens), options.stop ?? []);
+      const whole = cutAt(tokenizer.decode(tokens), options.stop);
       if (whole !== '') yield show(whole);
       return result(finish, tokens.length);
     }
@@ -210,6 +213,7 @@ export class ChatModel {
       template: this.language.template,
       prompt: this.manifest.prompt,
       tokensPerFrame: this.manifest.latent.tokens,
+      whole: this.manifest.projector.video !== undefined,
     });
   }
 
@@ -219,26 +223,51 @@ export class ChatModel {
     const rows = this.language.decoder.embed(tokens.map((token) => (typeof token === 'number' ? token : 0)));
     const visual = tokens.flatMap((token, position) => (typeof token === 'number' ? [] : [{ token, position }]));
     if (visual.length === 0) return rows;
-    const frames = distinctFrames(visual.map(({ token }) => token));
-    const dim = this.manifest.latent.dim;
-    const latents = new Float32Array(frames.length * dim);
-    for (const [row, { video, frame }] of frames.entries()) latents.set(video.latents.subarray(frame * dim, (frame + 1) * dim), row * dim);
-    const projected = await this.projector.project(latents);
+    const shown = distinctShown(visual.map(({ token }) => token));
+    const projected = await this.project(shown);
     for (const { token, position } of visual) {
-      const row = frames.findIndex(({ video, frame }) => video === token.video && frame === token.frame);
-      const start = (row * this.manifest.latent.tokens + token.slot) * hidden;
+      const start = (shown.findIndex((other) => sameShown(other, token)) * this.manifest.latent.tokens + token.slot) * hidden;
       rows.set(projected.subarray(start, start + hidden), position * hidden);
     }
     return rows;
   }
+
+  /** (shown, K, H): frames in one run, videos that are read as a whole one after another. */
+  private async project(shown: readonly Shown[]): Promise<Float32Array> {
+    const latents = shown.map((part) => latentsOf(part, this.manifest.latent.dim));
+    if (this.projector instanceof Projector) return this.projector.project(concatenated(latents));
+    const tokens: Float32Array[] = [];
+    for (const video of latents) tokens.push(await this.projector.project(video));
+    return concatenated(tokens);
+  }
 }
 
-function distinctFrames(tokens: readonly VisualToken[]): { video: VideoPart; frame: number }[] {
-  const frames: { video: VideoPart; frame: number }[] = [];
-  for (const { video, frame } of tokens) {
-    if (!frames.some((known) => known.video === video && known.frame === frame)) frames.push({ video, frame });
+type Shown = Pick<VisualToken, 'video' | 'frames'>;
+
+function sameShown(a: Shown, b: Shown): boolean {
+  return a.video === b.video && a.frames.join() === b.frames.join();
+}
+
+function distinctShown(tokens: readonly Shown[]): Shown[] {
+  const shown: Shown[] = [];
+  for (const token of tokens) if (!shown.some((known) => sameShown(known, token))) shown.push(token);
+  return shown;
+}
+
+function latentsOf({ video, frames }: Shown, dim: number): Float32Array {
+  const latents = new Float32Array(frames.length * dim);
+  frames.forEach((frame, row) => latents.set(video.latents.subarray(frame * dim, (frame + 1) * dim), row * dim));
+  return latents;
+}
+
+function concatenated(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
   }
-  return frames;
+  return whole;
 }
 
 function cutAt(text: string, stops: readonly string[]): string {

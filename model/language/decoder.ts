@@ -6,14 +6,17 @@ import type { LanguageConfig } from '../pack/manifest.js';
 import { buildDecoder, cacheNames, mergeLayers, type MergedLayers } from './decoder-graph.js';
 import { prepareInPlace, runInPlace } from '../runtime/in-place.js';
 import { KvCache } from './kv-cache.js';
-import { mergeQ8, type Q8Matrix, type WeightKind } from './linear.js';
-import { embed, type DecoderWeights, type EmbeddingWeights, type Linear } from './weights.js';
+import { mergeQ8, type WeightKind } from './linear.js';
+import type { Matrix, Q8Matrix } from './matrix.js';
+import { embed, type DecoderWeights, type Linear } from './weights.js';
 
 export interface DecoderOptions {
   /** How weights enter the graph; see linear.ts. */
   readonly kind: WeightKind;
   /** Longest sequence in tokens: prompt and answer together. At most the model's own context. */
   readonly context: number;
+  /** Bytes of weights up to which they lie in the serialised model itself. Default: 1 GiB, see Graph.toOnnxParts. */
+  readonly inlineBytes?: number;
 }
 
 /** Raised when a sequence does not fit the context. */
@@ -34,16 +37,21 @@ export class Decoder {
   private constructor(
     readonly config: LanguageConfig,
     readonly context: number,
-    private readonly embedding: EmbeddingWeights,
+    private readonly embedding: Matrix,
     private readonly session: Session,
   ) {}
 
   static async create(weights: DecoderWeights, runtime: Runtime, options: DecoderOptions): Promise<Decoder> {
     const { kind, context } = options;
     const merged = kind === 'q8' ? await mergeAdapters(weights, runtime) : null;
-    const model = prepareInPlace(buildDecoder(weights, kind, merged, context).toOnnx());
-    const session = await runtime.createSession(model);
+    const { model, weights: beside } = buildDecoder(weights, kind, merged, context).toOnnxParts(options.inlineBytes);
+    const session = await runtime.createSession(prepareInPlace(model), { weights: beside });
     return new Decoder(weights.config, context, weights.embedding, session);
+  }
+
+  /** Whether a token ends an answer. */
+  ends(token: number): boolean {
+    return token === this.config.eos || this.config.ends?.includes(token) === true;
   }
 
   /** An empty cache for `rows` sequences. */
@@ -53,9 +61,7 @@ export class Decoder {
 
   /** Embeddings (ids.length, H) of token ids. */
   embed(ids: readonly number[]): Float32Array {
-    const rows = new Float32Array(ids.length * this.config.hidden);
-    embed(this.config, this.embedding, ids, rows);
-    return rows;
+    return embed(this.embedding, ids);
   }
 
   /**

@@ -69,7 +69,7 @@ export async function* generate(
       return { finish: 'cancelled', completionTokens: written };
     }
     const token = written < room ? sampler.next(logits) : null;
-    if (token === null || token === decoder.config.eos) {
+    if (token === null || decoder.ends(token)) {
       const rest = stops.end();
       if (rest !== '') yield rest;
       return { finish: token === null ? 'length' : 'stop', completionTokens: written };

@@ -1,8 +1,9 @@
 /** The decoder graph against transformers, on a small random Llama with weights in the pack's layout. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { argmax, beamSearch, ContextError, DecoderBatch, logProbability, prefill, scoreContinuations, type Decoder, type KvCache } from '../../model/language/index.js';
-import { tinyDecoder, tinyReference } from '../helpers/tiny-llama.js';
+import { argmax, beamSearch, ContextError, Decoder, DecoderBatch, logProbability, prefill, scoreContinuations, type KvCache } from '../../model/language/index.js';
+import { nodeRuntime } from '../../model/runtime/node.node.js';
+import { tinyDecoder, tinyReference, tinyWeights } from '../helpers/tiny-llama.js';
 
 /** Greedy continuation of what `cache` holds, without looking at end tokens. */
 async function continueGreedily(decoder: Decoder, cache: KvCache, logits: Float32Array, count: number): Promise<number[]> {
@@ -214,6 +215,14 @@ test('a sequence that outgrows the context is refused with both numbers, and the
   assert.equal(cache.length, ids.length);
   await decoder.forward(decoder.embed([1, 2]), cache);
   await decoder.release();
+});
+
+test('weights beside the serialised model, as models above 1 GiB have them, give the same logits', async () => {
+  const { ids } = await tinyReference();
+  const [inside, beside] = await Promise.all([0, 1].map((which) => tinyWeights(false).then((weights) => Decoder.create(weights, nodeRuntime({ threads: 1 }), { kind: 'fp32', context: 64, ...(which === 1 ? { inlineBytes: 1000 } : {}) }))));
+  const run = (decoder: Decoder | undefined): Promise<Float32Array> => (decoder as Decoder).forward((decoder as Decoder).embed(ids), (decoder as Decoder).newCache());
+  assert.deepEqual([...(await run(beside))], [...(await run(inside))]);
+  await Promise.all([inside?.release(), beside?.release()]);
 });
 
 test('a token outside the vocabulary is refused', async () => {
