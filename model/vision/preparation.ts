@@ -15,10 +15,13 @@ export interface Preparation extends Normalisation {
   readonly longest?: number;
 }
 
+/** Pixels of the longer side of a frame that is still to be cut: a strip of one pixel's height must not become a picture of gigabytes. */
+const MAX_SIDE = 16_384;
+
 /** The size at which frames should be asked for, so that no more than the middle has to be cut out. */
 export function preparedSize({ size, fit, shortest = size }: Preparation, { width, height }: FrameSize): FrameSize {
   if (fit === 'squash') return { width: size, height: size };
-  const long = Math.floor((shortest * Math.max(width, height)) / Math.min(width, height));
+  const long = Math.min(MAX_SIDE, Math.floor((shortest * Math.max(width, height)) / Math.min(width, height)));
   return width <= height ? { width: shortest, height: long } : { width: long, height: shortest };
 }
 

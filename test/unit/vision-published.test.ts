@@ -143,6 +143,7 @@ test('frames of the size that is asked for are only cut', async () => {
   assert.deepEqual(preparedSize(preparation, { width: 1280, height: 720 }), { width: 3, height: 2 });
   const data = Uint8Array.from({ length: 4 * 2 * 3 }, (_, i) => i);
   assert.deepEqual([...prepare(preparation, { width: 4, height: 2, data })], [3, 4, 5, 6, 7, 8, 15, 16, 17, 18, 19, 20]);
+  assert.deepEqual(preparedSize({ ...preparation, size: 224, shortest: 224 }, { width: 8000, height: 1 }), { width: 16_384, height: 224 });
   assert.deepEqual(preparedSize({ ...preparation, fit: 'squash' }, { width: 1280, height: 720 }), { width: 2, height: 2 });
 });
 
