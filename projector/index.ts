@@ -4,3 +4,5 @@ export { ChatModel, type ChatModelOptions, type ReplyOptions, type ReplyResult }
 export { checkFeatureSpace, PromptError, type ChatMessage, type ContentPart, type TextPart, type VideoPart } from './messages.js';
 export { buildPrompt, chooseFrames } from './prompt.js';
 export { buildProjector, Projector, type ProjectorShape } from './network.js';
+export { videoProjectorSpecs } from './video-llama.js';
+export { initialProjector, projectorShapes, projectorTensors } from './initialise.js';

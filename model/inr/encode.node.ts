@@ -166,9 +166,8 @@ class Encoding {
 
   private async lookAnew(tower: VisionTower): Promise<Scan> {
     const { source, options } = this;
-    const side = options.pack.manifest.vision.size;
     const report = paced(options.onProgress);
-    const common = { side, ...(options.signal === undefined ? {} : { signal: options.signal }) };
+    const common = { size: tower.frameSize(source.info), ...(options.signal === undefined ? {} : { signal: options.signal }) };
     const { frames: known } = source.info;
     if (known === null || known > GLANCE_FRAMES) {
       const first = await glance(source, tower, GLANCE_FRAMES, {

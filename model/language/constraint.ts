@@ -17,11 +17,11 @@ export class TokenConstraint {
   readonly #masks = new Map<GrammarState, Uint8Array>();
   #state: GrammarState;
 
-  /** @param config of the model: its vocabulary's size, and the token that ends an answer */
+  /** @param config of the model: its vocabulary's size, and the tokens that end an answer */
   constructor(
     grammar: Grammar,
     tokenizer: Pick<TextTokenizer, 'bytes'>,
-    private readonly config: { readonly vocab: number; readonly eos: number },
+    private readonly config: { readonly vocab: number; readonly eos: number; readonly ends?: readonly number[] },
   ) {
     this.#vocabulary = vocabularyOf(tokenizer, config.vocab);
     this.#state = startOf(grammar);
@@ -55,7 +55,7 @@ export class TokenConstraint {
         for (let i = 0; i < bytes.length && state !== null; i++) state = state.next(bytes[i] as number);
         if (bytes.length > 0 && state !== null) mask[id] = 1;
       }
-      mask[this.config.eos] = this.#state.whole ? 1 : 0;
+      for (const end of [this.config.eos, ...(this.config.ends ?? [])]) mask[end] = this.#state.whole ? 1 : 0;
       this.#masks.set(this.#state, mask);
     }
     return mask;

@@ -1,4 +1,5 @@
 /** Token by token from a prefilled cache to a finished text. */
+import type { Sequence } from './batch.js';
 import { TokenConstraint } from './constraint.js';
 import type { Decoder } from './decoder.js';
 import type { Grammar } from './grammar.js';
@@ -49,14 +50,14 @@ export async function prefill(decoder: Decoder, embeddings: Float32Array, cache:
 }
 
 /**
- * Writes an answer after what `cache` holds; the cache grows by the tokens of the answer.
+ * Writes an answer after what `sequence` holds, which grows by the tokens of the answer.
  * @param logits of the first token (V); overwritten
  * @yields text as it becomes whole characters, never an empty string
  */
 export async function* generate(
   decoder: Decoder,
   tokenizer: TextTokenizer,
-  cache: KvCache,
+  sequence: Sequence,
   logits: Float32Array,
   options: GenerateOptions = {},
 ): AsyncGenerator<string, { finish: FinishReason; completionTokens: number }> {
@@ -65,7 +66,7 @@ export async function* generate(
   const stream = new TextStream(tokenizer);
   const stops = new StopStrings(options.stop ?? []);
   const constraint = options.grammar === undefined ? null : new TokenConstraint(options.grammar, tokenizer, decoder.config);
-  const room = Math.min(maxTokens, decoder.context - cache.length);
+  const room = Math.min(maxTokens, decoder.context - sequence.length);
   for (let written = 0; ; written++) {
     if (signal?.aborted === true) {
       const rest = stops.end();
@@ -74,7 +75,7 @@ export async function* generate(
     }
     constraint?.mask(logits);
     const token = written < room ? sampler.next(logits) : null;
-    if (token === null || token === decoder.config.eos) {
+    if (token === null || decoder.ends(token)) {
       const rest = stops.end();
       if (rest !== '') yield rest;
       return { finish: token === null ? 'length' : 'stop', completionTokens: written };
@@ -90,6 +91,6 @@ export async function* generate(
     }
     // The last token allowed needs no run: nothing follows it.
     if (written + 1 === room) continue;
-    await decoder.forward(decoder.embed([token]), cache, 1, logits);
+    await sequence.step(token, logits);
   }
 }

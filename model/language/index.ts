@@ -5,6 +5,7 @@ export { beamSearch, type BeamOptions } from './beam-search.js';
 export { generate, prefill, SHORTEST_PREFILL, type FinishReason, type GenerateOptions } from './generate.js';
 export { scoreContinuations, type Likelihood } from './likelihood.js';
 export { KvCache } from './kv-cache.js';
+export { DecoderBatch, type Sequence } from './batch.js';
 export { argmax, checkSampling, logProbability, Sampler, type SamplingOptions } from './sampler.js';
 export { choice, literal, oneOf, optional, repeat, sequence, startOf, type Grammar, type GrammarState } from './grammar.js';
 export { jsonObject, jsonSchema, SchemaError } from './json-schema.js';

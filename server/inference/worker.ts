@@ -1,7 +1,7 @@
 /**
- * The worker that owns the language model. A few replies run side by side, a token of each in turn, so that nobody's long
- * answer keeps another from beginning; the others wait, clients in turn. Nobody's slow connection holds a reply up: its
- * text waits in the server.
+ * The worker that owns the language model. A few replies are written side by side, a token of each in one run of the model, so that
+ * nobody's long answer keeps another from beginning; the others wait, clients in turn. Nobody's slow connection holds a reply up:
+ * its text waits in the server.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { ContextError } from '../../model/language/index.js';
@@ -24,13 +24,16 @@ interface Run {
   place: number;
 }
 
-/** Replies that run side by side. Each holds some 20 MB of keys and values, and slows the others' text down. */
+/** Replies that are written side by side. Each holds some 20 MB of keys and values, and slows the others' text down a little. */
 const SIDE_BY_SIDE = 8;
 
 const waiting = new Turns<Run>();
 const runs = new Map<number, Run>();
 const latents = new LatentReader();
-let wake: (() => void) | null = null;
+/** Replies that are being written. */
+let active = 0;
+/** Begins what waits as far as there is room. Until the model is loaded, everything waits and hears its place in line. */
+let startWaiting = tellPlaces;
 
 function send(message: FromInference): void {
   parentPort?.postMessage(message);
@@ -54,41 +57,26 @@ async function promptOf(messages: readonly PromptMessage[], manifest: PackManife
   return prompt;
 }
 
-/** A reply that is being written. */
-interface Active {
-  readonly run: Run;
-  readonly reply: ReturnType<ChatModel['reply']>;
-}
-
-/** Starts a reply; null where its prompt could not be made, which has been told. */
-async function begin(model: ChatModel, manifest: PackManifest, run: Run): Promise<Active | null> {
+/** Writes a reply from its prompt to its end. */
+async function write(model: ChatModel, manifest: PackManifest, run: Run): Promise<void> {
   const { maxTokens, temperature, topP, seed, stop, format } = run.task.sampling;
   send({ type: 'started', id: run.id });
   try {
     const messages = await promptOf(run.task.messages, manifest);
     const grammar = grammarOf(format);
-    const options = { maxTokens, temperature, topP, ...(seed === null ? {} : { seed }), ...(grammar === null ? {} : { grammar }), stop: [...stop], signal: run.abort.signal };
-    return { run, reply: model.reply(messages, options) };
-  } catch (error) {
-    fail(run, error);
-    return null;
-  }
-}
-
-/** Runs a reply to its next piece of text; false where it has ended. */
-async function advance({ run, reply }: Active): Promise<boolean> {
-  try {
-    const step = await reply.next();
-    if (!step.done) {
+    const reply = model.reply(messages, { maxTokens, temperature, topP, ...(seed === null ? {} : { seed }), ...(grammar === null ? {} : { grammar }), stop: [...stop], signal: run.abort.signal });
+    for (;;) {
+      const step = await reply.next();
+      if (step.done === true) {
+        send({ type: 'done', id: run.id, outcome: outcomeOf(step.value) });
+        runs.delete(run.id);
+        return;
+      }
       send({ type: 'delta', id: run.id, text: step.value.text });
-      return true;
     }
-    send({ type: 'done', id: run.id, outcome: outcomeOf(step.value) });
-    runs.delete(run.id);
   } catch (error) {
     fail(run, error);
   }
-  return false;
 }
 
 function fail(run: Run, error: unknown): void {
@@ -127,12 +115,6 @@ function sentence(message: string): string {
   return `${message.charAt(0).toUpperCase()}${message.slice(1)}.`;
 }
 
-function sleep(): Promise<void> {
-  return new Promise((resolve) => {
-    wake = resolve;
-  });
-}
-
 function receive(message: ToInference | typeof endMessage): void {
   if (message === endMessage) process.exit();
   switch (message.type) {
@@ -153,8 +135,7 @@ function receive(message: ToInference | typeof endMessage): void {
       break;
     }
   }
-  wake?.();
-  wake = null;
+  startWaiting();
 }
 
 const { packDir, threads } = workerData as InferenceWorkerData;
@@ -163,20 +144,19 @@ try {
   const pack = await ModelPack.open(packDir);
   const model = await ChatModel.load(pack, nodeRuntime({ threads }));
   send({ type: 'ready' });
-  let active: Active[] = [];
-  for (;;) {
-    while (active.length < SIDE_BY_SIDE) {
+  startWaiting = () => {
+    while (active < SIDE_BY_SIDE) {
       const run = waiting.next();
       if (!run) break;
-      const begun = await begin(model, pack.manifest, run);
-      if (begun) active.push(begun);
+      active += 1;
+      void write(model, pack.manifest, run).finally(() => {
+        active -= 1;
+        startWaiting();
+      });
     }
     tellPlaces();
-    const going: Active[] = [];
-    for (const reply of active) if (await advance(reply)) going.push(reply);
-    active = going;
-    if (active.length === 0 && waiting.length === 0) await sleep();
-  }
+  };
+  startWaiting();
 } catch (error) {
   send({ type: 'unavailable', detail: failureOf(error).detail });
 }

@@ -51,6 +51,17 @@ export async function readCaptionData(file: string): Promise<CaptionDatum[]> {
   return checked(data, file);
 }
 
+/** Captions to learn from: as `readCaptionData` reads them, or lines with one `caption` instead of `references`. */
+export async function readTrainingData(file: string): Promise<CaptionDatum[]> {
+  if (file.endsWith('.tsv')) return readCaptionData(file);
+  const data = (await readJsonLines(file)).map((line) => ({
+    id: idField(line, file),
+    ...mediaOf(line, file),
+    references: given(line, 'references') ? textListField(line, 'references', file) : [textField(line, 'caption', file)],
+  }));
+  return checked(data, file);
+}
+
 /**
  * Questions: JSON lines `{"id","source","question","answers":[...],"type"?,"choices"?:[...],"original"?}`; instead of a file, `"scenes"` (see
  * readScenes) may name photos that are shown one after the other, and `"moment":[start,end]` the seconds an answer should name. Paths are
