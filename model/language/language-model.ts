@@ -21,7 +21,8 @@ const DEFAULT_KIND: WeightKind = 'q8';
 /** A 10-minute talk about 8 frames stays below this; every 1,000 tokens of a conversation cost 46 MB while it runs. */
 const DEFAULT_CONTEXT = 2048;
 
-const SHARDS = /^language-\d+\.safetensors$/;
+/** Names of the files that hold the layers between them. */
+export const SHARDS = /^language-\d+\.safetensors$/;
 
 export class LanguageModel {
   private constructor(

@@ -55,6 +55,21 @@ const Prompt = Type.Object({
   default_question: Type.String(),
 });
 
+const Layers = Type.Array(Type.Integer({ minimum: 0, maximum: 1000 }), { maxItems: 16 });
+
+/** The towers that put texts and latents into one space; a pack without them can be asked but not searched. */
+const Retrieval = Type.Object({
+  /** Numbers of a vector. */
+  dim: Size,
+  /** Networks side by side in each tower, whose cosines are averaged. */
+  members: Size,
+  /** Layers of the language model, counted from 1 (0: the embeddings), whose states are averaged over a text, and of whose last token they are taken. */
+  text: Type.Object({ mean: Layers, last: Layers, hidden: Size }),
+  latent: Type.Object({ hidden: Size }),
+  /** Cosine from which a frame counts as what a text tells of. */
+  match: Type.Number({ minimum: -1, maximum: 1 }),
+});
+
 const Manifest = Type.Object({
   format: Type.Literal(1),
   id: Type.String({ minLength: 1, maxLength: 200 }),
@@ -69,6 +84,7 @@ const Manifest = Type.Object({
   language: Language,
   adapter: Type.Optional(Type.Object({ rank: Size })),
   projector: Type.Object({ hidden: Size }),
+  retrieval: Type.Optional(Retrieval),
   prompt: Prompt,
   measured: Type.Optional(Type.Unknown()),
 });
@@ -77,6 +93,7 @@ export type PackManifest = Static<typeof Manifest>;
 export type LanguageConfig = Static<typeof Language>;
 export type VisionConfig = Static<typeof Vision>;
 export type PromptConfig = Static<typeof Prompt>;
+export type RetrievalConfig = Static<typeof Retrieval>;
 
 /** Raised for a pack that is damaged, incomplete or of another kind. The message names the file and the field. */
 export class PackError extends Error {
@@ -108,6 +125,13 @@ export function parseManifest(text: string, file: string): PackManifest {
   const { heads, kv_heads, head_dim, hidden } = json.language;
   if (heads % kv_heads !== 0) throw new PackError(`${file}: language.heads ${heads} is not a multiple of language.kv_heads ${kv_heads}`);
   if (head_dim % 2 !== 0) throw new PackError(`${file}: language.head_dim ${head_dim} is odd; rotary positions need pairs`);
+  const { retrieval } = json;
+  if (retrieval !== undefined) {
+    const deepest = Math.max(0, ...retrieval.text.mean, ...retrieval.text.last);
+    if (retrieval.text.mean.length + retrieval.text.last.length === 0) throw new PackError(`${file}: retrieval.text names no layer`);
+    if (deepest > json.language.layers) throw new PackError(`${file}: retrieval.text names layer ${deepest} of ${json.language.layers}`);
+    if (retrieval.dim % retrieval.members !== 0) throw new PackError(`${file}: retrieval.dim ${retrieval.dim} is not a multiple of retrieval.members ${retrieval.members}`);
+  }
   if (hidden % 32 !== 0) throw new PackError(`${file}: language.hidden ${hidden} is not a multiple of the 32 weights of a block`);
   return json;
 }

@@ -8,8 +8,11 @@ import { ContextError } from '../../model/language/index.js';
 import type { PackManifest } from '../../model/pack/index.js';
 import { ModelPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
-import { ChatModel, checkFeatureSpace, PromptError, type ChatMessage, type ContentPart } from '../../projector/index.js';
-import type { ErrorCode } from '../errors.js';
+import { canSearch } from '../../model/retrieval/index.js';
+import { ChatModel, checkFeatureSpace, PromptError, replyWithMoments, type ChatMessage, type ContentPart } from '../../projector/index.js';
+import { ApiError, type ErrorCode } from '../errors.js';
+import type { SearchHit, SearchTask } from '../search/messages.js';
+import { Searcher } from '../search/searcher.js';
 import { endMessage } from '../workers/host.js';
 import { LatentReader } from './latents.js';
 import type { FromInference, InferenceWorkerData, PromptMessage, ReplyOutcome, ReplyTask, ToInference } from './messages.js';
@@ -28,6 +31,7 @@ const SIDE_BY_SIDE = 8;
 
 const waiting = new Turns<Run>();
 const runs = new Map<number, Run>();
+const searches: Search[] = [];
 const latents = new LatentReader();
 let wake: (() => void) | null = null;
 
@@ -56,17 +60,24 @@ async function promptOf(messages: readonly PromptMessage[], manifest: PackManife
 /** A reply that is being written. */
 interface Active {
   readonly run: Run;
-  readonly reply: ReturnType<ChatModel['reply']>;
+  readonly reply: ReturnType<typeof replyWithMoments>;
+}
+
+interface Search {
+  readonly id: number;
+  readonly task: SearchTask;
+  /** Null until its first step. */
+  steps: AsyncGenerator<undefined, readonly SearchHit[]> | null;
 }
 
 /** Starts a reply; null where its prompt could not be made, which has been told. */
-async function begin(model: ChatModel, manifest: PackManifest, run: Run): Promise<Active | null> {
+async function begin(model: ChatModel, searcher: Searcher | null, manifest: PackManifest, run: Run): Promise<Active | null> {
   const { maxTokens, temperature, topP, seed, stop } = run.task.sampling;
   send({ type: 'started', id: run.id });
   try {
     const messages = await promptOf(run.task.messages, manifest);
     const options = { maxTokens, temperature, topP, ...(seed === null ? {} : { seed }), stop: [...stop], signal: run.abort.signal };
-    return { run, reply: model.reply(messages, options) };
+    return { run, reply: replyWithMoments(model, searcher?.moments ?? null, messages, options) };
   } catch (error) {
     fail(run, error);
     return null;
@@ -105,20 +116,41 @@ function tellPlaces(): void {
   if (places.length > 0) send({ type: 'positions', places });
 }
 
-function outcomeOf({ text, finish, usage }: ReplyOutcome): ReplyOutcome {
-  return { text, finish, usage };
+function outcomeOf({ text, finish, usage, annotations }: ReplyOutcome): ReplyOutcome {
+  return { text, finish, usage, annotations };
 }
 
-function failureOf(error: unknown): { code: ErrorCode; message: string; detail: string } {
+/** Runs a search to its next step; false where it has ended. */
+async function advanceSearch(searcher: Searcher | null, search: Search): Promise<boolean> {
+  try {
+    if (searcher === null) throw new ApiError('search_unavailable');
+    search.steps ??= searcher.search(search.task);
+    const step = await search.steps.next();
+    if (!step.done) return true;
+    send({ type: 'found', id: search.id, hits: step.value });
+  } catch (error) {
+    send({ type: 'failed', id: search.id, ...failureOf(error, 'search_failed') });
+  }
+  return false;
+}
+
+/** Gives the text tower's memory back once nobody has searched for a while. */
+function releaseWhenIdle(searcher: Searcher | null): void {
+  clearTimeout(idle);
+  idle = setTimeout(() => void searcher?.moments.releaseText(), searchIdle_s * 1000).unref();
+}
+
+function failureOf(error: unknown, otherwise: ErrorCode = 'inference_failed'): { code: ErrorCode; message: string; param: string | null; detail: string } {
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  if (error instanceof ContextError) return { code: 'context_too_long', message: sentence(error.message), detail };
+  if (error instanceof ApiError) return { code: error.code, message: error.message, param: error.param, detail };
+  if (error instanceof ContextError) return { code: 'context_too_long', message: sentence(error.message), param: null, detail };
   if (error instanceof PromptError) {
     const code = error.code === 'empty_messages' ? 'empty_question' : 'pack_mismatch';
-    return { code, message: sentence(error.message), detail };
+    return { code, message: sentence(error.message), param: null, detail };
   }
   // The video was deleted between the question and its turn.
-  if (error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOENT') return { code: 'video_not_found', message: '', detail };
-  return { code: 'inference_failed', message: '', detail };
+  if (error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOENT') return { code: 'video_not_found', message: '', param: null, detail };
+  return { code: otherwise, message: '', param: null, detail };
 }
 
 function sentence(message: string): string {
@@ -146,34 +178,44 @@ function receive(message: ToInference | typeof endMessage): void {
       if (waiting.remove((entry) => entry.id === message.id)) {
         runs.delete(message.id);
         const usage = { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 };
-        send({ type: 'done', id: message.id, outcome: { text: '', finish: 'cancelled', usage } });
+        send({ type: 'done', id: message.id, outcome: { text: '', finish: 'cancelled', usage, annotations: [] } });
       }
       break;
     }
+    case 'search':
+      searches.push({ id: message.id, task: message.task, steps: null });
   }
   wake?.();
   wake = null;
 }
 
-const { packDir, threads } = workerData as InferenceWorkerData;
+const { packDir, threads, searchIdle_s } = workerData as InferenceWorkerData;
+let idle: NodeJS.Timeout | undefined;
 parentPort?.on('message', receive);
 try {
   const pack = await ModelPack.open(packDir);
-  const model = await ChatModel.load(pack, nodeRuntime({ threads }));
+  const runtime = nodeRuntime({ threads });
+  const model = await ChatModel.load(pack, runtime);
+  const searcher = canSearch(pack.manifest) ? await Searcher.load(pack, runtime, latents) : null;
   send({ type: 'ready' });
   let active: Active[] = [];
   for (;;) {
     while (active.length < SIDE_BY_SIDE) {
       const run = waiting.next();
       if (!run) break;
-      const begun = await begin(model, pack.manifest, run);
+      const begun = await begin(model, searcher, pack.manifest, run);
       if (begun) active.push(begun);
     }
     tellPlaces();
     const going: Active[] = [];
     for (const reply of active) if (await advance(reply)) going.push(reply);
     active = going;
-    if (active.length === 0 && waiting.length === 0) await sleep();
+    // One search at a time, a video of it in turn with a token of each answer.
+    const [search] = searches;
+    if (search && !(await advanceSearch(searcher, search))) searches.shift();
+    if (active.length > 0 || waiting.length > 0 || searches.length > 0) continue;
+    releaseWhenIdle(searcher);
+    await sleep();
   }
 } catch (error) {
   send({ type: 'unavailable', detail: failureOf(error).detail });
