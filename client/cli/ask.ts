@@ -4,12 +4,22 @@ import path from 'node:path';
 import { ContainerError, readContainer, readHead, writeContainer, type Container, type ContainerMeta } from '../../model/container/index.js';
 import type { Frame, VideoInfo } from '../../model/frames/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
+import { MAX_FRAMES } from '../../model/inr/plan.js';
 import { checkFeatureSpace, type ChatMessage, type ReplyOptions, type ReplyResult, type VideoPart } from '../../projector/index.js';
 import type { Models } from './models.js';
 import { inFile, isContainer } from './sources.js';
 
 /** Bytes read first of a container whose head may be longer: most are shorter. */
 const HEAD_GUESS = 64 * 1024;
+
+/** Frames a second that are looked at of a video that is no container yet, to find moments in it. */
+export const SEARCH_FRAMES_PER_SECOND = 2;
+const FEWEST_SEARCHED = 8;
+
+/** As many frames, within what an encoder would take. */
+export function framesToSearch({ duration_s }: VideoInfo): number {
+  return Math.min(MAX_FRAMES, Math.max(FEWEST_SEARCHED, Math.ceil(duration_s * SEARCH_FRAMES_PER_SECOND)));
+}
 
 export interface Askable {
   readonly video: VideoPart;

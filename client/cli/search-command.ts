@@ -1,10 +1,8 @@
 import { Command, Option } from 'commander';
 import { BestHits, hitsOf, SCOPES, vectorOf, type Hit, type IndexedVideo, type Scope } from '../../model/retrieval/index.js';
-import { MAX_FRAMES } from '../../model/inr/plan.js';
-import type { VideoInfo } from '../../model/frames/index.js';
 import type { SearchRequest } from '../sdk/index.js';
 import { wholeNumber } from './arguments.js';
-import { openAskable } from './ask.js';
+import { framesToSearch, openAskable, SEARCH_FRAMES_PER_SECOND } from './ask.js';
 import { packOption, threadsOption } from './common-options.js';
 import { describeFailure, oneLine, UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
@@ -26,9 +24,6 @@ interface SearchOptions extends ServerOptions {
 /** A hit with what it was found in: a file, or a video of a server. */
 type Found = Hit & { readonly source: string };
 
-/** Frames looked at of a video that is no container yet, a second. */
-const FRAMES_PER_SECOND = 2;
-
 export function searchCommand(): Command {
   return new Command('search')
     .description('Find moments in containers, videos and photos by words, or moments like a frame.')
@@ -46,7 +41,7 @@ export function searchCommand(): Command {
     .addHelpText(
       'after',
       `
-Scores are cosines of words and pictures, comparable within one search. Of a video that is no .linr file yet, ${FRAMES_PER_SECOND} frames a second go through the
+Scores are cosines of words and pictures, comparable within one search. Of a video that is no .linr file yet, ${SEARCH_FRAMES_PER_SECOND} frames a second go through the
 vision tower first; encode it once to search it quickly and often. A file that cannot be read is told and passed over.`,
     )
     .action(search);
@@ -71,7 +66,7 @@ async function searchFiles(words: string | null, inputs: readonly string[], opti
   const progress = new Progress();
   const models = await Models.open(options);
   const index = async (file: string): Promise<IndexedVideo> => {
-    const { video, container } = await openAskable(file, models, { signal: interrupt.signal, frames: framesOf });
+    const { video, container } = await openAskable(file, models, { signal: interrupt.signal, frames: framesToSearch });
     return (await models.search()).index({ ...video, duration_s: container.meta.duration_s });
   };
   try {
@@ -103,11 +98,6 @@ async function frameVector({ like, frame = 0 }: SearchOptions, { vectors }: Inde
   const frames = vectors.scales.length;
   if (frame >= frames) throw new UserError(`${like ?? ''} has ${frames} ${frames === 1 ? 'frame' : 'frames'}, from 0; there is no frame ${frame}.`);
   return vectorOf(vectors, frame);
-}
-
-/** Two frames a second, eight at least. */
-function framesOf({ duration_s }: VideoInfo): number {
-  return Math.min(MAX_FRAMES, Math.max(8, Math.ceil(duration_s * FRAMES_PER_SECOND)));
 }
 
 async function searchServer(words: string | null, inputs: readonly string[], options: SearchOptions): Promise<readonly Found[]> {

@@ -72,8 +72,12 @@ export class MomentSearch {
 
   /** The unit vector of words. @throws RangeError when there is no letter among them */
   async textVector(words: string): Promise<Float32Array> {
-    this.#text ??= TextTower.load(this.pack, this.runtime);
-    return (await this.#text).vector(words);
+    const loading = (this.#text ??= TextTower.load(this.pack, this.runtime));
+    // What failed once, as for want of memory, may be tried again.
+    loading.catch(() => {
+      if (this.#text === loading) this.#text = null;
+    });
+    return (await loading).vector(words);
   }
 
   async find(video: SearchableVideo, words: string): Promise<FoundMoments> {

@@ -63,6 +63,6 @@ export type FromInference =
 export interface InferenceWorkerData {
   readonly packDir: string;
   readonly threads: number;
-  /** Seconds without a search after which the text tower's memory is given back. */
+  /** Seconds without a search or an answer after which the text tower's memory is given back. */
   readonly searchIdle_s: number;
 }

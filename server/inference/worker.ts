@@ -134,12 +134,6 @@ async function advanceSearch(searcher: Searcher | null, search: Search): Promise
   return false;
 }
 
-/** Gives the text tower's memory back once nobody has searched for a while. */
-function releaseWhenIdle(searcher: Searcher | null): void {
-  clearTimeout(idle);
-  idle = setTimeout(() => void searcher?.moments.releaseText(), searchIdle_s * 1000).unref();
-}
-
 function failureOf(error: unknown, otherwise: ErrorCode = 'inference_failed'): { code: ErrorCode; message: string; param: string | null; detail: string } {
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
   if (error instanceof ApiError) return { code: error.code, message: error.message, param: error.param, detail };
@@ -190,7 +184,6 @@ function receive(message: ToInference | typeof endMessage): void {
 }
 
 const { packDir, threads, searchIdle_s } = workerData as InferenceWorkerData;
-let idle: NodeJS.Timeout | undefined;
 parentPort?.on('message', receive);
 try {
   const pack = await ModelPack.open(packDir);
@@ -214,8 +207,9 @@ try {
     const [search] = searches;
     if (search && !(await advanceSearch(searcher, search))) searches.shift();
     if (active.length > 0 || waiting.length > 0 || searches.length > 0) continue;
-    releaseWhenIdle(searcher);
+    const idle = setTimeout(() => void searcher?.moments.releaseText(), searchIdle_s * 1000).unref();
     await sleep();
+    clearTimeout(idle);
   }
 } catch (error) {
   send({ type: 'unavailable', detail: failureOf(error).detail });

@@ -49,9 +49,10 @@ function taskOf(services: Services, { text, like, videos, scope = 'segments', li
   const among = videos === undefined
     ? library.list().filter(({ askable }) => askable).map(({ id }) => searched(id))
     : [...new Set(videos)].map((id, i) => checked(id, `videos[${i}]`));
-  if (like !== undefined) return { query: { like: { video: checked(like.video, 'like.video'), frame: like.frame } }, videos: among, scope, limit };
+  const rest = { videos: among, named: videos !== undefined, scope, limit };
+  if (like !== undefined) return { query: { like: { video: checked(like.video, 'like.video'), frame: like.frame } }, ...rest };
   const words = text ?? '';
   checkLength(words, limits, 'text');
   if (!/[\p{L}\p{N}]/u.test(words)) throw new ApiError('empty_question', { param: 'text', message: 'The search has no words. Write what to look for.' });
-  return { query: { text: words }, videos: among, scope, limit };
+  return { query: { text: words }, ...rest };
 }

@@ -12,6 +12,8 @@ export interface SearchedVideo {
 export interface SearchTask {
   readonly query: { readonly text: string } | { readonly like: { readonly video: SearchedVideo; readonly frame: number } };
   readonly videos: readonly SearchedVideo[];
+  /** Whether the caller named the videos: then one that cannot be searched is an error, else it is passed over. */
+  readonly named: boolean;
   readonly scope: Scope;
   /** Most results. */
   readonly limit: number;

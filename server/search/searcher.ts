@@ -1,8 +1,9 @@
 /** Search over the videos of the library, in the inference worker: a step at a time, so that answers being written go on beside it. */
+import { ContainerError } from '../../model/container/index.js';
 import type { ModelPack, PackManifest } from '../../model/pack/index.js';
 import { BestHits, hitsOf, MomentSearch, vectorOf, type IndexedVideo } from '../../model/retrieval/index.js';
 import type { Runtime } from '../../model/runtime/types.js';
-import { checkFeatureSpace } from '../../projector/index.js';
+import { checkFeatureSpace, PromptError } from '../../projector/index.js';
 import { ApiError } from '../errors.js';
 import type { LatentReader } from '../inference/latents.js';
 import type { SearchedVideo, SearchHit, SearchTask } from './messages.js';
@@ -35,15 +36,16 @@ export class Searcher {
    * @throws ApiError `frame_not_found`
    * @throws PromptError when a video's latents are of another feature space
    */
-  async *search({ query, videos, scope, limit }: SearchTask): AsyncGenerator<undefined, readonly SearchHit[]> {
+  async *search({ query, videos, named, scope, limit }: SearchTask): AsyncGenerator<undefined, readonly SearchHit[]> {
     const own = 'like' in query ? query.like : null;
     const vector = own === null ? await this.moments.textVector((query as { text: string }).text) : await this.#frameVector(own.video, own.frame);
     yield;
     const best = new BestHits<SearchHit>(limit);
     for (const video of videos) {
       const indexed = await this.#indexed(video).catch((error: unknown) => {
-        // It was deleted while it waited for its turn.
+        // Deleted while it waited for its turn.
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+        if (!named && (error instanceof PromptError || error instanceof ContainerError)) return null;
         throw error;
       });
       if (indexed !== null) {
