@@ -16,11 +16,15 @@ const TAIL = /(?: first| ever)?(?: (?:appear|appears|appearing|show up|shows up|
 /** A question about the recording, or about something named before, which the words alone do not tell. */
 const NOTHING_SEEN = /^(?:this|that|it|these|those|the (?:video|clip|film|photo|picture|footage|recording))\b(?! \w+ing\b)/;
 
+/** Characters: what asks for a moment is a short question, and longer texts say more than its words. */
+const LONGEST = 300;
+
 /**
  * What is looked for by a question such as "When does the dog jump?": "the dog jump". Null where a question asks for something else than the
  * time at which something is seen.
  */
 export function askedMoment(question: string): string | null {
+  if (question.length > LONGEST) return null;
   const text = question.trim().toLowerCase().replace(/\s+/g, ' ').replace(/[\s?.!]+$/, '').replace(PREAMBLE, '');
   for (const opening of OPENINGS) {
     if (!opening.test(text)) continue;
