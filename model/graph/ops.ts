@@ -100,6 +100,9 @@ export function cast(x: Value, dtype: DType): Value {
   return single('Cast', [x], dtype, x.dims, { to: code });
 }
 
+/** Numbers in [0, 1], limited to it, as bytes. + 0.5 and truncation round half up on every runtime alike. */
+export const toBytes = (x: Value): Value => cast(add(mul(clip(x, 0, 1), 255), 0.5), 'uint8');
+
 // --- products --------------------------------------------------------------------------------------------------------
 
 /** Matrix product over the last two axes, broadcasting the ones before: (…, m, k) x (…, k, n) -> (…, m, n). */
@@ -111,6 +114,11 @@ export function matmul(a: Value, b: Value): Value {
   }
   const batch = broadcastDims('matmul', a.dims.slice(0, -2), b.dims.slice(0, -2));
   return single('MatMul', [a, b], a.dtype, [...batch, a.dims.at(-2) as Dim, b.dims.at(-1) as Dim]);
+}
+
+/** a^T b + beta c for a (k, m), b (k, n), c (m, n). No gradient: for updates, which fuse a product with the sum it goes into. */
+export function addProduct(a: Value, b: Value, c: Value, beta: number): Value {
+  return single('Gemm', [a, b, c], c.dtype, c.dims, { transA: 1, beta: { float: beta } });
 }
 
 export interface ConvOptions {
@@ -183,6 +191,20 @@ export function split(x: Value, axis: number, sizes: readonly number[]): Value[]
   return x.graph.op('Split', [x, ints(x.graph, sizes)], { axis: at }, { outputs });
 }
 
+/** `margin` more rows above and below, columns left and right of the last two axes, holding the outermost values. No gradient. */
+export function padEdges(x: Value, margin: number): Value {
+  const [height, width] = x.dims.slice(-2) as [number, number];
+  const side = x.dims.map((_, axis) => (axis < x.rank - 2 ? 0 : margin));
+  const dims = [...x.dims.slice(0, -2), height + 2 * margin, width + 2 * margin];
+  return single('Pad', [x, ints(x.graph, [...side, ...side])], x.dtype, dims, { mode: 'edge' });
+}
+
+/** (N, C b b, H, W) -> (N, C, b H, b W): channel c b b + i b + j becomes the pixels at (i, j) of each block. No gradient. */
+export function depthToSpace(x: Value, block: number): Value {
+  const [n, channels, height, width] = x.dims as [Dim, number, number, number];
+  return single('DepthToSpace', [x], x.dtype, [n, channels / block ** 2, height * block, width * block], { blocksize: block, mode: 'CRD' });
+}
+
 /** Rows of x along `axis` at the integer `indices`. */
 export function gather(x: Value, indices: Value, axis: number): Value {
   const at = normalizeAxis('gather', axis, x.rank);
@@ -204,6 +226,8 @@ function reduce(op: string, x: Value, axes: readonly number[] | null, keepDims: 
 
 /** Sum over `axes` (null: all). */
 export const reduceSum = (x: Value, axes: readonly number[] | null = null, keepDims = true): Value => reduce('ReduceSum', x, axes, keepDims);
+/** Sum of squares over all elements: (). Its gradient is one pass, where that of a mean of products is four. */
+export const sumOfSquares = (x: Value): Value => reduce('ReduceSumSquare', x, null, false);
 /** Mean over `axes` (null: all). */
 export const reduceMean = (x: Value, axes: readonly number[] | null = null, keepDims = true): Value => reduce('ReduceMean', x, axes, keepDims);
 

@@ -41,8 +41,7 @@ export async function saveCheckpoint(path: string, fingerprint: Fingerprint, che
   if (neighbour !== null) tensors.set('neighbour', vector(neighbour));
   if (training !== null) {
     tensors.set('parameters', vector(training.state.parameters));
-    tensors.set('first', vector(training.state.first));
-    tensors.set('second', vector(training.state.second));
+    tensors.set('moments', vector(training.state.moments));
   }
   const temporary = `${path}.tmp`;
   const file = await open(temporary, 'w');
@@ -70,7 +69,7 @@ export async function loadCheckpoint(path: string, fingerprint: Fingerprint): Pr
       networks: Array.from({ length: finished }, (_, i) => bytes(`network${i}`)),
       training: step === undefined || price === undefined || trained === undefined
         ? null
-        : { state: { parameters: floats('parameters'), first: floats('first'), second: floats('second'), step }, price, seconds: trained },
+        : { state: { parameters: floats('parameters'), moments: floats('moments'), step }, price, seconds: trained },
       neighbour: file.has('neighbour') ? floats('neighbour') : null,
       seconds,
     };

@@ -3,13 +3,17 @@ import { blobSource, bytesSource, LinrFile, openUrl, type ByteSource } from '../
 import { resize } from '../frames/resize.js';
 import type { Frame, FrameSize } from '../frames/types.js';
 import { float32, type HostTensor } from '../runtime/tensor.js';
-import type { Runtime } from '../runtime/types.js';
+import type { Runtime, Session } from '../runtime/types.js';
 import { LinrDecodeError } from './decode-error.js';
+import { enlargeGraph, FACTOR } from './enlarge.js';
 import { interpolateFrames, type Picture } from './motion.js';
 import { openSegment, type SegmentDecoder } from './segment-decoder.js';
 
 /** Largest width a frame is enlarged to, as a multiple of the encoded one: beyond it there is nothing more to see. */
-export const MAX_ENLARGEMENT = 4;
+export const MAX_ENLARGEMENT = FACTOR;
+
+/** Pixels that filters may make of a picture: 8K. Larger pictures are enlarged by plain interpolation. */
+const MAX_ENLARGED_PIXELS = 1 << 25;
 
 /**
  * Segments whose networks are kept ready, each some 10 MB: the one being watched, the one before it for going back, and one that
@@ -38,6 +42,8 @@ export class LinrDecoder {
   readonly #segments = new Map<number, SegmentDecoder>();
   /** Neighbours of the moments between frames that were asked for last, by index. */
   readonly #drawn = new Map<number, Picture>();
+  /** The filters last enlarged with, ready to run. */
+  #enlarger: { readonly segment: number; readonly session: Session } | null = null;
   #last: Promise<unknown> = Promise.resolve();
   #released = false;
 
@@ -62,7 +68,8 @@ export class LinrDecoder {
    *
    * @param index 0 to T - 1. `t - 1 + beta` lies between the frames t - 1 and t of a segment, drawn as `between` says;
    *   between two segments it is the nearer frame.
-   * @param width in pixels. Default: the encoded width; at most 4 times that. The height keeps the aspect ratio.
+   * @param width in pixels. Default: the encoded width; at most 4 times that, drawn by the segment's own filters where it has them
+   *   (enlarge.ts). The height keeps the aspect ratio.
    * @throws LinrDecodeError, or ContainerError for a file that is refused or cannot be read.
    */
   frame(index: number, width?: number, between: Between = 'motion'): Promise<Frame> {
@@ -83,6 +90,8 @@ export class LinrDecoder {
       const segments = [...this.#segments.values()];
       this.#segments.clear();
       for (const { session } of segments) await session.release();
+      await this.#enlarger?.session.release();
+      this.#enlarger = null;
     });
     this.#last = released.catch(() => undefined);
     return released;
@@ -102,7 +111,21 @@ export class LinrDecoder {
       : await this.#drawLatent(file, place.segment, latentAt(file, place));
     const time_s = timeAt(meta.times_s, index);
     if (width === meta.width) return { ...native, time_s };
-    return { width, height, time_s, data: resize(native, width, height) };
+    const picture = width > meta.width ? await this.#enlarged(file, place.segment, native) : native;
+    return { width, height, time_s, data: picture.width === width && picture.height === height ? picture.data : resize(picture, width, height) };
+  }
+
+  /** The picture FACTOR times as large where its segment has filters for that, else as it is. */
+  async #enlarged(file: LinrFile, segment: number, { width, height, data }: Picture): Promise<Picture> {
+    const { filters } = await this.#segment(file, segment);
+    if (filters === null || width * height > MAX_ENLARGED_PIXELS / FACTOR ** 2) return { width, height, data };
+    if (this.#enlarger?.segment !== segment) {
+      await this.#enlarger?.session.release();
+      this.#enlarger = null;
+      this.#enlarger = { segment, session: await (await (this.#runtime ?? defaultRuntime())).createSession(enlargeGraph(width, height, filters)) };
+    }
+    const { pixels } = await this.#enlarger.session.run({ picture: { dtype: 'uint8', dims: [height, width, 3], data } });
+    return { width: width * FACTOR, height: height * FACTOR, data: (pixels as HostTensor).data as Uint8Array };
   }
 
   /** Frame `index` at the encoded size. The last two are kept: several moments between two frames need both. */

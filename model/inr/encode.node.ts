@@ -10,6 +10,8 @@ import { VisionTower } from '../vision/index.js';
 import { loadCheckpoint, removeCheckpoint, saveCheckpoint, type Checkpoint } from './checkpoint.node.js';
 import { patchGrid } from './config.js';
 import { LinrDecoder } from './decoder.js';
+import { EnlargeFit, enlargeTensors, type EnlargeFilters, type EnlargeSamples } from './enlarge.js';
+import { LargeFrames } from './large-frames.node.js';
 import { parameterSpecs } from './network.js';
 import { PatchStore } from './patches.js';
 import { MAX_FRAMES, planEncoding, type Plan, type PlanOptions } from './plan.js';
@@ -71,10 +73,10 @@ export interface EncodeReport {
 /** Weight of the alignment in the loss (eq. 6), the paper's. */
 const LAMBDA = 0.01;
 /** Of the grids; training-step.ts says what the other tensors get of it. */
-const LEARNING_RATE = 2e-2;
-/** Frames, and the share of patch rows and columns, of one training step: a quarter of the patches of 8 frames. */
+const LEARNING_RATE = 1e-2;
+/** Frames, and the share of patch rows and columns, of one training step: half of the patches of 8 frames. */
 const STEP_FRAMES = 8;
-const STEP_SHARE = 0.5;
+const STEP_SHARE = 0.7;
 /** Frames a chat looks at: the first container has these. */
 const GLANCE_FRAMES = 8;
 /** Seconds of training between training states saved to disk. */
@@ -188,20 +190,23 @@ class Encoding {
   /** Trains the segments that are not finished, one after another, while the video is read a second time. */
   async trainSegments(): Promise<void> {
     const { signal } = this.options;
-    const frames = this.source.frames({ size: this.plan.size, limit: MAX_FRAMES, ...(signal === undefined ? {} : { signal }) })[Symbol.asyncIterator]();
+    const cancel = signal === undefined ? {} : { signal };
+    const frames = this.source.frames({ size: this.plan.size, limit: MAX_FRAMES, ...cancel })[Symbol.asyncIterator]();
+    const large = new LargeFrames(this.source, this.plan, this.scan.times_s, cancel);
     try {
       let first = 0;
       for (const [k, count] of this.segments.entries()) {
         if (k < this.networks.length) for (let t = 0; t < count; t++) await nextFrame(frames, first + t);
-        else await this.trainSegment(first, count, frames);
+        else await this.trainSegment(first, count, frames, await large.samples(first, count));
         first += count;
       }
     } finally {
       await frames.return?.();
+      await large.close();
     }
   }
 
-  private async trainSegment(first: number, count: number, frames: AsyncIterator<Frame>): Promise<void> {
+  private async trainSegment(first: number, count: number, frames: AsyncIterator<Frame>, samples: ReadonlyMap<number, EnlargeSamples>): Promise<void> {
     const { latentDim: dim, plan, options } = this;
     const config = plan.config(count, dim);
     const patches = new PatchStore(config);
@@ -224,7 +229,7 @@ class Encoding {
     try {
       await this.train(trainer, first, resumed);
       this.latents.set(trainer.latents(), first * dim);
-      this.networks.push(this.encoded(trainer));
+      this.networks.push(this.encoded(trainer, await this.enlargeFilters(trainer, samples)));
       this.neighbour = trainer.network();
     } finally {
       await trainer.release();
@@ -316,10 +321,23 @@ class Encoding {
     };
   }
 
+  /** Filters fitted to the segment as it will be decoded; null where the video has no more detail than is encoded. */
+  private async enlargeFilters(trainer: Trainer, samples: ReadonlyMap<number, EnlargeSamples>): Promise<EnlargeFilters | null> {
+    if (samples.size === 0) return null;
+    const decoder = new LinrDecoder(this.container(this.encoded(trainer)), this.options.runtime);
+    const fit = new EnlargeFit();
+    try {
+      for (const [t, wanted] of samples) fit.add(await decoder.frame(t), wanted);
+    } finally {
+      await decoder.release();
+    }
+    return fit.solve();
+  }
+
   /** A segment's network as the container stores it. */
-  private encoded(trainer: Trainer): Uint8Array {
+  private encoded(trainer: Trainer, filters: EnlargeFilters | null = null): Uint8Array {
     const { goal, coder } = this.plan;
-    const network = { config: trainer.config as unknown as JsonObject, tensors: trainer.tensors() };
+    const network = { config: trainer.config as unknown as JsonObject, tensors: new Map([...trainer.tensors(), ...(filters === null ? [] : enlargeTensors(filters))]) };
     const names = new Set(parameterSpecs(trainer.config).map(({ name }) => name));
     return encodeNetwork(network, { coder, ...(goal === null ? {} : { levels: steppedLevels(names) }) });
   }

@@ -73,25 +73,49 @@ export interface InrInputs {
   readonly xs: Value;
 }
 
+type Parameters = ReadonlyMap<string, Value>;
+
 /** Pixels in [0, 1] (not clipped) at every pair of `ys` and `xs`: (F, Sy * Sx, p * p * 3), a patch's rows first, then columns, RGB last. */
-export function inrNetwork(config: InrConfig, parameters: ReadonlyMap<string, Value>, inputs: InrInputs): Value {
-  const get = (name: string): Value => {
-    const value = parameters.get(name);
-    if (value === undefined) throw new Error(`the network has no tensor "${name}"`);
-    return value;
-  };
+export function inrNetwork(config: InrConfig, parameters: Parameters, inputs: InrInputs): Value {
+  const weights = basisWeights(config, parameters, inputs.latents);
+  const mixed = weights === null ? null : ops.matmul(weights, tensorOf(parameters, BASIS));
+  return ops.add(inrDifference(config, parameters, inputs, mixed), meanPatches(config, tensorOf(parameters, MEAN_FRAME), inputs));
+}
+
+function tensorOf(parameters: Parameters, name: string): Value {
+  const value = parameters.get(name);
+  if (value === undefined) throw new Error(`the network has no tensor "${name}"`);
+  return value;
+}
+
+/** (F, D) the latents as the mixture and the hypernetworks read them. */
+function codeOf(parameters: Parameters, latents: Value): Value {
+  return ops.mul(ops.sub(latents, tensorOf(parameters, LATENT_MEAN)), tensorOf(parameters, LATENT_GAIN));
+}
+
+/** (F, count) the weights with which each frame mixes the basis grids; null where there are none. */
+export function basisWeights(config: InrConfig, parameters: Parameters, latents: Value): Value | null {
+  if (config.basis.count === 0) return null;
+  return ops.add(ops.matmul(codeOf(parameters, latents), tensorOf(parameters, 'basis.mix')), tensorOf(parameters, 'basis.bias'));
+}
+
+/**
+ * The network's pixels less the mean frame's: (F, Sy * Sx, p * p * 3). `mixed` (F, channels * rows * columns): each frame's
+ * mixture of the basis grids, null where there are none.
+ */
+export function inrDifference(config: InrConfig, parameters: Parameters, inputs: InrInputs, mixed: Value | null): Value {
+  const get = (name: string): Value => tensorOf(parameters, name);
   const frames = inputs.latents.dims[0] as number;
   const samples = (inputs.ys.dims[0] as number) * (inputs.xs.dims[0] as number);
-  const code = ops.mul(ops.sub(inputs.latents, get(LATENT_MEAN)), get(LATENT_GAIN)); // (F, D)
+  const code = codeOf(parameters, inputs.latents); // (F, D)
 
   const features: Value[] = config.grids.map((grid, i) => {
     const level = flattenSamples(sampleGrid(ops.reshape(get(`grid${i}`), [1, ...gridDims(grid)]), grid, inputs), samples); // (1, S, c)
     return frames === 1 ? level : ops.expand(level, [frames, samples, grid.channels]);
   });
-  if (config.basis.count > 0) {
-    const weights = ops.add(ops.matmul(code, get('basis.mix')), get('basis.bias')); // (F, count)
-    const mixed = ops.reshape(ops.matmul(weights, get(BASIS)), [frames, ...gridDims(config.basis)]); // (F, c, rows, columns)
-    features.push(flattenSamples(sampleGrid(mixed, config.basis, inputs), samples));
+  if (mixed !== null) {
+    const grids = ops.reshape(mixed, [frames, ...gridDims(config.basis)]); // (F, c, rows, columns)
+    features.push(flattenSamples(sampleGrid(grids, config.basis, inputs), samples));
   }
 
   let x = features.length === 1 ? (features[0] as Value) : ops.concat(features, 2); // (F, S, features)
@@ -101,7 +125,7 @@ export function inrNetwork(config: InrConfig, parameters: ReadonlyMap<string, Va
     x = ops.add(ops.matmul(x, weight), get(`${layer.name}.bias`));
     if (i < layers.length - 1) x = ops.relu(x);
   });
-  return ops.add(x, meanPatches(config, get(MEAN_FRAME), inputs)); // (F, S, p * p * 3)
+  return x; // (F, S, p * p * 3)
 }
 
 /** W_l,t = sigmoid(P Q) * W_l (eq. 2), P (inputs, r) and Q (r, outputs) from the layer's hypernetwork. */
@@ -139,8 +163,8 @@ function tents(coordinates: Value, nodes: number): Value {
   return ops.relu(ops.sub(1, ops.abs(ops.sub(position, index))));
 }
 
-/** The coarse mean frame, interpolated to pixels: (S, p * p * 3). */
-function meanPatches(config: InrConfig, mean: Value, { ys, xs }: { ys: Value; xs: Value }): Value {
+/** The coarse mean frame (3, rows, columns), interpolated to pixels at every pair of `ys` and `xs`: (Sy * Sx, p * p * 3). */
+export function meanPatches(config: InrConfig, mean: Value, { ys, xs }: { readonly ys: Value; readonly xs: Value }): Value {
   const { patch } = config;
   const size = patchGrid(config);
   const [countY, countX] = [ys.dims[0] as number, xs.dims[0] as number];

@@ -2,6 +2,7 @@
 import type { Coder } from '../container/index.js';
 import type { FrameSize, VideoInfo } from '../frames/types.js';
 import type { InrConfig } from './config.js';
+import { FACTOR } from './enlarge.js';
 import type { RateGoal } from './rate-control.js';
 
 export type Preset = 'draft' | 'standard' | 'fine' | 'paper';
@@ -34,8 +35,8 @@ interface PresetShape {
  */
 const SHAPES: Readonly<Record<Preset, PresetShape>> = {
   draft: { seconds: 20, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 16, basisChannels: 16, price: 4e-3, coder: 'range' },
-  standard: { seconds: 60, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 32, basisChannels: 16, price: 1.5e-3, coder: 'range' },
-  fine: { seconds: 300, layers: 2, hidden: 96, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 48, basisChannels: 16, price: 5e-4, coder: 'range' },
+  standard: { seconds: 60, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 40, basisChannels: 16, price: 8e-4, coder: 'range' },
+  fine: { seconds: 300, layers: 2, hidden: 96, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 48, basisChannels: 16, price: 3e-4, coder: 'range' },
   paper: { seconds: 300, layers: 6, hidden: 512, rank: 8, hyperHidden: 128, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 0, basisChannels: 1, price: null, coder: 'huffman' },
 };
 const REFERENCE_FRAMES = 160;
@@ -63,6 +64,9 @@ const PATCHES = 3200;
 const REFERENCE_PIXELS = 320 * 160;
 const PATCH_SIDES = { min: 2, max: 16 } as const;
 
+/** Pixels of a frame that enlarging is fitted to: 4K. */
+const MAX_FITTED_PIXELS = 1 << 23;
+
 export interface PlanOptions {
   readonly preset: Preset;
   /** Encoded width in pixels; the height keeps the aspect ratio. Not with `size`. */
@@ -79,6 +83,8 @@ export interface PlanOptions {
 
 export interface Plan {
   readonly size: FrameSize;
+  /** Size at which some frames are compared with what enlarging makes of them; null where the source shows no more than is encoded. */
+  readonly enlarged: FrameSize | null;
   /** Seconds for a video of this many frames. */
   seconds(frames: number): number;
   /** null: bits are free and tensors are rounded after the training. */
@@ -105,8 +111,11 @@ export function planEncoding(info: VideoInfo, options: PlanOptions): Plan {
   const rows = Math.ceil(size.height / patch);
   const columns = Math.ceil(size.width / patch);
   const work = Math.max(1, pixels / (2 * REFERENCE_PIXELS));
+  const enlarged = { width: size.width * FACTOR, height: size.height * FACTOR };
+  const detailed = info.width * info.height > pixels && enlarged.width * enlarged.height <= MAX_FITTED_PIXELS;
   return {
     size,
+    enlarged: detailed ? enlarged : null,
     seconds: (frames) => given ?? shape.seconds * work * (info.kind === 'photo' ? PHOTO_SHARE : Math.max(1, frames / REFERENCE_FRAMES)),
     goal,
     coder: shape.coder,

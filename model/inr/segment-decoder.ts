@@ -5,6 +5,7 @@ import { float32, sizeOf } from '../runtime/tensor.js';
 import type { Runtime, Session } from '../runtime/types.js';
 import { parseInrConfig, patchGrid, type InrConfig } from './config.js';
 import { LinrDecodeError } from './decode-error.js';
+import { enlargeFilters, type EnlargeFilters } from './enlarge.js';
 import { fixedSpecs, inrNetwork, parameterSpecs } from './network.js';
 
 /**
@@ -15,7 +16,8 @@ export const MAX_ACTIVATION_ELEMENTS = 128 * 1024 * 1024;
 
 export interface SegmentDecoder {
   readonly session: Session;
-  readonly config: InrConfig;
+  /** Filters that enlarge this segment's pictures; null in a file without. */
+  readonly filters: EnlargeFilters | null;
 }
 
 /**
@@ -35,7 +37,7 @@ export async function openSegment(file: LinrFile, k: number, runtime: Runtime): 
     const config = parseInrConfig(network.config);
     checkActivations(config);
     checkTensors(file, k, network, config);
-    return { session: await runtime.createSession(decoderGraph(config, network)), config };
+    return { filters: enlargeFilters(network.tensors), session: await runtime.createSession(decoderGraph(config, network)) };
   } catch (error) {
     // Whatever a stranger's network is refused for, by the checks or by the runtime, it is the network's fault.
     const reason = error instanceof Error ? error.message : String(error);
@@ -48,7 +50,8 @@ function decoderGraph(config: InrConfig, network: ContainerNetwork): Uint8Array 
   const graph = new Graph('latent-inr-decoder');
   const { rows, columns } = patchGrid(config);
   const { patch, width, height } = config;
-  const parameters = new Map([...network.tensors].map(([name, { dims, data }]): [string, Value] => [name, graph.initializer(name, float32(data, dims))]));
+  const tensors = [...fixedSpecs(config), ...parameterSpecs(config)].map(({ name, dims }) => [name, dims, network.tensors.get(name)?.data] as const);
+  const parameters = new Map(tensors.map(([name, dims, data]): [string, Value] => [name, graph.initializer(name, float32(data as Float32Array, dims))]));
   const centres = (count: number): Value =>
     ops.constant(graph, float32(Float32Array.from({ length: count }, (_, i) => (i + 0.5) / count), [count]));
   const patches = inrNetwork(config, parameters, {
@@ -59,8 +62,7 @@ function decoderGraph(config: InrConfig, network: ContainerNetwork): Uint8Array 
   const apart = ops.transpose(ops.reshape(patches, [rows, columns, patch, patch, 3]), [0, 2, 1, 3, 4]);
   const whole = ops.reshape(apart, [rows * patch, columns * patch, 3]);
   const frame = ops.slice(ops.slice(whole, 0, 0, height), 1, 0, width);
-  // + 0.5 and truncation rounds half up on every runtime alike.
-  graph.output('pixels', ops.cast(ops.add(ops.mul(ops.clip(frame, 0, 1), 255), 0.5), 'uint8'));
+  graph.output('pixels', ops.toBytes(frame));
   return graph.toOnnx();
 }
 

@@ -9,7 +9,7 @@ import { patchGrid, type InrConfig } from './config.js';
 import { initialiseParameters, latentStatistics } from './initialise.js';
 import { fixedSpecs, LATENT_GAIN, LATENT_MEAN, MEAN_FRAME, parameterSpecs } from './network.js';
 import type { PatchStore } from './patches.js';
-import { LATENTS, STATE_PARTS, stateGroups, stateInput, trainingLayout, trainingStep, type StateGroup, type StepShape } from './training-step.js';
+import { LATENTS, meanPatchesGraph, momentLayout, stateGroups, stateOutput, trainingLayout, trainingStep, type StepKind, type StepShape } from './training-step.js';
 
 export interface TrainingOptions {
   readonly shape: StepShape;
@@ -25,11 +25,10 @@ export interface TrainingOptions {
   readonly quantised: boolean;
 }
 
-/** What a checkpoint must hold to go on: three vectors of the layout's size and the number of steps done. */
+/** What a checkpoint must hold to go on: the numbers of trainingLayout, those of momentLayout, and the number of steps done. */
 export interface TrainingState {
   readonly parameters: Float32Array;
-  readonly first: Float32Array;
-  readonly second: Float32Array;
+  readonly moments: Float32Array;
   step: number;
 }
 
@@ -38,11 +37,8 @@ const WARM_UP = 0.02;
 /** Part of the schedule after which a quantised training rounds. */
 const ROUNDING_FROM = 0.7;
 
-interface TrainingSessions {
-  readonly plain: Session;
-  /** With rounded tensors; null where training never rounds. */
-  readonly rounded: Session | null;
-}
+/** Bits are priced in every n-th step, n times as dear: the price changes slowly, and its passes over all numbers cost time. */
+const PRICED_EVERY = 4;
 
 export class Trainer {
   readonly state: TrainingState;
@@ -52,28 +48,30 @@ export class Trainer {
   /** What a bit costs in mean squared error, for a quantised training: may be changed between steps. */
   rateWeight = 0;
   readonly fixed: ReadonlyMap<string, HostTensor>;
-  private readonly groups: readonly StateGroup[];
+  /** The parts of the state by name, views of `state`. */
+  private readonly parts: ReadonlyMap<string, HostTensor>;
+  /** By kind of step, made when the first such step comes. */
+  private readonly sessions = new Map<string, Session>();
 
   private constructor(
-    private readonly sessions: TrainingSessions,
+    private readonly runtime: Runtime,
     readonly config: InrConfig,
     readonly layout: ParameterLayout,
     private readonly options: TrainingOptions,
-    private readonly video: HostTensor,
-    private readonly targets: HostTensor,
+    private readonly constants: Readonly<Record<string, HostTensor>>,
+    fixed: Readonly<Record<string, Float32Array>>,
     resume: TrainingState | null,
     start: Float32Array | null,
-    meanFrame: Float32Array,
   ) {
-    this.groups = stateGroups(config);
-    const zeros = (): Float32Array => new Float32Array(layout.size);
-    this.state = resume ?? { parameters: zeros(), first: zeros(), second: zeros(), step: 0 };
-    const { mean, gain } = latentStatistics(asFloat32(targets), config.latentDim);
-    const values: Readonly<Record<string, Float32Array>> = { [LATENT_MEAN]: mean, [LATENT_GAIN]: Float32Array.of(gain), [MEAN_FRAME]: meanFrame };
-    this.fixed = new Map(fixedSpecs(config).map(({ name, dims }) => [name, float32(values[name] as Float32Array, dims)]));
+    const moments = momentLayout(config);
+    this.state = resume ?? { parameters: new Float32Array(layout.size), moments: new Float32Array(moments.size), step: 0 };
+    const { parameters, moments: kept } = this.state;
+    this.parts = new Map(stateGroups(config).flatMap(({ offset, layout: { size }, parts }) => parts.map(({ name, dims }, i): [string, HostTensor] =>
+      [name, float32(i === 0 ? parameters.subarray(offset, offset + size) : moments.view(kept, name), dims)])));
+    this.fixed = new Map(fixedSpecs(config).map(({ name, dims }) => [name, float32(fixed[name] as Float32Array, dims)]));
     if (resume === null) {
-      initialiseParameters(config, layout, this.state.parameters, options.seed);
-      layout.view(this.state.parameters, LATENTS).set(asFloat32(targets));
+      initialiseParameters(config, layout, parameters, options.seed);
+      layout.view(parameters, LATENTS).set(asFloat32(constants['targets'] as HostTensor));
       if (start?.length === this.network().length) this.networkView().set(start);
     }
   }
@@ -87,13 +85,18 @@ export class Trainer {
     resume: TrainingState | null = null, start: Float32Array | null = null,
   ): Promise<Trainer> {
     const layout = trainingLayout(config);
-    if (resume !== null && resume.parameters.length !== layout.size) throw new Error('the checkpoint belongs to another network; delete it to start again');
-    const session = (rounded: boolean): Promise<Session> =>
-      runtime.createSession(prepareInPlace(trainingStep(config, options.shape, { rounded, priced: options.quantised })));
-    const sessions = { plain: await session(false), rounded: options.quantised ? await session(true) : null };
-    const grid = patchGrid(config);
-    const video: HostTensor = { dtype: 'uint8', dims: [config.frames, grid.rows, grid.columns, config.patch ** 2 * 3], data: patches.data };
-    return new Trainer(sessions, config, layout, options, video, float32(targets, [config.frames, config.latentDim]), resume, start, patches.meanFrame());
+    if (resume !== null && (resume.parameters.length !== layout.size || resume.moments.length !== momentLayout(config).size)) {
+      throw new Error('the checkpoint belongs to another network; delete it to start again');
+    }
+    const { rows, columns } = patchGrid(config);
+    const meanFrame = patches.meanFrame();
+    const { mean, gain } = latentStatistics(targets, config.latentDim);
+    const constants: Readonly<Record<string, HostTensor>> = {
+      video: { dtype: 'uint8', dims: [config.frames, rows, columns, config.patch ** 2 * 3], data: patches.data },
+      meanPatches: await interpolated(runtime, config, meanFrame),
+      targets: float32(targets, [config.frames, config.latentDim]),
+    };
+    return new Trainer(runtime, config, layout, options, constants, { [LATENT_MEAN]: mean, [LATENT_GAIN]: Float32Array.of(gain), [MEAN_FRAME]: meanFrame }, resume, start);
   }
 
   /** One step. `progress` in [0, 1] is the part of the training done, which sets the learning rate. */
@@ -103,27 +106,23 @@ export class Trainer {
     state.step += 1;
     // Seeded by the step, so that training goes on from a checkpoint as if it had not stopped.
     const random = seededRandom(`${options.seed}/${state.step}`);
-    const states = this.groups.flatMap((group) => STATE_PARTS.map((part): [string, HostTensor] => {
-      const { size } = group.layout;
-      return [stateInput(part, group), float32(state[part].subarray(group.offset, group.offset + size), [size])];
-    }));
     const [mse, cosine] = [scalar(0), scalar(0)];
+    const priced = options.quantised && state.step % PRICED_EVERY === 0;
     await runInPlace(
-      progress >= ROUNDING_FROM && this.sessions.rounded !== null ? this.sessions.rounded : this.sessions.plain,
+      await this.session({ rounded: options.quantised && progress >= ROUNDING_FROM, priced }),
       {
-        ...Object.fromEntries(states),
-        ...Object.fromEntries(this.fixed),
+        ...Object.fromEntries(this.parts),
+        ...Object.fromEntries([...this.fixed].filter(([name]) => name !== MEAN_FRAME)),
+        ...this.constants,
         rate: scalar(adamRate(options.learningRate * schedule(progress), state.step)),
         lambda: scalar(options.lambda),
-        ...(options.quantised ? { rateWeight: scalar(this.rateWeight) } : {}),
-        video: this.video,
-        targets: this.targets,
+        ...(priced ? { rateWeight: scalar(this.rateWeight * PRICED_EVERY) } : {}),
         frameIndex: pick(random, config.frames, options.shape.frames),
         rowIndex: pick(random, grid.rows, options.shape.rows),
         columnIndex: pick(random, grid.columns, options.shape.columns),
       },
       // Written in place: the graph reads a state for the last time in the node that writes it.
-      { ...Object.fromEntries(states.map(([name, tensor]) => [`${name}_out`, tensor])), mse, cosine },
+      { ...Object.fromEntries([...this.parts].map(([name, tensor]) => [stateOutput(name), tensor])), mse, cosine },
     );
     this.mse = average(this.mse, mse);
     this.cosine = average(this.cosine, cosine);
@@ -151,9 +150,27 @@ export class Trainer {
   }
 
   async release(): Promise<void> {
-    await this.sessions.plain.release();
-    await this.sessions.rounded?.release();
+    for (const session of this.sessions.values()) await session.release();
+    this.sessions.clear();
   }
+
+  private async session(kind: StepKind): Promise<Session> {
+    const key = JSON.stringify(kind);
+    const known = this.sessions.get(key);
+    if (known !== undefined) return known;
+    const made = await this.runtime.createSession(prepareInPlace(trainingStep(this.config, this.options.shape, kind)));
+    this.sessions.set(key, made);
+    return made;
+  }
+}
+
+/** The mean frame (3, rows, columns) at every patch's pixels: (rows, columns, p * p * 3). */
+async function interpolated(runtime: Runtime, config: InrConfig, meanFrame: Float32Array): Promise<HostTensor> {
+  const { rows, columns } = patchGrid(config);
+  const session = await runtime.createSession(meanPatchesGraph(config));
+  const { patches } = await session.run({ [MEAN_FRAME]: float32(meanFrame, [3, rows, columns]) });
+  await session.release();
+  return patches as HostTensor;
 }
 
 /** A running average over about 50 steps, started by its first value. */

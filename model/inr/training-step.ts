@@ -1,8 +1,8 @@
 /** One training step as one ONNX graph: pick, round, forward, loss, backward, Adam. */
-import { adamStep, Graph, gradients, ops, ParameterLayout, type Value } from '../graph/index.js';
-import { float32 } from '../runtime/tensor.js';
+import { ADAM_DEFAULTS, adamStep, factoredStep, Graph, gradients, ops, ParameterLayout, type ParameterSpec, type Value } from '../graph/index.js';
+import { float32, int64 } from '../runtime/tensor.js';
 import { patchGrid, type InrConfig } from './config.js';
-import { BASIS, fixedSpecs, inrNetwork, parameterSpecs } from './network.js';
+import { BASIS, basisWeights, fixedSpecs, inrDifference, MEAN_FRAME, meanPatches, parameterSpecs } from './network.js';
 import { quantisationStep } from './quantisation.js';
 
 /** Name of the latent dictionary Z (T, D) in the flat parameter vector. */
@@ -22,39 +22,49 @@ export interface StepKind {
   readonly priced: boolean;
 }
 
-/** A part of the flat vector that a step updates on its own. */
+/** A part of the trained numbers that a step updates by one rule. */
 export interface StateGroup {
   readonly name: string;
-  /** Numbers of the flat vector before it. */
+  /** Numbers of the flat parameter vector before it. */
   readonly offset: number;
   readonly layout: ParameterLayout;
+  /** What its rule keeps from step to step, parameters first: names and shapes. */
+  readonly parts: readonly ParameterSpec[];
 }
 
 /**
- * The flat vector: Z, then the network's tensors. In two groups: the basis grids are most of the numbers, and as one tensor
- * with one rate they need neither constants of their size nor copies into and out of a joint vector.
+ * The flat vector: Z, then the network's tensors. In two groups: the basis grids are most of the numbers, and their gradient
+ * is a product of two thin matrices, for which Adam's passes over all numbers can be done without (graph/factored.ts).
  */
 export function stateGroups(config: InrConfig): StateGroup[] {
   const specs = parameterSpecs(config);
   const rest = new ParameterLayout([{ name: LATENTS, dims: [config.frames, config.latentDim] }, ...specs.filter(({ name }) => name !== BASIS)]);
-  const basis = new ParameterLayout(specs.filter(({ name }) => name === BASIS));
-  const groups = [{ name: 'rest', offset: 0, layout: rest }, { name: 'basis', offset: rest.size, layout: basis }];
-  return groups.filter(({ layout }) => layout.size > 0);
+  const basis = specs.find(({ name }) => name === BASIS);
+  const part = (group: string, name: string, dims: readonly number[]): ParameterSpec => ({ name: `${name}.${group}`, dims });
+  const groups: StateGroup[] = [{ name: 'rest', offset: 0, layout: rest, parts: ['parameters', 'first', 'second'].map((name) => part('rest', name, [rest.size])) }];
+  if (basis === undefined) return groups;
+  const [count, columns] = basis.dims as [number, number];
+  const parts = [part(BASIS, 'parameters', basis.dims), part(BASIS, 'momentum', basis.dims), part(BASIS, 'rows', [count]), part(BASIS, 'columns', [columns])];
+  return [...groups, { name: BASIS, offset: rest.size, layout: new ParameterLayout([basis]), parts }];
 }
 
 export function trainingLayout(config: InrConfig): ParameterLayout {
   return new ParameterLayout(stateGroups(config).flatMap(({ layout }) => layout.specs));
 }
 
-/** Names of a group's inputs, the training state; its outputs are the same with `_out`. */
-export const STATE_PARTS = ['parameters', 'first', 'second'] as const;
-export type StatePart = (typeof STATE_PARTS)[number];
-export const stateInput = (part: StatePart, group: StateGroup): string => `${part}.${group.name}`;
+/** What the optimisers keep beside the parameters, as one flat vector. */
+export function momentLayout(config: InrConfig): ParameterLayout {
+  return new ParameterLayout(stateGroups(config).flatMap(({ parts }) => parts.slice(1)));
+}
+
+/** Name of the output that holds a part of the state after the step; the input that holds it before has the part's own name. */
+export const stateOutput = (part: string): string => `${part}_out`;
 
 /**
- * Inputs: of each group its three vectors, the training state, by `stateInput`; `rate` () from adamRate; `lambda` () of eq. 6;
+ * Inputs: the parts of all groups by their names, the training state; `rate` () from adamRate; `lambda` () of eq. 6;
  * `rateWeight` () what a bit costs, in mean squared error;
- * `video` uint8 (T, rows, columns, p * p * 3) the patches of all frames; `targets` (T, D) the features Z is aligned to;
+ * `video` uint8 (T, rows, columns, p * p * 3) the patches of all frames, `meanPatches` (rows, columns, p * p * 3) the mean
+ * frame's, in [0, 1]; `targets` (T, D) the features Z is aligned to;
  * the fixed tensors by their names; `frameIndex` (F), `rowIndex` (Sy), `columnIndex` (Sx) int64, which patches this step sees.
  * Outputs: the states after the step, to be fetched into the same memory; `mse` () over the step's pixels and
  * `cosine` () the mean cosine of the latents to their targets, both before the step.
@@ -62,50 +72,69 @@ export const stateInput = (part: StatePart, group: StateGroup): string => `${par
 export function trainingStep(config: InrConfig, shape: StepShape, kind: StepKind): Uint8Array {
   const graph = new Graph('latent-inr-training-step');
   const grid = patchGrid(config);
-  const groups = stateGroups(config).map((group) => {
-    const input = (part: StatePart): Value => graph.input(stateInput(part, group), 'float32', [group.layout.size]);
-    return { ...group, state: { parameters: input('parameters'), first: input('first'), second: input('second') } };
-  });
+  const pixels = config.patch ** 2 * 3;
+  const groups = stateGroups(config).map((group) => ({ ...group, state: group.parts.map(({ name, dims }) => graph.input(name, 'float32', dims)) }));
   const rate = graph.input('rate', 'float32', []);
   const lambda = graph.input('lambda', 'float32', []);
   const rateWeight = kind.priced ? graph.input('rateWeight', 'float32', []) : null;
-  const video = graph.input('video', 'uint8', [config.frames, grid.rows, grid.columns, config.patch ** 2 * 3]);
+  const video = graph.input('video', 'uint8', [config.frames, grid.rows, grid.columns, pixels]);
+  const mean = graph.input('meanPatches', 'float32', [grid.rows, grid.columns, pixels]);
   const targets = graph.input('targets', 'float32', [config.frames, config.latentDim]);
   const frameIndex = graph.input('frameIndex', 'int64', [shape.frames]);
   const rowIndex = graph.input('rowIndex', 'int64', [shape.rows]);
   const columnIndex = graph.input('columnIndex', 'int64', [shape.columns]);
+  const fixed = fixedSpecs(config).filter(({ name }) => name !== MEAN_FRAME).map(({ name, dims }): [string, Value] => [name, graph.input(name, 'float32', dims)]);
 
-  const fixed = fixedSpecs(config).map(({ name, dims }): [string, Value] => [name, graph.input(name, 'float32', dims)]);
   // The gradient with respect to the rounded numbers moves the unrounded ones (a straight-through estimator, Bengio et al., 2013).
-  const used = groups.map(({ layout, state }) => (kind.rounded ? rounded(graph, layout, state.parameters) : state.parameters));
-  const parameters = new Map([...groups.flatMap(({ layout }, i) => [...layout.unflatten(used[i] as Value)]), ...fixed]);
-  const latents = ops.gather(parameters.get(LATENTS) as Value, frameIndex, 0); // (F, D)
-  const pixels = inrNetwork(config, parameters, {
-    latents,
-    ys: patchCentres(rowIndex, grid.rows),
-    xs: patchCentres(columnIndex, grid.columns),
-  }); // (F, S, p * p * 3)
+  const used = groups.map(({ layout, state: [parameters] }) => (kind.rounded ? rounded(graph, layout, parameters as Value) : (parameters as Value)));
+  const tensors = new Map([...groups.flatMap(({ layout }, i) => [...layout.unflatten(used[i] as Value)]), ...fixed]);
+  const latents = ops.gather(tensors.get(LATENTS) as Value, frameIndex, 0); // (F, D)
+  const weights = basisWeights(config, tensors, latents); // (F, count)
+  const mixed = weights === null ? null : ops.matmul(weights, tensors.get(BASIS) as Value); // (F, channels * rows * columns)
+  const difference = inrDifference(config, tensors, { latents, ys: patchCentres(rowIndex, grid.rows), xs: patchCentres(columnIndex, grid.columns) }, mixed); // (F, S, p * p * 3)
   const picked = ops.gather(ops.gather(ops.gather(video, frameIndex, 0), rowIndex, 1), columnIndex, 2);
-  const truth = ops.mul(ops.reshape(ops.cast(picked, 'float32'), pixels.dims), 1 / 255);
+  const pickedMean = ops.reshape(ops.gather(ops.gather(mean, rowIndex, 0), columnIndex, 1), difference.dims.slice(1));
+  const truth = ops.sub(ops.mul(ops.reshape(ops.cast(picked, 'float32'), difference.dims), 1 / 255), pickedMean);
 
-  const mse = ops.reduceMean(ops.square(ops.sub(pixels, truth)), null, false);
+  const mse = ops.mul(ops.sumOfSquares(ops.sub(difference, truth)), 1 / ops.elementCount(difference));
   const cosine = ops.reduceMean(cosines(latents, ops.gather(targets, frameIndex, 0)), null, false);
   const loss = ops.add(mse, ops.mul(lambda, ops.sub(1, cosine))); // eq. 6
 
-  const distortions = gradients(loss, used);
-  // Outputs take the place of inputs in memory, so no group may be written before the last gradient has been computed.
-  const first = (gradient: Value): Value => ops.reshape(ops.slice(gradient, 0, 0, 1), []);
-  const settled = distortions.length < 2 ? rate : ops.add(rate, ops.mul(distortions.map(first).reduce((a, b) => ops.add(a, b)), 0));
-  groups.forEach((group, i) => {
-    const { layout, state } = group;
-    const distortion = distortions[i] as Value;
-    const gradient = rateWeight === null ? distortion : ops.add(distortion, rateGradient(graph, layout, state.parameters, rateWeight));
-    const next = adamStep(state, gradient, ops.mul(perNumber(graph, layout, relativeRate), settled));
-    for (const part of STATE_PARTS) graph.output(`${stateInput(part, group)}_out`, next[part]);
-  });
+  const [rest, basis] = groups;
+  const [restGradient, mixedGradient] = gradients(loss, [used[0] as Value, ...(mixed === null ? [] : [mixed])]);
+  // Outputs take the place of inputs in memory, so nothing may be written before the last gradient has been computed.
+  const settled = ops.add(rate, ops.mul(ops.reshape(ops.slice(restGradient as Value, 0, 0, 1), []), 0));
+  const update = (group: StateGroup, next: readonly Value[]): void => group.parts.forEach(({ name }, i) => graph.output(stateOutput(name), next[i] as Value));
+  update(rest as StateGroup, restUpdate(graph, rest as UpdatedGroup, restGradient as Value, settled, rateWeight));
+  if (weights !== null) update(basis as StateGroup, basisUpdate(graph, basis as UpdatedGroup, weights, mixedGradient as Value, settled, rateWeight));
   graph.output('mse', mse);
   graph.output('cosine', cosine);
   return graph.toOnnx();
+}
+
+interface UpdatedGroup extends StateGroup {
+  /** Its parts. */
+  readonly state: readonly Value[];
+}
+
+/** Adam on Z and the small tensors. */
+function restUpdate(graph: Graph, { layout, state }: UpdatedGroup, distortion: Value, rate: Value, rateWeight: Value | null): Value[] {
+  const [parameters, first, second] = state as [Value, Value, Value];
+  const gradient = rateWeight === null ? distortion : ops.add(distortion, rateGradient(graph, layout, parameters, rateWeight));
+  const next = adamStep({ parameters, first, second }, gradient, ops.mul(perNumber(graph, layout, relativeRate), rate));
+  return [next.parameters, next.first, next.second];
+}
+
+/** The basis grids, whose gradient is that of the mixtures (F, channels * rows * columns) times the weights (F, count). */
+function basisUpdate(graph: Graph, { layout, state }: UpdatedGroup, weights: Value, mixedGradient: Value, rate: Value, rateWeight: Value | null): Value[] {
+  const [parameters, momentum, rows, columns] = state as [Value, Value, Value, Value];
+  const next = factoredStep({ parameters, momentum, rows, columns }, weights, mixedGradient, rate);
+  const values = next.state;
+  if (rateWeight === null) return [values.parameters, values.momentum, values.rows, values.columns];
+  // The price moves the numbers directly, at the rate that the momentum would have summed up to.
+  const scale = ops.mul(next.columnScale, ops.mul(rate, 1 / (1 - ADAM_DEFAULTS.beta1))); // (n)
+  const priced = ops.mul(rateGradient(graph, layout, parameters, rateWeight), scale);
+  return [ops.sub(values.parameters, priced), values.momentum, values.rows, values.columns];
 }
 
 /** Centre of patch i as a fraction of the grid: (i + 1/2) / count. */
@@ -154,4 +183,14 @@ function rateGradient(graph: Graph, layout: ParameterLayout, parameters: Value, 
 function relativeRate(name: string): number {
   if (name.startsWith('grid') || name === BASIS) return 1;
   return name === LATENTS || name.startsWith('basis.') ? 0.2 : 0.1;
+}
+
+/** `mean` (3, rows, columns) -> `patches` (rows, columns, p * p * 3): what a step's input `meanPatches` is made by, once. */
+export function meanPatchesGraph(config: InrConfig): Uint8Array {
+  const graph = new Graph('latent-inr-mean-patches');
+  const { rows, columns } = patchGrid(config);
+  const all = (count: number): Value => patchCentres(ops.constant(graph, int64(Array.from({ length: count }, (_, i) => i))), count);
+  const patches = meanPatches(config, graph.input(MEAN_FRAME, 'float32', [3, rows, columns]), { ys: all(rows), xs: all(columns) });
+  graph.output('patches', ops.reshape(patches, [rows, columns, config.patch ** 2 * 3]));
+  return graph.toOnnx();
 }

@@ -52,8 +52,10 @@ export class RealtimeSocket {
   readonly #heartbeat: NodeJS.Timeout;
   readonly #key: ApiKey | null;
   readonly #bucket: TokenBucket;
+  /** Takes from what is dropped: a client that stays far above the rate empties it, whatever single events get through. */
+  readonly #patience: TokenBucket;
   #unanswered = 0;
-  #dropped = 0;
+  #dropping = false;
   /** When something was last asked or answered. */
   #active = performance.now();
 
@@ -62,6 +64,7 @@ export class RealtimeSocket {
     this.#context = context;
     this.#key = key;
     this.#bucket = new TokenBucket(context.limits.eventsPerSecond, context.limits.eventsBurst);
+    this.#patience = new TokenBucket(context.limits.eventsPerSecond, context.limits.eventsBurst * floodFactor);
     this.#outbox = new Outbox(socket, context.limits, this.#sessionId.replace('sess', 'event'));
     let problem: ApiError | null = null;
     try {
@@ -218,13 +221,11 @@ export class RealtimeSocket {
 
   /** False where the event is dropped unread because there are far too many. */
   #admitted(): boolean {
-    if (this.#bucket.take()) {
-      this.#dropped = 0;
-      return true;
-    }
-    this.#dropped += 1;
-    if (this.#dropped === 1) throw new ApiError('rate_limited');
-    if (this.#dropped > this.#context.limits.eventsBurst * floodFactor) this.#socket.close(closeCodes.flooding, 'too many events');
+    const first = !this.#dropping;
+    this.#dropping = !this.#bucket.take();
+    if (!this.#dropping) return true;
+    if (!this.#patience.take()) this.#socket.close(closeCodes.flooding, 'too many events');
+    else if (first) throw new ApiError('rate_limited');
     return false;
   }
 

@@ -12,9 +12,11 @@ import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { pixelSize, positiveSeconds, type PixelSize } from '../../client/cli/arguments.js';
 import { readContainerFile } from '../../client/cli/sources.js';
-import { LinrDecoder } from '../../model/inr/decoder.js';
+import sharp from 'sharp';
+import { openFrames } from '../../model/frames/open.node.js';
+import { LinrDecoder, MAX_ENLARGEMENT } from '../../model/inr/decoder.js';
 import { PRESETS } from '../../model/inr/plan.js';
-import { bitsPerPixel } from '../../model/inr/quality.js';
+import { bitsPerPixel, psnr } from '../../model/inr/quality.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { fidelity, openClip, type Clip, type Fidelity } from './clip.js';
 import { decodeClassic, decodeSpeed, encodeClassic, missing, type ClassicCodec } from './peers/ffmpeg.js';
@@ -29,6 +31,8 @@ const THREADS = 2;
 const RATES: Readonly<Record<ClassicCodec, readonly number[]>> = { libx264: [16, 21, 26], libx265: [18, 23, 28] };
 /** Bits of a peer's number in its file, about: 8 before entropy coding. Sets the peers' sizes. */
 const PEER_BITS = 7;
+/** Frames that are compared enlarged. */
+const ENLARGED_FRAMES = 24;
 const CLI = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../../client/cli/latentchat.mjs');
 
 const runtime = nodeRuntime({ threads: THREADS });
@@ -61,6 +65,8 @@ async function bench(video: string | undefined, options: Options): Promise<void>
     for (const codec of ['libx264', 'libx265'] as const) rows.push(...(await classic(clip, codec, folder)));
     console.log(`${clip.caption}; preset ${options.preset}, ${options.seconds} s; ${THREADS} threads; SSIM over RGB\n${machine()}`);
     printTable(rows);
+    console.log(`\nThe file of ours enlarged, against the video's own frames at that size: mean PSNR in dB of ${ENLARGED_FRAMES} frames or fewer`);
+    printTable(await enlargement(clip, ours.file));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -73,7 +79,7 @@ function row(clip: Clip, name: string, bytes: number, seconds: number, { psnr_db
 }
 
 /** The command `encode`, as a user would call it. */
-async function latentInr(clip: Clip, { preset, seconds }: Options, folder: string): Promise<{ bytes: number; row: string[] }> {
+async function latentInr(clip: Clip, { preset, seconds }: Options, folder: string): Promise<{ file: string; bytes: number; row: string[] }> {
   const out = path.join(folder, 'ours.linr');
   const { width, height } = clip.size;
   const started = performance.now();
@@ -91,7 +97,34 @@ async function latentInr(clip: Clip, { preset, seconds }: Options, folder: strin
   };
   const result = await fidelity(clip, frames());
   await decoder.release();
-  return { bytes: bytes.length, row: row(clip, 'Latent-INR (.linr)', bytes.length, spent, result) };
+  return { file: out, bytes: bytes.length, row: row(clip, 'Latent-INR (.linr)', bytes.length, spent, result) };
+}
+
+/** Our frames at four times the encoded size: by the decoder, and by the filters that anyone has, from the same decoded frames. */
+async function enlargement({ file, size }: Clip, container: string): Promise<string[][]> {
+  const large = { width: size.width * MAX_ENLARGEMENT, height: size.height * MAX_ENLARGEMENT };
+  const decoder = new LinrDecoder((await readContainerFile(container)).bytes, runtime);
+  const { times_s } = (await decoder.file()).meta;
+  const source = await openFrames(file);
+  const sums = { decoder: 0, lanczos3: 0, cubic: 0 };
+  let count = 0;
+  try {
+    for await (const truth of source.frames({ size: large, limit: ENLARGED_FRAMES })) {
+      const t = times_s.findIndex((time) => time > truth.time_s - 1e-4);
+      const { data } = await decoder.frame(t);
+      sums.decoder += psnr((await decoder.frame(t, large.width)).data, truth.data);
+      for (const kernel of ['lanczos3', 'cubic'] as const) {
+        const picture = sharp(data, { raw: { ...size, channels: 3 } }).resize(large.width, large.height, { kernel, fit: 'fill' });
+        sums[kernel] += psnr(await picture.raw().toBuffer(), truth.data);
+      }
+      count += 1;
+    }
+  } finally {
+    await source.close();
+    await decoder.release();
+  }
+  const mean = (sum: number): string => (sum / count).toFixed(2);
+  return [[`${large.width} x ${large.height}`, 'PSNR dB'], ['our decoder', mean(sums.decoder)], ['Lanczos', mean(sums.lanczos3)], ['bicubic', mean(sums.cubic)]];
 }
 
 /** A peer of about `numbers` numbers, trained for `seconds`, written, and read back. */

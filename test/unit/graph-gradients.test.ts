@@ -59,6 +59,7 @@ const CASES: Case[] = [
   unary('cast', (x) => ops.cast(x, 'float32'), (x) => tf.cast(x, 'float32')),
   unary('softmax', (x) => ops.softmax(x), (x) => tf.softmax(x)),
   unary('reduceSum over an axis', (x) => ops.reduceSum(x, [0], false), (x) => tf.sum(x, 0)),
+  unary('sumOfSquares', (x) => ops.sumOfSquares(x), (x) => tf.sum(tf.square(x))),
   unary('reduceSum over all', (x) => ops.reduceSum(x), (x) => tf.sum(x, [0, 1], true)),
   unary('reduceMean', (x) => ops.reduceMean(x, [-1]), (x) => tf.mean(x, -1, true)),
   unary('reshape', (x) => ops.reshape(x, [-1]), (x) => tf.reshape(x, [-1])),

@@ -82,8 +82,8 @@ test('training goes on from a saved state exactly as if it had not stopped', asy
     let trainer = await Trainer.create(runtime, CONFIG, patches, targets, OPTIONS);
     for (let step = 0; step < 10; step++) {
       if (step === stopAt) {
-        const { parameters, first, second, step: done } = trainer.state;
-        const saved = { parameters: parameters.slice(), first: first.slice(), second: second.slice(), step: done };
+        const { parameters, moments, step: done } = trainer.state;
+        const saved = { parameters: parameters.slice(), moments: moments.slice(), step: done };
         await trainer.release();
         trainer = await Trainer.create(runtime, CONFIG, patches, targets, OPTIONS, saved);
       }
