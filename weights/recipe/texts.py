@@ -14,7 +14,6 @@ import torch
 from tokenizers import Tokenizer
 
 from common import HIDDEN, PACK_FOLDER, log, read_captions, save_array
-from reference import reference_model
 
 BOS = 1  # <|im_start|>: a first token takes most attention and is left out of the means
 LAYERS = (8, 14, 20)  # counted from 1; the deeper ten are about the next word
@@ -30,6 +29,8 @@ class TextStates:
     """The first 20 layers of the unchanged language model."""
 
     def __init__(self):
+        from reference import reference_model  # half a minute of imports that only this needs
+
         self.tokenizer = Tokenizer.from_file(str(PACK_FOLDER / "tokenizer.json"))
         self.model = reference_model().model
         self.model.layers = self.model.layers[:LAYERS[-1]]
