@@ -66,8 +66,8 @@ const Retrieval = Type.Object({
   /** Layers of the language model, counted from 1 (0: the embeddings), whose states are averaged over a text, and of whose last token they are taken. */
   text: Type.Object({ mean: Layers, last: Layers, hidden: Size }),
   latent: Type.Object({ hidden: Size }),
-  /** Cosine from which a frame counts as what a text tells of. */
-  match: Type.Number({ minimum: -1, maximum: 1 }),
+  /** A frame counts as what a text tells of from this many standard deviations above the cosines that photos of all kinds have with the text. */
+  match: Type.Number({ minimum: 0, maximum: 100 }),
 });
 
 const Manifest = Type.Object({

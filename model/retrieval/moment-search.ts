@@ -72,17 +72,22 @@ export class MomentSearch {
 
   /** The unit vector of words. @throws RangeError when there is no letter among them */
   async textVector(words: string): Promise<Float32Array> {
+    return (await this.#textTower()).vector(words);
+  }
+
+  async find(video: SearchableVideo, words: string): Promise<FoundMoments> {
+    const tower = await this.#textTower();
+    const query = await tower.vector(words);
+    return { moments: momentsOf(await this.index(video), query), match: tower.match(query) };
+  }
+
+  #textTower(): Promise<TextTower> {
     const loading = (this.#text ??= TextTower.load(this.pack, this.runtime));
     // What failed once, as for want of memory, may be tried again.
     loading.catch(() => {
       if (this.#text === loading) this.#text = null;
     });
-    return (await loading).vector(words);
-  }
-
-  async find(video: SearchableVideo, words: string): Promise<FoundMoments> {
-    const query = await this.textVector(words);
-    return { moments: momentsOf(await this.index(video), query), match: this.pack.manifest.retrieval?.match ?? 1 };
+    return loading;
   }
 
   /** Gives the text tower's memory back; the next search loads it again. */

@@ -1,10 +1,22 @@
 /** Texts and latents as unit vectors of one space, in which a text lies near the frames it tells of. */
 import { TextStates } from '../language/index.js';
-import { PackError, type ModelPack, type PackManifest, type RetrievalConfig } from '../pack/index.js';
+import { PackError, type ModelPack, type PackManifest, type RetrievalConfig, type TensorFile } from '../pack/index.js';
+import { decodeFloat16 } from '../runtime/float16.js';
 import type { Runtime } from '../runtime/types.js';
 import { Tower } from './tower.js';
 
 const WEIGHTS_FILE = 'retrieval.safetensors';
+
+/** Mean (dim) and triangular factor (dim, dim) of the covariance of photos' vectors. */
+interface Background {
+  readonly mean: Float32Array;
+  readonly factor: Float32Array;
+  readonly deviations: number;
+}
+
+function half(weights: TensorFile, name: string, dims: readonly number[]): Float32Array {
+  return decodeFloat16(weights.get(name, dims).data as Uint16Array);
+}
 
 /** True for packs that have the towers; others can be asked but not searched. */
 export function canSearch(manifest: PackManifest): boolean {
@@ -31,15 +43,17 @@ export class TextTower {
   private constructor(
     private readonly states: TextStates,
     private readonly tower: Tower,
+    private readonly background: Background,
   ) {}
 
   /** @throws PackError for a pack without retrieval towers */
   static async load(pack: ModelPack, runtime: Runtime): Promise<TextTower> {
-    const { dim, members, text } = configOf(pack);
+    const { dim, members, text, match } = configOf(pack);
     const input = (text.mean.length + text.last.length) * pack.manifest.language.hidden;
     const weights = await pack.tensors(WEIGHTS_FILE);
     const states = await TextStates.load(pack, runtime, text);
-    return new TextTower(states, await Tower.create('text', { input, members, hidden: text.hidden, dim }, weights, runtime));
+    const tower = await Tower.create('text', { input, members, hidden: text.hidden, dim }, weights, runtime);
+    return new TextTower(states, tower, { mean: half(weights, 'background.mean', [dim]), factor: half(weights, 'background.factor', [dim, dim]), deviations: match });
   }
 
   /**
@@ -48,6 +62,24 @@ export class TextTower {
    */
   async vector(text: string): Promise<Float32Array> {
     return this.tower.vectors(await this.states.states(queryText(text)));
+  }
+
+  /**
+   * The cosine with this text's vector from which a frame counts as what it tells of. Cosines differ more between texts than between a hit and a
+   * miss, so it is measured from those that photos of all kinds have with the same text.
+   */
+  match(vector: Float32Array): number {
+    const { mean, factor, deviations } = this.background;
+    const dim = mean.length;
+    let middle = 0;
+    let variance = 0;
+    for (let column = 0; column < dim; column++) {
+      middle += (vector[column] as number) * (mean[column] as number);
+      let sum = 0;
+      for (let row = column; row < dim; row++) sum += (vector[row] as number) * (factor[row * dim + column] as number);
+      variance += sum ** 2;
+    }
+    return middle + deviations * Math.sqrt(variance);
   }
 
   async release(): Promise<void> {

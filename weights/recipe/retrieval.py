@@ -37,7 +37,7 @@ JITTER = 0.3  # noise on latents in standard deviations of each number: 6,000 ph
 TEMPERATURE = 0.05  # at the start; it is learned
 SMOOTHING = 0.05  # of the targets: another photo may well fit a caption
 AVERAGE = 0.995  # of the moving average of the weights, which is what is kept
-PASSING = 0.02  # share of other photos that reach the cosine which counts as a match
+PASSING = 0.02  # share of other photos that reach what counts as a match
 
 
 class Tower(nn.Module):
@@ -211,20 +211,36 @@ def write_fixture(text, latent):
     path.write_text("{\n" + ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in lines.items()) + "\n}\n", encoding="utf-8")
 
 
-def export(text, latent, scores):
-    """The towers into the pack, with the figures of their scores on dev photos (5 n, n); the test's fixture."""
+def background_of(vectors):
+    """mean (dim) and factor (dim, dim) of photos' vectors (N, dim): a text's cosines with photos have the mean t . mean and the deviation |t factor|."""
+    mean = vectors.mean(0)
+    centred = vectors - mean
+    covariance = centred.T @ centred / len(vectors)
+    return mean.half().float(), torch.linalg.cholesky(covariance + 1e-6 * torch.eye(len(mean))).half().float()
+
+
+@torch.no_grad()
+def export(text, latent, latents, dev_texts, scores):
+    """The towers into the pack, with the figures of their scores on dev photos (5 n, n); the test's fixture.
+
+    latents (N, 256): photos that stand for all there are, when it is judged whether something is like a text's words at all.
+    """
+    mean, factor = background_of(latent(latents).transpose(0, 1).flatten(1) / MEMBERS**0.5)
+    words = text(dev_texts).transpose(0, 1).flatten(1) / MEMBERS**0.5
+    cosines, scores = scores, (scores - (words @ mean)[:, None]) / (words @ factor).norm(dim=1, keepdim=True)
     own = torch.arange(len(scores)) // 5
     others = scores[torch.arange(scores.shape[1])[None] != own[:, None]].sort().values
     match = float(others[int((1 - PASSING) * len(others))])
     reached = float((scores.gather(1, own[:, None]) >= match).float().mean())
-    measured = {"photos": scores.shape[1], **recalls(scores), "match": {"own photo": round(reached, 3), "another photo": PASSING}}
+    measured = {"photos": scores.shape[1], **recalls(cosines), "match": {"own photo": round(reached, 3), "another photo": PASSING}}
     log(f"retrieval on dev photos: {measured}")
     config = {
         "dim": DIM, "members": MEMBERS, "text": {"mean": list(MEAN_LAYERS), "last": list(LAST_LAYERS), "hidden": TEXT_HIDDEN},
-        "latent": {"hidden": LATENT_HIDDEN}, "match": round(match, 4),
+        "latent": {"hidden": LATENT_HIDDEN}, "match": round(match, 3),
     }
     path = PACK_FOLDER / "retrieval.safetensors"
-    save_file({**text.tensors("text"), **latent.tensors("latent")}, path,
+    background = {"background.mean": mean.half(), "background.factor": factor.half().contiguous()}
+    save_file({**text.tensors("text"), **latent.tensors("latent"), **background}, path,
               metadata={"config": json.dumps(config), "measured": json.dumps(measured)})
     path.chmod(0o644)
     refresh()
@@ -248,4 +264,4 @@ def run(data, work):
 
     captions = torch.arange(len(texts["train"])).view(-1, 5)
     text, latent = train(texts["train"], captions, Latents(arrays["train"], grid), lambda *towers: recalls(scores_of(*towers)))
-    export(text, latent, scores_of(text, latent))
+    export(text, latent, torch.from_numpy(arrays["train"][:, 0]), texts["dev"], scores_of(text, latent))
