@@ -10,8 +10,8 @@ import { fileURLToPath } from 'node:url';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const dist = path.join(root, 'dist');
 const rooms = ['model', 'projector', 'server', 'client', 'test'];
-/** The page, its worker, and the decoder as a module for pages of others: `import { LinrDecoder } from '/linr-decoder.js'`. */
-const webEntries = ['app', 'decoder-worker', 'linr-decoder'];
+/** The page, its workers, and the decoder as a module for pages of others: `import { LinrDecoder } from '/linr-decoder.js'`. */
+const webEntries = ['app', 'decoder-worker', 'latent-map-worker', 'linr-decoder'];
 
 /** All .ts files below `folder`, relative to the repository root. */
 async function sources(folder) {

@@ -4,6 +4,7 @@ import type { ModelPack, TensorFile } from '../model/pack/index.js';
 import { decodeFloat16 } from '../model/runtime/float16.js';
 import { asFloat32, float32, type HostTensor } from '../model/runtime/tensor.js';
 import type { Runtime, Session } from '../model/runtime/types.js';
+import { projectorShapes } from './initialise.js';
 
 export interface ProjectorShape {
   /** D: numbers a frame. */
@@ -16,22 +17,29 @@ export interface ProjectorShape {
   readonly inner: number;
 }
 
-/** tokens = fc2(gelu(fc1(n))) + skip(n) with n = z * norm: `latents` (T, D) to `tokens` (T, K, H). */
-export function buildProjector(shape: ProjectorShape, weights: TensorFile): Graph {
-  const { latent, tokens, hidden, inner } = shape;
-  const graph = new Graph('projector');
-  const constant = (name: string, dims: readonly number[]): Value => {
-    const data = decodeFloat16(weights.get(name, dims).data as Uint16Array);
-    return graph.initializer(name, { dtype: 'float32', dims, data });
-  };
-  const linear = (x: Value, name: string, out: number, input: number): Value =>
-    ops.matmul(x, ops.transpose(constant(`${name}.weight`, [out, input]), [1, 0]));
+/**
+ * tokens = fc2(gelu(fc1(n))) + skip(n) with n = z * norm: latents (T, D) to rows (T, K H).
+ * @param weights by their names in a pack's file
+ */
+export function projectTokens(latents: Value, weights: ReadonlyMap<string, Value>): Value {
+  const weight = (name: string): Value => weights.get(name) as Value;
+  const linear = (x: Value, name: string): Value => ops.matmul(x, ops.transposeLast(weight(`${name}.weight`)));
+  const normal = ops.mul(latents, weight('norm'));
+  const first = ops.gelu(ops.add(linear(normal, 'fc1'), weight('fc1.bias')));
+  return ops.add(ops.add(linear(first, 'fc2'), weight('fc2.bias')), linear(normal, 'skip'));
+}
 
-  const normal = ops.mul(graph.input('latents', 'float32', ['T', latent]), constant('norm', [latent]));
-  const first = ops.gelu(ops.add(linear(normal, 'fc1', inner, latent), constant('fc1.bias', [inner])));
-  const second = ops.add(linear(first, 'fc2', tokens * hidden, inner), constant('fc2.bias', [tokens * hidden]));
-  const rows = ops.add(second, linear(normal, 'skip', tokens * hidden, latent));
-  graph.output('tokens', ops.reshape(rows, [0, tokens, hidden]));
+/** `latents` (T, D) to `tokens` (T, K, H). */
+export function buildProjector(shape: ProjectorShape, tensors: TensorFile): Graph {
+  const { latent, tokens, hidden } = shape;
+  const graph = new Graph('projector');
+  const weights = new Map(
+    Object.entries(projectorShapes(shape)).map(([name, dims]) => {
+      const data = decodeFloat16(tensors.get(name, dims).data as Uint16Array);
+      return [name, graph.initializer(name, { dtype: 'float32', dims, data })];
+    }),
+  );
+  graph.output('tokens', ops.reshape(projectTokens(graph.input('latents', 'float32', ['T', latent]), weights), [0, tokens, hidden]));
   return graph;
 }
 

@@ -3,10 +3,11 @@ import type { ChatTemplate, TextTokenizer } from '../model/language/index.js';
 import type { PromptConfig } from '../model/pack/index.js';
 import { PromptError, type ChatMessage, type VideoPart } from './messages.js';
 
-/** One visual token: number `slot` of the K tokens of a video's frame. */
+/** One visual token: number `slot` of the K tokens of a video's frame, or of all its frames that are shown. */
 export interface VisualToken {
   readonly video: VideoPart;
-  readonly frame: number;
+  /** One, where each frame has tokens of its own. */
+  readonly frames: readonly number[];
   readonly slot: number;
 }
 
@@ -16,8 +17,10 @@ export interface PromptContext {
   readonly tokenizer: TextTokenizer;
   readonly template: ChatTemplate;
   readonly prompt: PromptConfig;
-  /** K: visual tokens a frame. */
+  /** K: visual tokens a frame, or a video where it is read as a whole. */
   readonly tokensPerFrame: number;
+  /** The projector reads a video as a whole. Default false: frame by frame. */
+  readonly whole?: boolean;
 }
 
 /** Stands for a frame in the text the template sees; removed from what users write, so it is always ours. */
@@ -39,9 +42,9 @@ export function chooseFrames(frames: number, most: number): number[] {
  */
 export function buildPrompt(messages: readonly ChatMessage[], context: PromptContext): PromptToken[] {
   if (messages.length === 0) throw new PromptError('empty_messages', 'there are no messages to answer; send at least one from the user');
-  const frames: { video: VideoPart; frame: number }[] = [];
+  const frames: Shown[] = [];
   const rendered = messages.map((message) => ({ role: message.role, content: renderContent(message, context, frames) }));
-  if (rendered[0]?.role !== 'system') rendered.unshift({ role: 'system', content: context.prompt.system });
+  if (rendered[0]?.role !== 'system' && context.prompt.system !== '') rendered.unshift({ role: 'system', content: context.prompt.system });
 
   const pieces = context.template.render(rendered).split(FRAME_MARK);
   return pieces.flatMap((piece, index): PromptToken[] => {
@@ -54,26 +57,47 @@ export function buildPrompt(messages: readonly ChatMessage[], context: PromptCon
 }
 
 /** A message's text with a mark where each frame goes. Videos come before the words about them, as in training. */
-function renderContent(message: ChatMessage, context: PromptContext, frames: { video: VideoPart; frame: number }[]): string {
-  const videos = message.content.filter((part) => part.type === 'video').map((video) => renderVideo(video, context.prompt, frames));
-  const texts = message.content.filter((part) => part.type === 'text').map(({ text }) => context.tokenizer.neutralize(text.replaceAll(FRAME_MARK, '')));
+function renderContent(message: ChatMessage, context: PromptContext, frames: Shown[]): string {
+  const videos = message.content.filter((part) => part.type === 'video').map((video) => renderVideo(video, context, frames));
+  const texts = message.content.filter((part) => part.type === 'text').map(({ text }) => ownWords(text.replaceAll(FRAME_MARK, ''), context));
   return videos.join('') + texts.join('\n');
 }
 
-function renderVideo(video: VideoPart, prompt: PromptConfig, frames: { video: VideoPart; frame: number }[]): string {
+/** A user's words, in which neither a special token nor a string that marks turns is read as one. */
+function ownWords(text: string, { tokenizer, prompt }: PromptContext): string {
+  const marks = prompt.stop ?? [];
+  return marks.reduce((safe, mark) => safe.replaceAll(mark, [...mark].join(' ')), tokenizer.neutralize(text));
+}
+
+/** What a mark stands for. */
+type Shown = Pick<VisualToken, 'video' | 'frames'>;
+
+function renderVideo(video: VideoPart, { prompt, whole = false }: PromptContext, frames: Shown[]): string {
   const chosen = chooseFrames(video.times_s.length, prompt.max_frames);
-  frames.push(...chosen.map((frame) => ({ video, frame })));
+  if (whole) frames.push({ video, frames: chosen });
+  else frames.push(...chosen.map((frame) => ({ video, frames: [frame] })));
+  if (whole && video.times_s.length > 1) {
+    const times = chosen.map((frame) => (video.times_s[frame] as number).toFixed(1)).join(', ');
+    const after = (prompt.video_after ?? '').replace('{n}', String(chosen.length)).replace('{times}', times);
+    return prompt.video_before.replace('{n}', String(chosen.length)) + FRAME_MARK + after;
+  }
   if (video.times_s.length === 1) return prompt.photo_before + FRAME_MARK + prompt.photo_after;
   const lines = chosen.map((frame) => {
-    const time = (video.times_s[frame] as number).toFixed(1);
-    return prompt.frame_before.replace('{t}', time) + FRAME_MARK + prompt.frame_after;
+    const time = video.times_s[frame] as number;
+    return prompt.frame_before.replace('{t}', time.toFixed(1)).replace('{clock}', clock(time)) + FRAME_MARK + prompt.frame_after;
   });
   return prompt.video_before.replace('{n}', String(chosen.length)) + lines.join('');
+}
+
+/** Seconds as minutes and seconds: 01:05. */
+function clock(seconds: number): string {
+  const whole = Math.floor(seconds);
+  return [Math.floor(whole / 60), whole % 60].map((part) => String(part).padStart(2, '0')).join(':');
 }
 
 /** What makes two tokens of two prompts the same to the model. */
 export type TokenIdentity = number | string;
 
 export function identityOf(token: PromptToken): TokenIdentity {
-  return typeof token === 'number' ? token : JSON.stringify([token.video.id, token.video.version, token.frame, token.slot]);
+  return typeof token === 'number' ? token : JSON.stringify([token.video.id, token.video.version, ...token.frames, token.slot]);
 }

@@ -189,6 +189,8 @@ export function toApiError(thrown: unknown): ApiError {
   if (error.validation) return validationError(error.validation, error.validationContext);
   switch (error.code) {
     case 'EROFS':
+    case 'EACCES':
+    case 'EPERM':
     case 'SQLITE_READONLY':
       return new ApiError('disk_read_only', { cause: thrown });
     case 'FST_ERR_CTP_BODY_TOO_LARGE':

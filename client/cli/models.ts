@@ -42,6 +42,9 @@ export class Models {
   }
 
   chat(): Promise<ChatModel> {
+    if (this.#chat === null && this.pack.manifest.projector.trained === false) {
+      process.stderr.write(`The projector of pack ${this.pack.manifest.id} has learned nothing yet: answers about videos mean nothing until "latentchat train projector" has run.\n`);
+    }
     this.#chat ??= import('../../projector/index.js').then(({ ChatModel }) => ChatModel.load(this.pack, this.runtime));
     return this.#chat;
   }

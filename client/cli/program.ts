@@ -10,9 +10,11 @@ import { evaluateCommand } from './evaluate-command.js';
 import { infoCommand } from './info-command.js';
 import { keysCommand } from './keys-command.js';
 import { exportCommand, lsCommand, rmCommand } from './library-commands.js';
+import { packCommand } from './pack-command.js';
 import { packageRoot } from './package-root.js';
 import { searchCommand } from './search-command.js';
 import { serveCommand } from './serve-command.js';
+import { trainCommand } from './train-command.js';
 
 /** Throws CommanderError instead of ending the process. */
 export function buildProgram(): Command {
@@ -22,7 +24,7 @@ export function buildProgram(): Command {
     .version(version)
     .option('--debug', 'print a stack trace when something fails')
     .showHelpAfterError('(add --help for the options)');
-  const verbs = [serveCommand(), keysCommand(), encodeCommand(), decodeCommand(), infoCommand(), chatCommand(), searchCommand(), captionCommand(), evaluateCommand(), lsCommand(), rmCommand(), exportCommand()];
+  const verbs = [serveCommand(), keysCommand(), encodeCommand(), decodeCommand(), infoCommand(), chatCommand(), searchCommand(), captionCommand(), evaluateCommand(), packCommand(), trainCommand(), lsCommand(), rmCommand(), exportCommand()];
   for (const verb of verbs) program.addCommand(verb);
   for (const command of [program, ...verbs, ...verbs.flatMap((verb) => verb.commands)]) {
     command.exitOverride();

@@ -7,10 +7,12 @@ import { Conversations } from './conversations.js';
 import { Decoder, priority, type ContainerSource } from './decoder.js';
 import { el, icon } from './dom.js';
 import { FilePicker } from './file-picker.js';
-import { Library, reason } from './library.js';
+import { Library, reason, type Upload } from './library.js';
 import { LibraryView } from './library-view.js';
 import { Player } from './player.js';
+import { Similarity } from './similarity.js';
 import { text } from './strings.js';
+import { themeButton } from './theme.js';
 
 /** Pixels across of the thumbnails in the library. */
 const thumbnailWidth = 160;
@@ -19,7 +21,7 @@ const backend = new Backend(new URL('./', location.href).href);
 const library = new Library(backend);
 const conversations = new Conversations(backend);
 const decoder = new Decoder();
-const picker = new FilePicker((files) => files.forEach((file) => library.add(file)));
+const picker = new FilePicker((files) => files.forEach((file) => follow(library.add(file))));
 const libraryView = new LibraryView(library, {
   select: (video) => select(video.id),
   choose: () => picker.open(),
@@ -27,10 +29,14 @@ const libraryView = new LibraryView(library, {
   thumbnail: (video, canvas) => void paintThumbnail(video, canvas),
 });
 const player = new Player(decoder, { source: containerOf });
-const chat = new ChatView();
+const chat = new ChatView((start_s) => player.playback.seekTime(start_s));
+const similarity = new Similarity(backend);
 const notice = new ConnectionNotice(() => backend.reconnectNow());
 /** Id of the shown video. It is in the address too, so that a reload or a link comes back to it. */
 let selected: string | null = idInAddress();
+/** The upload that is watched, until another video is chosen. */
+let followed: Upload | null = null;
+let question: string | null = null;
 
 function main(): void {
   document.title = text.title;
@@ -41,6 +47,7 @@ function main(): void {
     el('h1', { class: 'brand' }, mark, el('span', { text: text.title })),
     el('p', { class: 'brand-tagline', text: text.tagline }),
     notice.element,
+    themeButton(() => player.redraw()),
   );
   const welcome = el(
     'div',
@@ -53,7 +60,14 @@ function main(): void {
   document.body.append(header, el('main', { class: 'columns' }, libraryView.element, player.element, chat.element, welcome), picker.element);
 
   library.changed.listen(onceAFrame(render));
-  library.uploaded.listen((video) => select(video.id));
+  library.uploaded.listen(({ upload, video }) => {
+    if (followed === upload) select(video.id);
+  });
+  chat.questioned.listen((words) => {
+    question = words;
+    void showLikeness();
+  });
+  player.opened.listen(() => void showLikeness());
   backend.statusChanged.listen((status) => {
     chat.setOnline(status === 'open');
     notice.update(status);
@@ -69,16 +83,34 @@ function render(): void {
   const { loaded, videos, uploads } = library;
   // The newest that can be talked about, also when the shown one was removed.
   if (loaded && !library.find(selected)) selected = (videos.find((video) => video.askable) ?? videos[0])?.id ?? null;
-  const video = library.find(selected);
+  if (followed && !uploads.includes(followed)) followed = null;
+  const video = followed ? null : library.find(selected);
   document.body.classList.toggle('is-loading', !loaded);
   document.body.classList.toggle('is-bare', loaded && videos.length + uploads.length === 0);
   libraryView.render();
   libraryView.select(video?.id ?? null);
-  player.show(video);
-  chat.show(video, video ? conversations.show(video.id) : null);
+  if (followed) player.showUpload(followed);
+  else player.show(video);
+  chat.show(video, video ? conversations.show(video.id) : null, followed !== null && followed.error === null);
+}
+
+function follow(upload: Upload): void {
+  followed = upload;
+  render();
+}
+
+/** Lights up on the timeline which frames are like the last question. */
+async function showLikeness(): Promise<void> {
+  const { reel } = player.playback;
+  const video = library.find(selected);
+  const words = question;
+  if (!reel || !video?.askable || reel.info.frames === 1 || words === null) return player.showLikeness(null);
+  const likeness = await similarity.of(video.id, reel.info.frames, words);
+  if (words === question && player.playback.reel?.source.group === reel.source.group) player.showLikeness(likeness);
 }
 
 function select(id: string | null): void {
+  followed = null;
   selected = id;
   if (id !== null && idInAddress() !== id) history.replaceState(null, '', `#${encodeURIComponent(id)}`);
   render();
@@ -126,7 +158,7 @@ function shortcut(event: KeyboardEvent): void {
   const { target } = event;
   if (event.key === 'Escape' && !document.querySelector('dialog[open]') && chat.stop()) event.preventDefault();
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (target instanceof Element && target.closest('input, textarea, button, dialog, a')) return;
+  if (target instanceof Element && target.closest('input, textarea, button, dialog, a, summary')) return;
   if (event.key === ' ') player.playback.toggle();
   else if (event.key === '/') chat.composer.input.focus();
   else return;

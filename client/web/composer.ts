@@ -2,7 +2,7 @@ import { el, icon, setAttribute, setText } from './dom.js';
 import { text } from './strings.js';
 
 /** Characters a question may have here; the server's own limit is higher. */
-const mostCharacters = 2000;
+export const mostCharacters = 2000;
 
 export interface ComposerActions {
   readonly ask: (question: string) => void;

@@ -1,4 +1,4 @@
-import type { ClientEvent, Conversation as WireConversation, Item, ResponseObject, ServerEvent } from '../sdk/index.js';
+import type { Annotation, ClientEvent, Conversation as WireConversation, Item, ResponseObject, ServerEvent } from '../sdk/index.js';
 import type { Backend } from './backend.js';
 import type { ConversationMemory } from './conversations.js';
 import { reason } from './library.js';
@@ -16,6 +16,8 @@ export interface Message {
   status: MessageStatus;
   error: string | null;
   timing: string | null;
+  /** Moments of the video that the answer speaks of. */
+  moments: readonly Annotation[];
 }
 
 /** What changed: one message's text or status, or with null the list of messages. */
@@ -93,15 +95,19 @@ export class Conversation {
 
   /** Asks the last question again in place of the answer it had. */
   async again(): Promise<void> {
-    const answer = this.#messages.at(-1);
     const question = this.#messages.at(-2);
-    if (this.answering || answer?.role !== 'assistant' || question?.role !== 'user') return;
-    for (const old of [answer, question]) {
-      if (old.id === null || this.#id === null) continue;
-      await this.#send({ type: 'conversation.item.delete', item_id: old.id, ...this.#place() }).catch(() => undefined);
+    if (question) await this.edit(question, question.text);
+  }
+
+  /** Asks other words in place of an earlier question; what was said from there on is taken back. */
+  async edit(question: Message, words: string): Promise<void> {
+    const at = this.#messages.indexOf(question);
+    if (this.answering || at < 0 || question.role !== 'user') return;
+    for (const { id } of this.#messages.splice(at).reverse()) {
+      if (id === null || this.#id === null) continue;
+      await this.#send({ type: 'conversation.item.delete', item_id: id, ...this.#place() }).catch(() => undefined);
     }
-    this.#messages.splice(-2);
-    await this.ask(question.text);
+    await this.ask(words);
   }
 
   /** Forgets this conversation and starts an empty one. */
@@ -210,6 +216,7 @@ export class Conversation {
     this.#asking.clear();
     const last = this.#messages.at(-1);
     if (last?.role !== 'assistant') return;
+    last.moments = ('output' in response ? (response.output as readonly Item[]) : []).flatMap(momentsOf);
     const statuses = { completed: 'complete', cancelled: 'stopped', incomplete: 'cut', failed: 'failed', in_progress: 'streaming' } as const;
     this.#finish(last, statuses[response.status], response.status_details?.error?.message ?? null, timing(response));
   }
@@ -281,13 +288,17 @@ function isOpen(last: Message | undefined): boolean {
 }
 
 function message(role: Message['role'], content: string, status: MessageStatus): Message {
-  return { id: null, role, text: content, status, error: null, timing: null };
+  return { id: null, role, text: content, status, error: null, timing: null, moments: [] };
 }
 
 function fromItem(item: Item): Message {
   const content = item.content.map((part) => (part.type === 'input_video' ? '' : part.text)).join('');
   const statuses = { completed: 'complete', incomplete: 'stopped', in_progress: content === '' ? 'waiting' : 'streaming' } as const;
-  return { ...message(item.role === 'user' ? 'user' : 'assistant', content, statuses[item.status]), id: item.id };
+  return { ...message(item.role === 'user' ? 'user' : 'assistant', content, statuses[item.status]), id: item.id, moments: momentsOf(item) };
+}
+
+function momentsOf({ content }: Item): readonly Annotation[] {
+  return content.flatMap((part) => (part.type === 'output_text' ? part.annotations : []));
 }
 
 function timing(response: ResponseObject): string | null {

@@ -3,6 +3,7 @@ export type DecoderRequest =
   | { readonly op: 'open'; readonly id: number; readonly key: string; readonly url: string }
   | { readonly op: 'frame'; readonly id: number; readonly key: string; readonly index: number; readonly width: number }
   | { readonly op: 'latents'; readonly id: number; readonly key: string }
+  | { readonly op: 'vectors'; readonly id: number; readonly key: string; readonly indices: Uint32Array }
   | { readonly op: 'close'; readonly id: number; readonly key: string };
 
 /** What a container says of itself. */
@@ -17,6 +18,8 @@ export interface ContainerInfo {
   readonly times_s: Float64Array;
   readonly duration_s: number;
   readonly latentDim: number;
+  /** First frame of each shot, in order; the first is 0. */
+  readonly shots: readonly number[];
   /** False while no segment is coded: the video can be asked about, not yet shown. */
   readonly pictures: boolean;
 }
@@ -31,6 +34,8 @@ export interface DecoderResults {
   readonly open: ContainerInfo;
   readonly frame: DecodedFrame;
   readonly latents: ImageBitmap;
+  /** (N, D) latents of the frames asked for, row-major. */
+  readonly vectors: Float32Array<ArrayBuffer>;
   readonly close: null;
 }
 

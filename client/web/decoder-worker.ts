@@ -4,7 +4,8 @@
  */
 import { ContainerError, type LinrFile } from '../../model/container/index.js';
 import { LinrDecoder, MAX_ENLARGEMENT } from '../../model/inr/decoder.js';
-import type { ContainerInfo, DecodedFrame, DecoderAnswer, DecoderRequest } from './decoder-protocol.js';
+import { shotStarts } from '../../model/inr/shots.js';
+import type { ContainerInfo, DecodedFrame, DecoderAnswer, DecoderRequest, DecoderResults } from './decoder-protocol.js';
 import { paintLatents } from './latent-picture.js';
 
 interface Opened {
@@ -31,7 +32,7 @@ function send(message: DecoderAnswer, transfer: Transferable[]): void {
   self.postMessage(message, { transfer });
 }
 
-async function perform(request: DecoderRequest): Promise<[ContainerInfo | DecodedFrame | ImageBitmap | null, Transferable[]]> {
+async function perform(request: DecoderRequest): Promise<[DecoderResults[keyof DecoderResults], Transferable[]]> {
   switch (request.op) {
     case 'open': {
       const { key, url } = request;
@@ -49,6 +50,12 @@ async function perform(request: DecoderRequest): Promise<[ContainerInfo | Decode
       const bitmap = await createImageBitmap(paintLatents(latents, latentDim));
       return [bitmap, [bitmap]];
     }
+    case 'vectors': {
+      const { latents, latentDim } = await find(request.key).decoder.file();
+      const vectors = new Float32Array(request.indices.length * latentDim);
+      request.indices.forEach((frame, row) => vectors.set(latents.subarray(frame * latentDim, (frame + 1) * latentDim), row * latentDim));
+      return [vectors, [vectors.buffer]];
+    }
     case 'close': {
       const entry = opened.get(request.key);
       opened.delete(request.key);
@@ -64,10 +71,10 @@ function find(key: string): Opened {
   return entry;
 }
 
-function describe({ meta, latentDim, segments }: LinrFile): ContainerInfo {
+function describe({ meta, latents, latentDim, segments }: LinrFile): ContainerInfo {
   const { width, height, frames, times_s, duration_s } = meta;
   const pictures = segments.some(({ network }) => network !== null);
-  return { width, height, widest: width * MAX_ENLARGEMENT, frames, times_s, duration_s, latentDim, pictures };
+  return { width, height, widest: width * MAX_ENLARGEMENT, frames, times_s, duration_s, latentDim, shots: shotStarts(latents, latentDim), pictures };
 }
 
 async function decode(entry: Opened, index: number, width: number): Promise<DecodedFrame> {

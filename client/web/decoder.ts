@@ -62,7 +62,7 @@ export class Decoder {
   }
 
   /**
-   * Decodes a frame, `width` pixels wide. The bitmap belongs to the cache: draw it at once, do not close it.
+   * Decodes a frame, `width` pixels wide; `index` may lie between two frames. The bitmap belongs to the cache: draw it at once, do not close it.
    * @param wanted asked when the frame's turn comes; false gives the turn away and rejects with {@link Superseded}.
    */
   async frame(source: ContainerSource, index: number, width: number, order: Priority, wanted: () => boolean = () => true): Promise<DecodedFrame> {
@@ -89,6 +89,12 @@ export class Decoder {
   async latents(source: ContainerSource): Promise<ImageBitmap> {
     await this.info(source);
     return this.#ask('latents', { op: 'latents', key: source.key });
+  }
+
+  /** (N, D) latents of some frames, row-major. */
+  async vectors(source: ContainerSource, indices: Uint32Array): Promise<Float32Array<ArrayBuffer>> {
+    await this.info(source);
+    return this.#ask('vectors', { op: 'vectors', key: source.key, indices });
   }
 
   #closeUnused(current: ContainerSource): void {

@@ -43,6 +43,10 @@ const icons = {
   copy: { path: 'M8 7h8v9.5H8zM12 7V3.5H4V13h4', filled: false },
   check: { path: 'm4.5 10.5 3.6 3.6 7.4-8', filled: false },
   warning: { path: 'M10 3.2 17.6 16.5H2.4zM10 8v4M10 14.2v.1', filled: false },
+  edit: { path: 'm4 16 .8-3.6L13 4.2l2.8 2.8-8.2 8.2zM11.4 5.8l2.8 2.8', filled: false },
+  save: { path: 'M10 3.5v8.5M6.5 8.8 10 12.2l3.5-3.4M4 15.8h12', filled: false },
+  sun: { path: 'M10 6.7a3.3 3.3 0 1 1 0 6.6 3.3 3.3 0 0 1 0-6.6ZM10 2v1.6M10 16.4V18M2 10h1.6M16.4 10H18M4.3 4.3l1.2 1.2M14.5 14.5l1.2 1.2M4.3 15.7l1.2-1.2M14.5 5.5l1.2-1.2', filled: false },
+  moon: { path: 'M16.2 11.9A6.6 6.6 0 0 1 8.1 3.8a6.6 6.6 0 1 0 8.1 8.1Z', filled: false },
   close: { path: 'm5 5 10 10M15 5 5 15', filled: false },
 } as const;
 

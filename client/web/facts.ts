@@ -24,7 +24,6 @@ export class Facts {
       { class: 'facts' },
       el('div', { class: 'facts-bytes' }, this.#container.row, this.#original.row, this.#verdict),
       this.#list,
-      el('p', { class: 'facts-note', text: text.facts.note }),
     );
   }
 
@@ -44,7 +43,9 @@ export class Facts {
     this.#fill([
       [text.facts.quality, psnr === null ? null : text.facts.psnr(psnr.toFixed(1))],
       [text.facts.size, video.width === null || video.height === null ? null : text.facts.sizeValue(video.width, video.height)],
-      [text.facts.length, length(video, frames)],
+      [text.facts.length, video.kind === 'photo' || video.duration_s === null ? null : formatClock(video.duration_s)],
+      [text.facts.frames, frames === null ? null : String(frames)],
+      [text.facts.shots, info === null || info.frames === 1 ? null : String(info.shots.length)],
       [text.facts.latents, info === null ? null : text.facts.latentsValue(info.frames, info.latentDim)],
     ]);
   }
@@ -79,10 +80,4 @@ function verdict(ours: number, theirs: number, info: ContainerInfo | null): stri
   const ratio = theirs / Math.max(1, ours);
   const words = ratio >= 1.05 ? text.facts.smaller(formatRatio(ratio)) : ratio > 0.95 ? text.facts.same : text.facts.larger(formatRatio(1 / ratio));
   return info === null ? words : text.facts.at(words, text.facts.sizeValue(info.width, info.height));
-}
-
-function length(video: Video, frames: number | null): string | null {
-  if (frames === null) return null;
-  if (video.kind === 'photo' || video.duration_s === null) return text.state.frames(frames);
-  return text.facts.lengthValue(formatClock(video.duration_s), text.state.frames(frames));
 }

@@ -173,7 +173,7 @@ class UploadRow {
     this.element = el(
       'li',
       { class: 'library-row' },
-      el('div', { class: 'library-item' }, el('span', { class: 'thumbnail' }, icon('warning'), this.#bar), el('span', { class: 'library-words' }, el('span', { class: 'library-name', text: upload.name }), this.#meta)),
+      el('div', { class: 'library-item is-upload' }, el('span', { class: 'thumbnail' }, icon('warning'), this.#bar), el('span', { class: 'library-words' }, el('span', { class: 'library-name', text: upload.name }), this.#meta)),
       this.#cancel,
     );
   }

@@ -18,7 +18,7 @@ export class Library {
   /** Any change of the list or of one of its videos. */
   readonly changed = new Signal();
   /** An upload of this page became this video. */
-  readonly uploaded = new Signal<Video>();
+  readonly uploaded = new Signal<{ readonly upload: Upload; readonly video: Video }>();
   readonly #backend: Backend;
   readonly #videos = new Map<string, Video>();
   readonly #uploads: Upload[] = [];
@@ -83,7 +83,7 @@ export class Library {
   }
 
   /** Starts uploading; progress and failure show in {@link uploads}. */
-  add(file: File): void {
+  add(file: File): Upload {
     const upload: Upload = {
       key: `upload-${this.#nextUpload++}`,
       name: file.name,
@@ -95,6 +95,7 @@ export class Library {
     this.#uploads.unshift(upload);
     this.changed.emit();
     if (upload.error === null) void this.#send(upload, file);
+    return upload;
   }
 
   /** Cancels an upload, or takes a failed one off the list. */
@@ -114,10 +115,10 @@ export class Library {
           this.changed.emit();
         },
       });
-      this.#uploads.splice(this.#uploads.indexOf(upload), 1);
       // An event may have brought a later state of it already.
       if (!this.#videos.has(video.id)) this.#put(video);
-      this.uploaded.emit(this.#videos.get(video.id) ?? video);
+      this.uploaded.emit({ upload, video: this.#videos.get(video.id) ?? video });
+      this.#uploads.splice(this.#uploads.indexOf(upload), 1);
     } catch (error) {
       if (upload.abort.signal.aborted) return;
       upload.error = reason(error);

@@ -1,14 +1,18 @@
 import type { Video } from '../sdk/index.js';
 import type { ContainerSource, Decoder } from './decoder.js';
 import { el, icon, setAttribute, setText, type IconName } from './dom.js';
+import { choice } from './choice.js';
 import { Facts } from './facts.js';
-import { formatTime } from './format.js';
-import { reason } from './library.js';
-import { Playback, type Reel, type Shown } from './playback.js';
+import { formatBytes, formatShare, formatTime } from './format.js';
+import { LatentMap } from './latent-map.js';
+import { reason, type Upload } from './library.js';
+import { Playback, speeds, type Reel, type Shown } from './playback.js';
 import { ProgressView } from './progress-view.js';
+import { Signal } from './signal.js';
+import type { Likeness } from './similarity.js';
 import { text } from './strings.js';
 import { Timeline } from './timeline.js';
-import { WidthChoice } from './width-choice.js';
+import { WidthSlider } from './width-slider.js';
 
 export interface PlayerActions {
   /** The container of a video as it is now. */
@@ -19,12 +23,15 @@ export interface PlayerActions {
 export class Player {
   readonly element: HTMLElement;
   readonly playback: Playback;
+  /** A container was opened; `playback.reel` has it. */
+  readonly opened = new Signal();
   readonly #decoder: Decoder;
   readonly #actions: PlayerActions;
   readonly #timeline: Timeline;
   readonly #facts = new Facts();
   readonly #progress = new ProgressView();
-  readonly #width: WidthChoice;
+  readonly #width: WidthSlider;
+  readonly #map: LatentMap;
   readonly #title = el('h2', { class: 'player-title' });
   readonly #canvas = el('canvas', { class: 'stage-canvas', attrs: { role: 'img' } });
   readonly #overlay = el('div', { class: 'stage-overlay' });
@@ -43,17 +50,21 @@ export class Player {
     this.#actions = actions;
     this.playback = new Playback(decoder);
     this.#timeline = new Timeline(decoder, this.playback);
-    this.#width = new WidthChoice((width) => this.playback.setWidth(width));
-    this.#controls = el('div', { class: 'player-controls' }, this.#toggle, this.#clock, this.#decoded, this.#width.element);
+    this.#width = new WidthSlider((width) => this.playback.setWidth(width));
+    this.#map = new LatentMap(decoder, this.playback);
+    const options = speeds.map((speed) => ({ value: speed, label: text.player.speeds[speed][0], title: text.player.speeds[speed][1] }));
+    const speed = choice('speed', text.player.speed, options, (value) => this.playback.setSpeed(value));
+    this.#controls = el('div', { class: 'player-controls' }, this.#toggle, this.#clock, this.#decoded, speed, this.#width.element);
     this.element = el(
       'section',
       { class: 'player', attrs: { 'aria-label': text.player.label } },
-      el('div', { class: 'pane-head' }, this.#title),
+      el('div', { class: 'pane-head' }, this.#title, el('p', { class: 'player-note', text: text.player.note })),
       el('div', { class: 'stage' }, this.#canvas, this.#overlay),
       this.#timeline.element,
       this.#controls,
       this.#progress.element,
       this.#facts.element,
+      this.#map.element,
     );
     this.#canvas.addEventListener('click', () => this.playback.toggle());
     this.playback.shown.listen((shown) => this.#draw(shown));
@@ -82,6 +93,30 @@ export class Player {
     if (video.container_version !== null) void this.#load(video);
   }
 
+  /** Shows a file that is still on its way. */
+  showUpload(upload: Upload): void {
+    if (this.#video !== null || this.#title.textContent !== upload.name) this.#clear();
+    this.#video = null;
+    this.element.classList.remove('is-empty');
+    this.element.classList.add('is-unread');
+    setText(this.#title, upload.name);
+    setAttribute(this.#canvas, 'aria-label', upload.name);
+    this.#facts.element.hidden = true;
+    this.#progress.updateUpload(upload);
+    if (upload.error !== null) this.#say(text.player.uploadFailed, upload.error);
+    else this.#say(text.state.uploading(formatShare(upload.sent / Math.max(1, upload.total))), '');
+  }
+
+  /** Lights up on the timeline what is like a question. */
+  showLikeness(likeness: Likeness | null): void {
+    this.#timeline.showLikeness(likeness);
+  }
+
+  /** The colours of the page changed. */
+  redraw(): void {
+    this.#map.redraw();
+  }
+
   async #load(video: Video): Promise<void> {
     const source = this.#actions.source(video);
     if (source.key === this.#loading) return;
@@ -97,7 +132,9 @@ export class Player {
       const reel = { source, info };
       this.playback.load(reel);
       this.#timeline.load(reel);
+      this.#map.load(reel);
       this.#renderControls();
+      this.opened.emit();
       if (!info.pictures) await this.#showLatents(source, current);
     } catch (error) {
       if (!current()) return;
@@ -128,6 +165,8 @@ export class Player {
     this.#info = null;
     this.playback.load(null);
     this.#timeline.load(null);
+    this.#timeline.showLikeness(null);
+    this.#map.load(null);
     this.#canvas.getContext('2d')?.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
     setText(this.#decoded, '');
     this.#say('', '');
@@ -137,7 +176,8 @@ export class Player {
   #draw({ frame }: Shown): void {
     const { bitmap } = frame;
     this.#paint(bitmap, false);
-    setText(this.#decoded, `${text.player.decodedAt(bitmap.width, bitmap.height)} · ${text.player.decodeTime(Math.max(1, Math.round(frame.took_ms)))}`);
+    const bytes = this.#video?.container_bytes ?? 0;
+    setText(this.#decoded, text.player.decodedFrom(formatBytes(bytes), Math.max(1, Math.round(frame.took_ms))));
     if (this.#video?.state !== 'failed') this.#say('', '');
   }
 

@@ -1,11 +1,13 @@
 import type { Video, VideoProgress } from '../sdk/index.js';
 import { el, setAttribute, setText } from './dom.js';
-import { formatLeft } from './format.js';
+import { formatBytes, formatLeft } from './format.js';
+import type { Upload } from './library.js';
 import { text } from './strings.js';
 
-const steps = ['frames', 'askable', 'sharpen'] as const;
+const steps = ['upload', 'features', 'training'] as const;
+type Step = (typeof steps)[number];
 
-/** Where an encoding stands, as three steps with a bar under the running one. Hidden once the video is ready. */
+/** Where a file stands on its way from upload to its final pictures: three steps with a bar under the running one. Hidden once it is ready. */
 export class ProgressView {
   readonly element: HTMLElement;
   readonly #steps = new Map(steps.map((step) => [step, el('li', { class: 'steps-step', text: text.stages[step] })]));
@@ -27,14 +29,8 @@ export class ProgressView {
     const running = video.state === 'queued' || video.state === 'reading' || video.state === 'training';
     this.element.hidden = !running;
     if (!running) return;
-    const at = video.askable ? 'sharpen' : 'frames';
-    for (const [step, element] of this.#steps) {
-      element.classList.toggle('is-done', video.askable && step !== 'sharpen');
-      element.classList.toggle('is-now', step === at && video.state !== 'queued');
-      setAttribute(element, 'aria-current', step === at ? 'step' : null);
-    }
     const { progress } = video;
-    this.#bar.value = progress && progress.total > 0 ? Math.min(1, progress.done / progress.total) : 0;
+    this.#at(video.askable ? 'training' : 'features', video.state !== 'queued', progress && progress.total > 0 ? progress.done / progress.total : 0);
     setText(this.#now, sentence(video));
     const psnr = progress?.psnr_db ?? null;
     const left = progress?.eta_s ?? null;
@@ -42,6 +38,24 @@ export class ProgressView {
       this.#figures,
       [psnr === null ? null : text.stages.psnr(psnr.toFixed(1)), left === null ? null : text.stages.left(formatLeft(left))].filter((part) => part !== null).join(' · '),
     );
+  }
+
+  /** A file on its way to the server. */
+  updateUpload({ sent, total, error }: Upload): void {
+    this.element.hidden = error !== null;
+    this.#at('upload', true, sent / Math.max(1, total));
+    setText(this.#now, text.stages.uploadNow(formatBytes(sent), formatBytes(total)));
+    setText(this.#figures, '');
+  }
+
+  /** @param share of the step, in [0, 1] */
+  #at(now: Step, running: boolean, share: number): void {
+    for (const [step, element] of this.#steps) {
+      element.classList.toggle('is-done', steps.indexOf(step) < steps.indexOf(now));
+      element.classList.toggle('is-now', step === now && running);
+      setAttribute(element, 'aria-current', step === now ? 'step' : null);
+    }
+    this.#bar.value = Math.min(1, share);
   }
 }
 

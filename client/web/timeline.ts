@@ -1,19 +1,24 @@
 import { priority, Superseded, type Decoder } from './decoder.js';
-import { el, setAttribute } from './dom.js';
+import { el, setAttribute, setText } from './dom.js';
 import { formatTime } from './format.js';
 import type { Playback, Reel } from './playback.js';
+import type { Likeness } from './similarity.js';
 import { text } from './strings.js';
 
 /** Width in pixels at which the frames of the strip are decoded: enough for their size on a dense screen. */
 const stripFrameWidth = 160;
 
-/** Frames along the video with the latents beneath them; the playhead over both is a slider. */
+/** Frames along the video, cut at its shots, with the latents beneath them and how like the last question each is; the playhead over all is a slider. */
 export class Timeline {
   readonly element: HTMLElement;
   readonly #decoder: Decoder;
   readonly #playback: Playback;
   readonly #strip = el('canvas', { class: 'timeline-strip', attrs: { 'aria-hidden': 'true' } });
   readonly #latents = el('canvas', { class: 'timeline-latents', attrs: { 'aria-hidden': 'true', title: text.player.latents } });
+  readonly #shots = el('div', { class: 'timeline-shots', attrs: { 'aria-hidden': 'true' } });
+  readonly #heat = el('canvas', { class: 'timeline-heat', attrs: { height: 1, 'aria-hidden': 'true' } });
+  readonly #heatName = el('span', { class: 'timeline-heat-name', attrs: { 'aria-hidden': 'true' } });
+  readonly #heatSpoken = el('span', { class: 'visually-hidden', attrs: { role: 'status' } });
   readonly #slider = el('input', { class: 'timeline-slider', attrs: { type: 'range', min: 0, max: 0, step: 1, value: 0, 'aria-label': text.player.position } });
   #reel: Reel | null = null;
   /** Counts drawings, so that one of an earlier container or size gives up. */
@@ -29,7 +34,8 @@ export class Timeline {
       playback.seek(index);
     });
     this.#slider.addEventListener('keydown', (event) => this.#jump(event));
-    this.element = el('div', { class: 'timeline' }, this.#strip, this.#latents, this.#slider);
+    this.element = el('div', { class: 'timeline' }, this.#strip, this.#latents, this.#shots, this.#heat, this.#heatName, this.#slider, this.#heatSpoken);
+    this.showLikeness(null);
     playback.moved.listen(() => this.#follow());
     new ResizeObserver(() => this.#resized()).observe(this.element);
   }
@@ -45,7 +51,33 @@ export class Timeline {
     this.#slider.max = String(Math.max(0, (reel?.info.frames ?? 1) - 1));
     this.#slider.disabled = !reel?.info.pictures;
     this.#follow();
+    this.#drawShots();
     void this.#draw();
+  }
+
+  /** Lights the frames up that are like a question; null darkens all. Lies over the strip, so that nothing moves. */
+  showLikeness(likeness: Likeness | null): void {
+    for (const part of [this.#heat, this.#heatName]) part.hidden = likeness === null;
+    setText(this.#heatName, likeness === null ? '' : text.player.heat(likeness.question));
+    const best = likeness === null ? 0 : likeness.shares.indexOf(Math.max(...likeness.shares));
+    setText(this.#heatSpoken, likeness === null ? '' : text.player.heatSpoken(likeness.question, formatTime(this.#reel?.info.times_s[best] ?? 0)));
+    if (likeness === null) return;
+    const { shares } = likeness;
+    this.#heat.width = shares.length;
+    const image = new ImageData(shares.length, 1);
+    shares.forEach((share, frame) => image.data.set(heatColour(share), 4 * frame));
+    this.#heat.getContext('2d')?.putImageData(image, 0, 0);
+  }
+
+  /** Shots begin at lines; shot by shot is also how far PageUp and PageDown go. */
+  #drawShots(): void {
+    const { shots, frames } = this.#reel?.info ?? { shots: [], frames: 1 };
+    const lines = shots.slice(1).map((frame) => {
+      const line = el('span', { class: 'timeline-shot' });
+      line.style.insetInlineStart = `${(100 * frame) / frames}%`;
+      return line;
+    });
+    this.#shots.replaceChildren(...lines);
   }
 
   #follow(): void {
@@ -57,11 +89,14 @@ export class Timeline {
   }
 
   #jump(event: KeyboardEvent): void {
-    const step = { PageUp: -10, PageDown: 10 }[event.key];
-    if (step === undefined) return;
+    const step = { PageUp: -1, PageDown: 1 }[event.key];
+    if (step === undefined || !this.#reel) return;
     event.preventDefault();
+    const { index } = this.#playback;
+    const { shots } = this.#reel.info;
+    const next = step > 0 ? shots.find((start) => start > index) : shots.findLast((start) => start < index);
     this.#playback.pause();
-    this.#playback.seek(this.#playback.index + step);
+    this.#playback.seek(shots.length > 1 ? (next ?? index) : index + 10 * step);
   }
 
   #resized(): void {
@@ -128,4 +163,9 @@ function drawCover(context: CanvasRenderingContext2D | null, bitmap: ImageBitmap
 
 function clear(canvas: HTMLCanvasElement): void {
   canvas.getContext('2d')?.clearRect(0, 0, canvas.width, canvas.height);
+}
+
+/** From dark to glowing, RGBA. */
+function heatColour(share: number): [number, number, number, number] {
+  return [Math.round(40 + 215 * share), Math.round(20 + 170 * share ** 1.6), Math.round(30 + 50 * share ** 3), 255];
 }

@@ -11,21 +11,24 @@ const RATES: Uint16Array = Uint16Array.from({ length: SLOWEST + 1 }, (_, n) => M
 
 /** A bank of adaptive bit probabilities, addressed by context. */
 export class BitModels {
-  /** (contexts) chance of a 0, of 65,536; kept inside [32, 65504] by `learn`. */
-  readonly zero: Uint16Array;
-  readonly #uses: Uint8Array;
+  /** (contexts) chance of a 0, of 65,536, kept inside [32, 65504] by `learn`, in the upper bits, and the count of uses in the lower 8. */
+  readonly #states: Int32Array;
 
   constructor(contexts: number) {
-    this.zero = new Uint16Array(contexts).fill(0x8000);
-    this.#uses = new Uint8Array(contexts);
+    this.#states = new Int32Array(contexts).fill(0x8000 << 8);
+  }
+
+  zero(context: number): number {
+    return (this.#states[context] as number) >> 8;
   }
 
   learn(context: number, bit: number): void {
-    const uses = this.#uses[context] as number;
-    const zero = this.zero[context] as number;
+    const state = this.#states[context] as number;
+    const uses = state & 0xff;
+    const zero = state >> 8;
     const goal = bit === 0 ? 65_504 : 32;
-    this.zero[context] = zero + (((goal - zero) * (RATES[uses] as number)) >> 14);
-    if (uses < SLOWEST) this.#uses[context] = uses + 1;
+    const learned = zero + (((goal - zero) * (RATES[uses] as number)) >> 14);
+    this.#states[context] = (learned << 8) | (uses < SLOWEST ? uses + 1 : uses);
   }
 }
 
@@ -38,7 +41,7 @@ export class RangeEncoder {
   #length = 0;
 
   bit(models: BitModels, context: number, bit: number): void {
-    const bound = ((this.#range >>> 12) * ((models.zero[context] as number) >>> 4)) >>> 0;
+    const bound = ((this.#range >>> 12) * (models.zero(context) >>> 4)) >>> 0;
     if (bit === 0) {
       this.#range = bound;
     } else {
@@ -94,20 +97,19 @@ export class RangeEncoder {
 export class RangeDecoder {
   readonly #bytes: Uint8Array;
   #at = 0;
-  // [range, code] as typed memory: unsigned 32-bit fields would be boxed.
-  readonly #state = new Uint32Array(2);
+  // Kept signed, as small integers: unsigned 32-bit fields would be boxed.
+  #range = -1;
+  #code = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#state[0] = 0xffffffff;
-    for (let i = 0; i < 4; i++) this.#state[1] = ((this.#state[1] as number) << 8) | this.#next();
+    for (let i = 0; i < 4; i++) this.#code = (this.#code << 8) | this.#next();
   }
 
   bit(models: BitModels, context: number): number {
-    const state = this.#state;
-    let range = state[0] as number;
-    let code = state[1] as number;
-    const bound = Math.imul(range >>> 12, (models.zero[context] as number) >>> 4) >>> 0;
+    let range = this.#range >>> 0;
+    let code = this.#code >>> 0;
+    const bound = Math.imul(range >>> 12, models.zero(context) >>> 4) >>> 0;
     let bit = 0;
     if (code < bound) {
       range = bound;
@@ -121,8 +123,8 @@ export class RangeDecoder {
       range = (range << 8) >>> 0;
       code = ((code << 8) | this.#next()) >>> 0;
     }
-    state[0] = range;
-    state[1] = code;
+    this.#range = range | 0;
+    this.#code = code | 0;
     return bit;
   }
 

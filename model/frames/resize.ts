@@ -1,7 +1,10 @@
 /** Antialiased resampling of RGB pictures, in whole numbers. Runs in Node and the browser. */
 
-/** `triangle`: bilinear with its support widened when shrinking. `area`: the mean over the covered source pixels. */
-export type ResizeFilter = 'triangle' | 'area';
+/**
+ * `triangle`: bilinear with its support widened when shrinking; so are `bicubic` (Keys, 1981, a = -0.5) and `lanczos` (3 lobes).
+ * `area`: the mean over the covered source pixels. All but `area` give Pillow's bytes.
+ */
+export type ResizeFilter = 'triangle' | 'area' | 'bicubic' | 'lanczos';
 
 const CHANNELS = 3;
 /** Fixed point: weights carry 22 fraction bits, so that a weighted sum of bytes stays within 31 bits. */
@@ -54,10 +57,34 @@ function tapsFor(from: number, to: number, filter: ResizeFilter): Taps {
   return taps;
 }
 
+/** A filter by the distance from a pixel's centre, in pixels of the larger picture, and how far it reaches. */
+interface Kernel {
+  readonly reach: number;
+  weight(distance: number): number;
+}
+
+const KERNELS: Readonly<Record<Exclude<ResizeFilter, 'area'>, Kernel>> = {
+  triangle: { reach: 1, weight: (x) => Math.max(1 - Math.abs(x), 0) },
+  bicubic: {
+    reach: 2,
+    weight(x) {
+      const d = Math.abs(x);
+      if (d < 1) return (1.5 * d - 2.5) * d * d + 1;
+      return d < 2 ? ((-0.5 * d + 2.5) * d - 4) * d + 2 : 0;
+    },
+  },
+  lanczos: { reach: 3, weight: (x) => (Math.abs(x) < 3 ? sinc(x) * sinc(x / 3) : 0) },
+};
+
+function sinc(x: number): number {
+  return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
+}
+
 function makeTaps(from: number, to: number, filter: ResizeFilter): Taps {
   const scale = from / to;
   const widening = Math.max(scale, 1);
-  const support = filter === 'triangle' ? widening : widening / 2;
+  const kernel = filter === 'area' ? null : KERNELS[filter];
+  const support = kernel === null ? widening / 2 : kernel.reach * widening;
   const stride = Math.ceil(support) * 2 + 1;
   const starts = new Int32Array(to);
   const counts = new Int32Array(to);
@@ -65,15 +92,15 @@ function makeTaps(from: number, to: number, filter: ResizeFilter): Taps {
   const exact = new Float64Array(stride);
   for (let out = 0; out < to; out++) {
     const centre = (out + 0.5) * scale;
-    // A triangle weighs pixels by their centres, an area by how much of each pixel it covers.
-    const start = Math.max(filter === 'triangle' ? Math.floor(centre - support + 0.5) : Math.floor(centre - support), 0);
-    const end = Math.min(filter === 'triangle' ? Math.floor(centre + support + 0.5) : Math.ceil(centre + support), from);
+    // A kernel weighs pixels by their centres, an area by how much of each pixel it covers.
+    const start = Math.max(kernel === null ? Math.floor(centre - support) : Math.floor(centre - support + 0.5), 0);
+    const end = Math.min(kernel === null ? Math.ceil(centre + support) : Math.floor(centre + support + 0.5), from);
     let sum = 0;
     for (let pixel = start; pixel < end; pixel++) {
       const weight =
-        filter === 'triangle'
-          ? Math.max(1 - Math.abs(pixel + 0.5 - centre) / widening, 0)
-          : Math.max(Math.min(pixel + 1, centre + support) - Math.max(pixel, centre - support), 0);
+        kernel === null
+          ? Math.max(Math.min(pixel + 1, centre + support) - Math.max(pixel, centre - support), 0)
+          : kernel.weight((pixel + 0.5 - centre) / widening);
       exact[pixel - start] = weight;
       sum += weight;
     }
@@ -86,10 +113,23 @@ function makeTaps(from: number, to: number, filter: ResizeFilter): Taps {
   return { starts, counts, weights, stride };
 }
 
+/**
+ * Where sums are written. Weights of triangle and area are not negative and sum to one, give or take a few units of the last
+ * fraction bit, so these need no clamp; the others overshoot at edges.
+ */
+function bytesFor(filter: ResizeFilter, length: number): Uint8Array | Uint8ClampedArray {
+  return filter === 'triangle' || filter === 'area' ? new Uint8Array(length) : new Uint8ClampedArray(length);
+}
+
+/** The bytes of what `bytesFor` gave, without a copy. */
+function plain(bytes: Uint8Array | Uint8ClampedArray): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** (height, from, 3) to (height, to, 3). */
 function resizeRows(data: Uint8Array, from: number, height: number, to: number, filter: ResizeFilter): Uint8Array {
   const { starts, counts, weights, stride } = tapsFor(from, to, filter);
-  const result = new Uint8Array(height * to * CHANNELS);
+  const result = bytesFor(filter, height * to * CHANNELS);
   let target = 0;
   for (let y = 0; y < height; y++) {
     const row = y * from * CHANNELS;
@@ -106,19 +146,18 @@ function resizeRows(data: Uint8Array, from: number, height: number, to: number, 
         green += Math.imul(weight, data[source + 1] as number);
         blue += Math.imul(weight, data[source + 2] as number);
       }
-      // No clamp: weights are not negative and sum to one, give or take a few units of the last fraction bit.
       result[target++] = red >> FRACTION_BITS;
       result[target++] = green >> FRACTION_BITS;
       result[target++] = blue >> FRACTION_BITS;
     }
   }
-  return result;
+  return plain(result);
 }
 
 /** (from, rowBytes) to (to, rowBytes): whole rows are added up, so memory is read in order. */
 function resizeColumns(data: Uint8Array, from: number, rowBytes: number, to: number, filter: ResizeFilter): Uint8Array {
   const { starts, counts, weights, stride } = tapsFor(from, to, filter);
-  const result = new Uint8Array(to * rowBytes);
+  const result = bytesFor(filter, to * rowBytes);
   const sums = new Int32Array(rowBytes);
   for (let y = 0; y < to; y++) {
     sums.fill(HALF);
@@ -131,5 +170,5 @@ function resizeColumns(data: Uint8Array, from: number, rowBytes: number, to: num
     const row = y * rowBytes;
     for (let x = 0; x < rowBytes; x++) result[row + x] = (sums[x] as number) >> FRACTION_BITS;
   }
-  return result;
+  return plain(result);
 }

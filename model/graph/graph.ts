@@ -3,7 +3,7 @@
  * One definition of a network serves its training step, its Node decoder and its browser decoder.
  */
 import type { DType, HostTensor } from '../runtime/tensor.js';
-import { writeOnnx } from './onnx.js';
+import { weightBytes, writeOnnx, type ExternalWeights } from './onnx.js';
 
 /** A size known when the graph is built, or the name of one that is known when it runs. */
 export type Dim = number | string;
@@ -97,6 +97,16 @@ export class Graph {
   /** The graph as a serialised ONNX model. Nodes that no output needs are left out. */
   toOnnx(): Uint8Array {
     return writeOnnx(this);
+  }
+
+  /**
+   * As `toOnnx`, but weights of more than `most` bytes together lie beside the model: a protobuf message ends at 2 GiB.
+   * Give both to `createSession`.
+   */
+  toOnnxParts(most = 2 ** 30): { readonly model: Uint8Array; readonly weights: readonly ExternalWeights[] } {
+    if (weightBytes(this) <= most) return { model: writeOnnx(this), weights: [] };
+    const weights: ExternalWeights[] = [];
+    return { model: writeOnnx(this, weights), weights };
   }
 
   private claim(name: string): string {

@@ -10,8 +10,20 @@ const IR_VERSION = 9;
 const ELEMENT_TYPE: Readonly<Record<DType, number>> = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, float16: 10 };
 const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7 } as const;
 
-/** Serialises the nodes that the graph's outputs need, in the order they were built. */
-export function writeOnnx(graph: Graph): Uint8Array {
+/** Weights that lie beside a serialised model instead of in it, each under the name the model knows it by. */
+export interface ExternalWeights {
+  readonly path: string;
+  readonly data: Uint8Array;
+}
+
+/** Tensors below this stay in the model: shapes must be known when it is loaded, and small ones save nothing. */
+const LEAST_EXTERNAL = 64 * 1024;
+
+/**
+ * Serialises the nodes that the graph's outputs need, in the order they were built.
+ * @param external receives the large weights, which are then left out
+ */
+export function writeOnnx(graph: Graph, external: ExternalWeights[] | null = null): Uint8Array {
   const { nodes, used, nameOf } = reachable(graph);
   const pbf = new PbfWriter();
   pbf.writeVarintField(1, IR_VERSION);
@@ -20,7 +32,7 @@ export function writeOnnx(graph: Graph): Uint8Array {
     for (const node of nodes) pbf.writeMessage(1, () => writeNode(pbf, node, nameOf), null);
     pbf.writeStringField(2, graph.name);
     for (const [name, tensor] of graph.initializers) {
-      if (used.has(name)) pbf.writeMessage(5, () => writeTensor(pbf, name, tensor), null);
+      if (used.has(name)) pbf.writeMessage(5, () => writeTensor(pbf, name, tensor, external), null);
     }
     for (const input of graph.inputs) pbf.writeMessage(11, () => writeValueInfo(pbf, input.name, input), null);
     for (const { name, value } of graph.outputs) pbf.writeMessage(12, () => writeValueInfo(pbf, name, value), null);
@@ -97,12 +109,29 @@ function writeAttribute(pbf: PbfWriter, name: string, attribute: Attribute): voi
   }
 }
 
-function writeTensor(pbf: PbfWriter, name: string, tensor: HostTensor): void {
+/** Bytes of the weights the outputs need. */
+export function weightBytes(graph: Graph): number {
+  const { used } = reachable(graph);
+  let bytes = 0;
+  for (const [name, { data }] of graph.initializers) if (used.has(name)) bytes += data.byteLength;
+  return bytes;
+}
+
+function writeTensor(pbf: PbfWriter, name: string, tensor: HostTensor, external: ExternalWeights[] | null = null): void {
   for (const dim of tensor.dims) pbf.writeVarintField(1, dim);
   pbf.writeVarintField(2, ELEMENT_TYPE[tensor.dtype]);
   pbf.writeStringField(8, name);
   const { buffer, byteOffset, byteLength } = tensor.data;
-  pbf.writeBytesField(9, new Uint8Array(buffer, byteOffset, byteLength));
+  const data = new Uint8Array(buffer, byteOffset, byteLength);
+  if (external === null || byteLength < LEAST_EXTERNAL) return pbf.writeBytesField(9, data);
+  external.push({ path: name, data });
+  for (const [key, value] of [['location', name], ['offset', '0'], ['length', String(byteLength)]] as const) {
+    pbf.writeMessage(13, () => {
+      pbf.writeStringField(1, key);
+      pbf.writeStringField(2, value);
+    }, null);
+  }
+  pbf.writeVarintField(14, 1); // data_location: EXTERNAL
 }
 
 function writeValueInfo(pbf: PbfWriter, name: string, value: Value): void {

@@ -92,6 +92,15 @@ export function clip(x: Value, min: number, max: number): Value {
 /** Exact GELU: x/2 (1 + erf(x / sqrt 2)). */
 export const gelu = (x: Value): Value => mul(mul(x, 0.5), add(erf(mul(x, Math.SQRT1_2)), 1));
 
+/** GELU by tanh: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), within 5e-4 of the exact one (Hendrycks and Gimpel, 2016). */
+export function geluTanh(x: Value): Value {
+  const inner = mul(mul(x, add(mul(square(x), 0.044715), 1)), Math.sqrt(2 / Math.PI));
+  return mul(mul(x, 0.5), add(tanh(inner), 1));
+}
+
+/** GELU by a sigmoid: x sigmoid(1.702 x), as OpenAI's CLIP has it; up to 0.02 off the exact one. */
+export const quickGelu = (x: Value): Value => mul(x, sigmoid(mul(x, 1.702)));
+
 /** x * sigmoid(x), also called swish. */
 export const silu = (x: Value): Value => mul(x, sigmoid(x));
 
@@ -233,6 +242,24 @@ export const reduceMean = (x: Value, axes: readonly number[] | null = null, keep
 
 export function softmax(x: Value, axis = -1): Value {
   return single('Softmax', [x], x.dtype, x.dims, { axis: normalizeAxis('softmax', axis, x.rank) });
+}
+
+// --- attention -------------------------------------------------------------------------------------------------------
+
+/**
+ * Multi-head scaled dot-product attention without a mask (Vaswani et al., 2017, section 3.2): queries (B, Q, W), keys (B, K, W),
+ * values (B, K, V) to (B, Q, V). The heads lie side by side in the last axis; of a batch of 1 there is one for all.
+ */
+export function attention(queries: Value, keys: Value, values: Value, heads: number): Value {
+  const apart = (x: Value, order: readonly number[]): Value => {
+    const width = x.dims[2] as number;
+    if (width % heads !== 0) throw new RangeError(`attention: ${heads} heads do not divide a width of ${width}`);
+    return transpose(reshape(x, [0, x.dims[1] as Dim, heads, width / heads]), order);
+  };
+  const scale = 1 / Math.sqrt((queries.dims[2] as number) / heads);
+  const scores = matmul(mul(apart(queries, [0, 2, 1, 3]), scale), apart(keys, [0, 2, 3, 1])); // (B, heads, Q, K)
+  const mixed = matmul(softmax(scores), apart(values, [0, 2, 1, 3])); // (B, heads, Q, V / heads)
+  return reshape(transpose(mixed, [0, 2, 1, 3]), [0, queries.dims[1] as Dim, values.dims[2] as Dim]);
 }
 
 // --- normalisation ---------------------------------------------------------------------------------------------------

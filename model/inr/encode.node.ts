@@ -20,7 +20,7 @@ import { steppedLevels } from './quantisation.js';
 import { RateControl } from './rate-control.js';
 import { glance, scanVideo, type Scan } from './scan.node.js';
 import { planSegments } from './segments.js';
-import { Trainer } from './trainer.js';
+import { ROUNDING_FROM, Trainer } from './trainer.js';
 import { trainingLayout } from './training-step.js';
 
 export interface EncodeProgress {
@@ -88,6 +88,8 @@ const FINISH_SHARE = 0.04;
 /** Shares of a segment's training at which a price that is steered begins to be, and between two observations. */
 const STEERED_FROM = 0.1;
 const STEERED_EVERY = 0.08;
+/** Share of its bytes that a network loses between the first rounded step and the last, as the learning rate falls. */
+const END_SHRINKS = 0.4;
 /** Pixels that bits are priced for at least: a photo or a tiny video is a small file in any case. */
 const LEAST_PRICED_PIXELS = 1 << 19;
 const SEED = 1;
@@ -164,9 +166,8 @@ class Encoding {
 
   private async lookAnew(tower: VisionTower): Promise<Scan> {
     const { source, options } = this;
-    const side = options.pack.manifest.vision.size;
     const report = paced(options.onProgress);
-    const common = { side, ...(options.signal === undefined ? {} : { signal: options.signal }) };
+    const common = { size: tower.frameSize(source.info), ...(options.signal === undefined ? {} : { signal: options.signal }) };
     const { frames: known } = source.info;
     if (known === null || known > GLANCE_FRAMES) {
       const first = await glance(source, tower, GLANCE_FRAMES, {
@@ -264,7 +265,8 @@ class Encoding {
       if (control !== null) {
         if (progress - observed >= STEERED_EVERY && this.plan.goal?.kind !== 'price') {
           observed = progress;
-          control.observe({ bpp: this.estimatedBpp(trainer), psnr_db: -10 * Math.log10(trainer.mse) });
+          const shrinks = progress < ROUNDING_FROM ? 0 : (END_SHRINKS * (1 - progress)) / (1 - ROUNDING_FROM);
+          control.observe({ bpp: this.estimatedBpp(trainer) * (1 - shrinks), psnr_db: -10 * Math.log10(trainer.mse) });
         }
         trainer.rateWeight = control.price / pixels;
       }

@@ -35,11 +35,13 @@ interface PresetShape {
  */
 const SHAPES: Readonly<Record<Preset, PresetShape>> = {
   draft: { seconds: 20, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 16, basisChannels: 16, price: 4e-3, coder: 'range' },
-  standard: { seconds: 60, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 40, basisChannels: 16, price: 8e-4, coder: 'range' },
+  standard: { seconds: 60, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 40, basisChannels: 16, price: 1.2e-3, coder: 'range' },
   fine: { seconds: 300, layers: 2, hidden: 96, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 48, basisChannels: 16, price: 3e-4, coder: 'range' },
   paper: { seconds: 300, layers: 6, hidden: 512, rank: 8, hyperHidden: 128, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 0, basisChannels: 1, price: null, coder: 'huffman' },
 };
 const REFERENCE_FRAMES = 160;
+/** Frames that share a basis grid, at least: with 250 frames in four shots, four gave 0.7 dB more than one or two, in half the bytes. */
+const FRAMES_PER_BASIS = 4;
 
 /** Width in pixels a video is encoded at unless the caller says otherwise; smaller ones keep their own. */
 export const DEFAULT_WIDTH = 320;
@@ -138,7 +140,7 @@ export function planEncoding(info: VideoInfo, options: PlanOptions): Plan {
         rows: Math.ceil(rows / stride),
         columns: Math.ceil(columns / stride),
       })),
-      basis: { count: frames === 1 ? 0 : Math.min(shape.basisCount, frames), channels: shape.basisChannels, rows, columns },
+      basis: { count: frames === 1 ? 0 : Math.min(shape.basisCount, Math.ceil(frames / FRAMES_PER_BASIS)), channels: shape.basisChannels, rows, columns },
     }),
   };
 }

@@ -1,5 +1,5 @@
 /** The first look at a video: what its frames show, when they are shown, and where its shots begin, in constant memory. */
-import type { Frame, FrameSource } from '../frames/index.js';
+import type { Frame, FrameSize, FrameSource } from '../frames/index.js';
 import type { VisionTower } from '../vision/index.js';
 import { findShots, thumbnail, thumbnailChange } from './segments.js';
 import { interpolateTargets } from './targets.js';
@@ -14,8 +14,8 @@ export interface Scan {
 }
 
 export interface ScanOptions {
-  /** Side of the tower's square input in pixels: frames are asked for at that size. */
-  readonly side: number;
+  /** Frames are asked for at this size: what the tower sees. */
+  readonly size: FrameSize;
   /** Most frames; longer videos are sampled uniformly in time. */
   readonly limit: number;
   readonly signal?: AbortSignal;
@@ -71,8 +71,8 @@ export async function scanVideo(source: FrameSource, tower: VisionTower, options
   return { times_s: Float64Array.from(times), targets, shots: findShots(changes) };
 }
 
-async function* read(source: FrameSource, { side, limit, signal }: ScanOptions): AsyncGenerator<Frame, void, void> {
-  for await (const frame of source.frames({ size: { width: side, height: side }, limit, ...(signal === undefined ? {} : { signal }) })) {
+async function* read(source: FrameSource, { size, limit, signal }: ScanOptions): AsyncGenerator<Frame, void, void> {
+  for await (const frame of source.frames({ size, limit, ...(signal === undefined ? {} : { signal }) })) {
     signal?.throwIfAborted();
     yield frame;
   }

@@ -35,7 +35,7 @@ export interface TrainingState {
 /** Part of the schedule spent raising the learning rate from zero. */
 const WARM_UP = 0.02;
 /** Part of the schedule after which a quantised training rounds. */
-const ROUNDING_FROM = 0.7;
+export const ROUNDING_FROM = 0.7;
 
 /** Bits are priced in every n-th step, n times as dear: the price changes slowly, and its passes over all numbers cost time. */
 const PRICED_EVERY = 4;

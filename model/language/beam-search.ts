@@ -38,7 +38,7 @@ export async function beamSearch(
   options: BeamOptions,
 ): Promise<{ tokens: readonly number[]; finish: FinishReason }> {
   const { beams: width, lengthPenalty = 0.6, signal } = options;
-  const { vocab, eos } = decoder.config;
+  const { vocab } = decoder.config;
   const room = Math.min(options.maxTokens ?? 256, decoder.context - cache.length);
   const rated = (beam: Beam): number => beam.score / Math.max(1, beam.tokens.length) ** lengthPenalty;
   const rows = cache.spread(width, cache.length + room);
@@ -57,7 +57,7 @@ export async function beamSearch(
     for (const [place, candidate] of candidates.entries()) {
       const { tokens } = beams[candidate.parent] as Beam;
       // An end that is not among the best `width` would only crowd out better texts.
-      if (candidate.token === eos) {
+      if (decoder.ends(candidate.token)) {
         if (place < width) finished.push({ tokens, score: candidate.score });
       } else if (going.length < width) going.push(candidate);
     }

@@ -5,8 +5,10 @@
 import { Graph, ops, type Value } from '../graph/index.js';
 import type { HostTensor } from '../runtime/tensor.js';
 import type { LanguageConfig } from '../pack/manifest.js';
-import { fp32Linear, q4Linear, q8Product, transposed, type Q8Matrix, type WeightKind } from './linear.js';
-import { BLOCK, LINEARS, type DecoderWeights, type EmbeddingWeights, type LinearName } from './weights.js';
+import { fp32Linear, product, q4Linear, q8Product, transposed, type WeightKind } from './linear.js';
+import { dequantize, type Matrix, type Q8Matrix } from './matrix.js';
+import { rotaryFrequencies } from './rotary.js';
+import { LINEARS, type DecoderWeights, type LinearName } from './weights.js';
 
 const MICROSOFT = 'com.microsoft';
 
@@ -46,7 +48,7 @@ export function buildDecoder(weights: DecoderWeights, kind: WeightKind, merged: 
   const residuals = layerStack(weights, embeddings, linear, (qkv, layer) => cachedAttention(config, qkv, layer, shared));
   const wanted = fromPosition(residuals.at(-1) as Value, firstLogit);
   const last = rmsNorm(wanted, norm(graph, 'norm', weights.norm), config.rms_eps);
-  graph.output('logits', head(config, last, weights.embedding, kind));
+  graph.output('logits', head(last, weights.head ?? weights.embedding, kind));
   return graph;
 }
 
@@ -181,16 +183,16 @@ function attention(
   ) as [Value, Value, Value];
 }
 
-/** cos and sin (positions, head_dim / 2) of position * theta^(-2i / head_dim), computed in double precision. */
+/** cos and sin (positions, head_dim / 2) of position * frequency, computed in double precision. */
 function rotaryTables(graph: Graph, config: LanguageConfig, positions: number): { cos: Value; sin: Value } {
-  const half = config.head_dim / 2;
+  const frequencies = rotaryFrequencies(config, positions);
+  const half = frequencies.length;
   const cos = new Float32Array(positions * half);
   const sin = new Float32Array(positions * half);
   for (let position = 0; position < positions; position++) {
-    for (let i = 0; i < half; i++) {
-      const angle = position * config.rope_theta ** ((-2 * i) / config.head_dim);
-      cos[position * half + i] = Math.cos(angle);
-      sin[position * half + i] = Math.sin(angle);
+    for (const [i, frequency] of frequencies.entries()) {
+      cos[position * half + i] = Math.cos(position * frequency);
+      sin[position * half + i] = Math.sin(position * frequency);
     }
   }
   const dims = [positions, half];
@@ -231,18 +233,10 @@ function fromPosition(x: Value, start: Value): Value {
   return graph.op('Slice', inputs, {}, { outputs })[0] as Value;
 }
 
-/** Logits (B, L, V): products with every row of the tied embedding matrix. */
-function head(config: LanguageConfig, x: Value, embedding: EmbeddingWeights, kind: WeightKind): Value {
-  const { vocab, hidden } = config;
-  if (kind === 'fp32') {
-    const rows = new Float32Array(vocab * hidden);
-    for (let i = 0; i < rows.length; i++) {
-      rows[i] = (embedding.q8[i] as number) * (embedding.scale[Math.floor(i / BLOCK)] as number);
-    }
-    const weight: HostTensor = { dtype: 'float32', dims: [hidden, vocab], data: transposed(rows, vocab, hidden) };
-    return ops.matmul(x, x.graph.initializer('head.weight', weight));
-  }
-  const q8 = new Uint8Array(embedding.q8.length);
-  for (let i = 0; i < q8.length; i++) q8[i] = (embedding.q8[i] as number) + 128;
-  return q8Product(x, { out: vocab, in: hidden, q8, scale: embedding.scale }, 'head');
+/** Logits (B, L, V): products with every row of the head (V, H). */
+function head(x: Value, matrix: Matrix, kind: WeightKind): Value {
+  if (kind !== 'fp32') return product(x, matrix, 'head');
+  const { out, in: columns } = matrix;
+  const weight: HostTensor = { dtype: 'float32', dims: [columns, out], data: transposed(dequantize(matrix), out, columns) };
+  return ops.matmul(x, x.graph.initializer('head.weight', weight));
 }

@@ -6,14 +6,17 @@ import type { LanguageConfig } from '../pack/manifest.js';
 import { buildDecoder, cacheNames, mergeLayers, type MergedLayers } from './decoder-graph.js';
 import { prepareInPlace, runInPlace } from '../runtime/in-place.js';
 import { KvCache } from './kv-cache.js';
-import { mergeQ8, type Q8Matrix, type WeightKind } from './linear.js';
-import { embed, type DecoderWeights, type EmbeddingWeights, type Linear } from './weights.js';
+import { mergeQ8, type WeightKind } from './linear.js';
+import type { Matrix, Q8Matrix } from './matrix.js';
+import { embed, type DecoderWeights, type Linear } from './weights.js';
 
 export interface DecoderOptions {
   /** How weights enter the graph; see linear.ts. */
   readonly kind: WeightKind;
   /** Longest sequence in tokens: prompt and answer together. At most the model's own context. */
   readonly context: number;
+  /** Bytes of weights up to which they lie in the serialised model itself. Default: 1 GiB, see Graph.toOnnxParts. */
+  readonly inlineBytes?: number;
 }
 
 /** Raised when a sequence does not fit the context. */
@@ -34,16 +37,21 @@ export class Decoder {
   private constructor(
     readonly config: LanguageConfig,
     readonly context: number,
-    private readonly embedding: EmbeddingWeights,
+    private readonly embedding: Matrix,
     private readonly session: Session,
   ) {}
 
   static async create(weights: DecoderWeights, runtime: Runtime, options: DecoderOptions): Promise<Decoder> {
     const { kind, context } = options;
     const merged = kind === 'q8' ? await mergeAdapters(weights, runtime) : null;
-    const model = prepareInPlace(buildDecoder(weights, kind, merged, context).toOnnx());
-    const session = await runtime.createSession(model);
+    const { model, weights: beside } = buildDecoder(weights, kind, merged, context).toOnnxParts(options.inlineBytes);
+    const session = await runtime.createSession(prepareInPlace(model), { weights: beside });
     return new Decoder(weights.config, context, weights.embedding, session);
+  }
+
+  /** Whether a token ends an answer. */
+  ends(token: number): boolean {
+    return token === this.config.eos || this.config.ends?.includes(token) === true;
   }
 
   /** An empty cache for `rows` sequences. */
@@ -53,14 +61,12 @@ export class Decoder {
 
   /** Embeddings (ids.length, H) of token ids. */
   embed(ids: readonly number[]): Float32Array {
-    const rows = new Float32Array(ids.length * this.config.hidden);
-    embed(this.config, this.embedding, ids, rows);
-    return rows;
+    return embed(this.embedding, ids);
   }
 
   /**
    * Runs new tokens after those in `cache`, to which their keys and values are appended.
-   * Several rows at once may take one token each at any length, or their first tokens together.
+   * Several rows at once go on from one length together; for rows of their own lengths see `forwardRows`.
    * @param embeddings (B, S, H), B being the rows of the cache
    * @param wanted number of positions, counted from the end, whose logits are returned
    * @param into memory for the logits, (B, wanted, V); allocated when absent
@@ -68,28 +74,54 @@ export class Decoder {
    * @throws ContextError when the sequence would grow past the context
    */
   async forward(embeddings: Float32Array, cache: KvCache, wanted = 1, into?: Float32Array): Promise<Float32Array> {
-    const { hidden, vocab, layers } = this.config;
+    const { hidden, vocab } = this.config;
     const { rows } = cache;
     const tokens = embeddings.length / hidden / rows;
     const total = cache.length + tokens;
     if (total > this.context) throw new ContextError(total, this.context);
     cache.reserve(total);
     const logits = into ?? new Float32Array(rows * wanted * vocab);
-    const feeds: Record<string, HostTensor> = {
+    const feeds = {
       embeddings: float32(embeddings, [rows, tokens, hidden]),
       last_position: int32(new Array<number>(rows).fill(total - 1)),
       total_length: int32([total]),
       first_logit: int64([tokens - wanted]),
     };
-    const results: Record<string, HostTensor> = { logits: float32(logits, [rows, wanted, vocab]) };
-    for (let layer = 0; layer < layers; layer++) {
-      const names = cacheNames(layer);
-      feeds[names.pastKey] = results[names.key] = cache.key(layer);
-      feeds[names.pastValue] = results[names.value] = cache.value(layer);
-    }
-    await runInPlace(this.session, feeds, results);
+    await this.run(feeds, float32(logits, [rows, wanted, vocab]), (index) => (index % 2 === 0 ? cache.key(index / 2) : cache.value((index - 1) / 2)));
     cache.length = total;
     return logits;
+  }
+
+  /**
+   * Runs one new token of each of several sequences, which may have different lengths.
+   * @param embeddings (B, H)
+   * @param lengths (B) tokens of each row before
+   * @param cache tensor 2i holds layer i's keys, 2i + 1 its values: (B, kv_heads, M, head_dim), M above all lengths; appended to
+   * @param logits (B, V), overwritten
+   * @throws ContextError when a sequence would grow past the context
+   */
+  async forwardRows(embeddings: Float32Array, lengths: readonly number[], cache: (tensor: number) => HostTensor, logits: Float32Array): Promise<void> {
+    const rows = lengths.length;
+    const longest = Math.max(...lengths) + 1;
+    if (longest > this.context) throw new ContextError(longest, this.context);
+    const feeds = {
+      embeddings: float32(embeddings, [rows, 1, this.config.hidden]),
+      last_position: int32(lengths),
+      total_length: int32([longest]),
+      first_logit: int64([0]),
+    };
+    await this.run(feeds, float32(logits, [rows, 1, this.config.vocab]), cache);
+  }
+
+  private async run(inputs: Readonly<Record<string, HostTensor>>, logits: HostTensor, cache: (tensor: number) => HostTensor): Promise<void> {
+    const feeds: Record<string, HostTensor> = { ...inputs };
+    const results: Record<string, HostTensor> = { logits };
+    for (let layer = 0; layer < this.config.layers; layer++) {
+      const names = cacheNames(layer);
+      feeds[names.pastKey] = results[names.key] = cache(2 * layer);
+      feeds[names.pastValue] = results[names.value] = cache(2 * layer + 1);
+    }
+    await runInPlace(this.session, feeds, results);
   }
 
   async release(): Promise<void> {

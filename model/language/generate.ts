@@ -1,4 +1,5 @@
 /** Token by token from a prefilled cache to a finished text. */
+import type { Sequence } from './batch.js';
 import type { Decoder } from './decoder.js';
 import type { KvCache } from './kv-cache.js';
 import { Sampler, type SamplingOptions } from './sampler.js';
@@ -45,14 +46,14 @@ export async function prefill(decoder: Decoder, embeddings: Float32Array, cache:
 }
 
 /**
- * Writes an answer after what `cache` holds; the cache grows by the tokens of the answer.
+ * Writes an answer after what `sequence` holds, which grows by the tokens of the answer.
  * @param logits of the first token (V); overwritten
  * @yields text as it becomes whole characters, never an empty string
  */
 export async function* generate(
   decoder: Decoder,
   tokenizer: TextTokenizer,
-  cache: KvCache,
+  sequence: Sequence,
   logits: Float32Array,
   options: GenerateOptions = {},
 ): AsyncGenerator<string, { finish: FinishReason; completionTokens: number }> {
@@ -60,7 +61,7 @@ export async function* generate(
   const sampler = new Sampler(options);
   const stream = new TextStream(tokenizer);
   const stops = new StopStrings(options.stop ?? []);
-  const room = Math.min(maxTokens, decoder.context - cache.length);
+  const room = Math.min(maxTokens, decoder.context - sequence.length);
   for (let written = 0; ; written++) {
     if (signal?.aborted === true) {
       const rest = stops.end();
@@ -68,7 +69,7 @@ export async function* generate(
       return { finish: 'cancelled', completionTokens: written };
     }
     const token = written < room ? sampler.next(logits) : null;
-    if (token === null || token === decoder.config.eos) {
+    if (token === null || decoder.ends(token)) {
       const rest = stops.end();
       if (rest !== '') yield rest;
       return { finish: token === null ? 'length' : 'stop', completionTokens: written };
@@ -78,6 +79,6 @@ export async function* generate(
     if (stopped) return { finish: 'stop', completionTokens: written + 1 };
     // The last token allowed needs no run: nothing follows it.
     if (written + 1 === room) continue;
-    await decoder.forward(decoder.embed([token]), cache, 1, logits);
+    await sequence.step(token, logits);
   }
 }

@@ -5,6 +5,7 @@ export { beamSearch, type BeamOptions } from './beam-search.js';
 export { generate, prefill, SHORTEST_PREFILL, type FinishReason, type GenerateOptions } from './generate.js';
 export { scoreContinuations, type Likelihood } from './likelihood.js';
 export { KvCache } from './kv-cache.js';
+export { DecoderBatch, type Sequence } from './batch.js';
 export { argmax, checkSampling, logProbability, Sampler, type SamplingOptions } from './sampler.js';
 export type { PooledLayers } from './decoder-graph.js';
 export { TextStates, type TextStatesOptions } from './text-states.js';

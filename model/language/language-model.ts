@@ -1,14 +1,15 @@
 /** A language model as packs hold it: decoder, tokenizer and chat template. */
+import type { LanguageConfig } from '../pack/manifest.js';
 import type { ModelPack } from '../pack/pack.js';
 import type { Runtime } from '../runtime/types.js';
 import { ChatTemplate } from './chat-template.js';
 import { Decoder } from './decoder.js';
 import type { WeightKind } from './linear.js';
 import { TextTokenizer } from './tokenizer.js';
-import { readDecoderWeights } from './weights.js';
+import { LINEARS, linearShape, readDecoderWeights } from './weights.js';
 
 export interface LanguageModelOptions {
-  /** How weights enter the graph. Default: `DEFAULT_KIND`. */
+  /** How weights enter the graph. Default: `q8` up to MOST_MERGED weights, the stored blocks beyond. */
   readonly kind?: WeightKind;
   /** Apply the pack's adapter. Default true; false gives the unchanged language model. */
   readonly adapter?: boolean;
@@ -16,15 +17,19 @@ export interface LanguageModelOptions {
   readonly context?: number;
 }
 
-/** The form that answers fastest at no loss that was measurable. */
-const DEFAULT_KIND: WeightKind = 'q8';
+/**
+ * Weights of the layers up to which all are merged into 8 bits: the form that answers fastest at no loss that was measurable, while the
+ * nodes it saves count. Beyond, time goes into reading weights from memory, and 4-bit blocks are half of that.
+ */
+const MOST_MERGED = 500_000_000;
 /** A 10-minute talk about 8 frames stays below this; every 1,000 tokens of a conversation cost 46 MB while it runs. */
 const DEFAULT_CONTEXT = 2048;
 
-/** Names of the files that hold the layers between them. */
-export const SHARDS = /^language-\d+\.safetensors$/;
-
 export class LanguageModel {
+  /** Names of the files that hold the layers. */
+  static readonly shards = /^language-\d+\.safetensors$/;
+  static readonly mostMerged = MOST_MERGED;
+
   private constructor(
     readonly decoder: Decoder,
     readonly tokenizer: TextTokenizer,
@@ -37,13 +42,16 @@ export class LanguageModel {
    */
   static async load(pack: ModelPack, runtime: Runtime, options: LanguageModelOptions = {}): Promise<LanguageModel> {
     const config = pack.manifest.language;
-    const { kind = DEFAULT_KIND, adapter = true, context = Math.min(config.context, DEFAULT_CONTEXT) } = options;
+    const { kind = defaultKind(config), adapter = true, context = Math.min(config.context, DEFAULT_CONTEXT) } = options;
     if (!(Number.isInteger(context) && context > 0 && context <= config.context)) {
       throw new RangeError(`context is ${context}; this model's is 1 to ${config.context} tokens`);
     }
     const tokenizer = new TextTokenizer(await pack.text('tokenizer.json'));
-    const template = new ChatTemplate(await pack.text('chat_template.jinja'));
-    const shards = Object.keys(pack.manifest.files).filter((file) => SHARDS.test(file));
+    const template = new ChatTemplate(await pack.text('chat_template.jinja'), {
+      bos: tokenizer.tokenOf(config.bos) ?? '',
+      eos: tokenizer.tokenOf(config.eos) ?? '',
+    });
+    const shards = Object.keys(pack.manifest.files).filter((file) => LanguageModel.shards.test(file));
     const weights = readDecoderWeights(
       config,
       await Promise.all(shards.map((file) => pack.tensors(file))),
@@ -56,4 +64,13 @@ export class LanguageModel {
   async release(): Promise<void> {
     await this.decoder.release();
   }
+}
+
+/** Weights of the layers' matrices. */
+export function layerWeights(config: LanguageConfig): number {
+  return config.layers * LINEARS.map((name) => linearShape(config, name)).reduce((sum, { out, in: columns }) => sum + out * columns, 0);
+}
+
+function defaultKind(config: LanguageConfig): WeightKind {
+  return layerWeights(config) <= MOST_MERGED ? 'q8' : 'q4';
 }

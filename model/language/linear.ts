@@ -2,28 +2,19 @@
  * The three forms in which a layer's matrices enter the graph. All take x (…, K) to y (…, N).
  *
  * - `fp32`: plain float32 products; the reference the others are held to.
- * - `q4`: the stored 4-bit blocks untouched. ONNX Runtime's kernel knows w = d (q - 8) only, so what a block's own
+ * - `q4`: the stored blocks untouched, of 4 bits in our packs and in most others. ONNX Runtime's kernel knows w = d (q - 8) only, so what a block's own
  *   minimum adds, (m + 8 d) times the sum of x over the block, goes beside it as a low-rank product, together with
- *   the adapter: the two share one pair of small 8-bit matrices.
+ *   the adapter: the two share one pair of small 8-bit matrices. Blocks whose minimum is -8 d, and blocks of 8 bits, need the adapter alone.
  * - `q8`: base and adapter merged and rounded to 8 bits when the model is loaded: one product, half as fast to stream
  *   from memory but without the nodes beside it. (Rounding the merged weights to 4 bits again would undo the
  *   adapter's training; 8 bits keep it.)
  */
 import { ops, type Graph, type Value } from '../graph/index.js';
 import type { HostTensor } from '../runtime/tensor.js';
-import { BLOCK, dequantize, dequantizeInto, type Linear, type Q4Matrix } from './weights.js';
+import { BLOCK, dequantize, dequantizeInto, emptyQ8, quantizeInto, quantizeQ8, toQ8, type Matrix, type Q4Matrix, type Q8Matrix } from './matrix.js';
+import type { Linear } from './weights.js';
 
 export type WeightKind = 'fp32' | 'q4' | 'q8';
-
-/** 8-bit blocks of a matrix (N, K): w = scale * (q - 128). */
-export interface Q8Matrix {
-  readonly out: number;
-  readonly in: number;
-  /** (N, K/32, 32) */
-  readonly q8: Uint8Array;
-  /** (N, K/32) */
-  readonly scale: Float32Array;
-}
 
 /** Int8 activations: ONNX Runtime's fastest kernels, which use VNNI where the processor has it. */
 const ACCURACY_INT8 = 4;
@@ -47,12 +38,21 @@ function nBits(x: Value, matrix: Q4Matrix | Q8Matrix, bits: 4 | 8, name: string,
   return graph.op('MatMulNBits', inputs, attributes, { domain: 'com.microsoft', outputs })[0] as Value;
 }
 
-/** x times a layer's matrix with 4-bit base weights, their exact minima and the adapter beside them. */
+/** x times a stored matrix alone. */
+export function product(x: Value, matrix: Matrix, name: string): Value {
+  return matrix.form === 'q4' && matrix.min === null ? q4Product(x, matrix, name) : q8Product(x, toQ8(matrix), name);
+}
+
+/** x times a layer's matrix with its stored base, the exact minima of 4-bit blocks and the adapter beside it. */
 export function q4Linear(x: Value, linear: Linear, name: string): Value {
+  const { base, adapter } = linear;
+  const minima = base.form === 'q4' && base.min !== null;
+  const alone = minima ? q4Product(x, base, name) : product(x, base, name);
+  if (!minima && adapter === null) return alone;
   const { first, second } = lowRankPair(linear);
-  const small = q8Product(x, quantizeQ8(first, second.rows, linear.base.in), `${name}.first`);
-  const beside = q8Product(small, quantizeQ8(second.data, linear.base.out, second.rows), `${name}.second`);
-  return ops.add(q4Product(x, linear.base, name), beside);
+  const small = q8Product(x, quantizeQ8(first, second.rows, base.in), `${name}.first`);
+  const beside = q8Product(small, quantizeQ8(second.data, base.out, second.rows), `${name}.second`);
+  return ops.add(alone, beside);
 }
 
 /** x times a merged 8-bit matrix, or float32 product with base and adapter apart. */
@@ -68,14 +68,15 @@ export function fp32Linear(x: Value, linear: Linear, name: string): Value {
 
 /**
  * The two small matrices beside a 4-bit product. Rows of `first` (R, K): the adapter's a transposed, padded to whole
- * blocks, then a row of ones for each block of K, whose product with x is the block's sum. `second` (N, R) holds
- * the adapter's b transposed and the blocks' offsets m + 8 d. Blocks of R never mix the two, so neither's size
+ * blocks, then, where blocks have minima, a row of ones for each block of K, whose product with x is the block's sum. `second` (N, R)
+ * holds the adapter's b transposed and the blocks' offsets m + 8 d. Blocks of R never mix the two, so neither's size
  * coarsens the other's rounding.
  */
 function lowRankPair({ base, adapter }: Linear): { first: Float32Array; second: { rows: number; data: Float32Array } } {
   const rank = adapter?.rank ?? 0;
   const sums = Math.ceil(rank / BLOCK) * BLOCK;
-  const blocks = base.in / BLOCK;
+  const { scale, min } = base.form === 'q4' ? base : { scale: null, min: null };
+  const blocks = min === null ? 0 : base.in / BLOCK;
   const rows = sums + Math.ceil(blocks / BLOCK) * BLOCK;
   const first = new Float32Array(rows * base.in);
   const second = new Float32Array(base.out * rows);
@@ -90,47 +91,19 @@ function lowRankPair({ base, adapter }: Linear): { first: Float32Array; second: 
     first.fill(1, start, start + BLOCK);
     for (let n = 0; n < base.out; n++) {
       const at = n * blocks + block;
-      second[n * rows + sums + block] = (base.min[at] as number) + 8 * (base.scale[at] as number);
+      second[n * rows + sums + block] = ((min as Float32Array)[at] as number) + 8 * ((scale as Float32Array)[at] as number);
     }
   }
   return { first, second: { rows, data: second } };
-}
-
-/** Rounds float32 weights (N, K) to 8-bit blocks; K is a multiple of 32. */
-export function quantizeQ8(values: Float32Array, out: number, columns: number): Q8Matrix {
-  const matrix: Q8Matrix = { out, in: columns, q8: new Uint8Array(values.length), scale: new Float32Array(values.length / BLOCK) };
-  quantizeInto(values, matrix, 0);
-  return matrix;
-}
-
-/** Rounds whole rows of float32 weights into `matrix` from row `row` on. */
-function quantizeInto(values: Float32Array, matrix: Q8Matrix, row: number): void {
-  const { q8, scale } = matrix;
-  const offset = row * matrix.in;
-  for (let start = 0, block = offset / BLOCK; start < values.length; start += BLOCK, block++) {
-    let largest = 0;
-    for (let i = start; i < start + BLOCK; i++) {
-      const size = Math.abs(values[i] as number);
-      if (size > largest) largest = size;
-    }
-    scale[block] = largest / 127;
-    const inverse = largest === 0 ? 0 : 127 / largest;
-    // Truncation of a sum that is never negative: the half makes it rounding to the nearest.
-    for (let i = start; i < start + BLOCK; i++) q8[offset + i] = ((values[i] as number) * inverse + 128.5) | 0;
-  }
 }
 
 /**
  * Base and adapter as one 8-bit matrix.
  * @param change the adapter's product (N, K), or null for the base alone
  */
-export function mergeQ8(base: Q4Matrix, change: Float32Array | null): Q8Matrix {
-  const merged: Q8Matrix = {
-    out: base.out,
-    in: base.in,
-    q8: new Uint8Array(base.out * base.in),
-    scale: new Float32Array(base.scale.length),
-  };
+export function mergeQ8(base: Matrix, change: Float32Array | null): Q8Matrix {
+  if (change === null && base.form !== 'float32') return toQ8(base);
+  const merged = emptyQ8(base.out, base.in);
   // A few rows at a time stay in the processor's cache: whole matrices of float32 would each cross memory three times.
   const rows = 64;
   const values = new Float32Array(rows * base.in);

@@ -3,10 +3,11 @@ import type { ModelPack } from '../pack/pack.js';
 import { asFloat32, float32, int32, type HostTensor } from '../runtime/tensor.js';
 import type { Runtime, Session } from '../runtime/types.js';
 import { buildPooledStates, type PooledLayers } from './decoder-graph.js';
-import { SHARDS } from './language-model.js';
+import { LanguageModel } from './language-model.js';
 import type { WeightKind } from './linear.js';
+import type { Matrix } from './matrix.js';
 import { TextTokenizer } from './tokenizer.js';
-import { embed, readDecoderWeights, type EmbeddingWeights } from './weights.js';
+import { embed, readDecoderWeights } from './weights.js';
 
 /** Tokens of a text that are read; what follows is left out. Captions and search words have about a dozen. */
 const MOST_TOKENS = 256;
@@ -21,7 +22,7 @@ export class TextStates {
   private constructor(
     private readonly pack: ModelPack,
     private readonly tokenizer: TextTokenizer,
-    private readonly embedding: EmbeddingWeights,
+    private readonly embedding: Matrix,
     private readonly session: Session,
   ) {}
 
@@ -31,7 +32,7 @@ export class TextStates {
    */
   static async load(pack: ModelPack, runtime: Runtime, pooled: PooledLayers, { kind = 'q4' }: TextStatesOptions = {}): Promise<TextStates> {
     const config = { ...pack.manifest.language, layers: Math.max(1, ...pooled.mean, ...pooled.last) };
-    const shards = Object.keys(pack.manifest.files).filter((file) => SHARDS.test(file));
+    const shards = Object.keys(pack.manifest.files).filter((file) => LanguageModel.shards.test(file));
     const tensors = await Promise.all(shards.map((file) => pack.tensors(file)));
     const weights = readDecoderWeights(config, tensors, await pack.tensors('embedding.safetensors'), null);
     const tokenizer = new TextTokenizer(await pack.text('tokenizer.json'));
@@ -47,10 +48,8 @@ export class TextStates {
     const config = this.pack.manifest.language;
     const ids = [config.bos, ...this.tokenizer.encode(this.tokenizer.neutralize(text))].slice(0, MOST_TOKENS);
     if (ids.length < 2) throw new RangeError('an empty text has no hidden states');
-    const embeddings = new Float32Array(ids.length * config.hidden);
-    embed(config, this.embedding, ids, embeddings);
     const outputs = await this.session.run({
-      embeddings: float32(embeddings, [1, ids.length, config.hidden]),
+      embeddings: float32(embed(this.embedding, ids), [1, ids.length, config.hidden]),
       last_position: int32([ids.length - 1]),
       total_length: int32([ids.length]),
     });

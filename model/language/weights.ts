@@ -1,24 +1,8 @@
 /** The weights of a Llama-family decoder as a pack stores them, and their plain float32 form. */
 import type { LanguageConfig } from '../pack/manifest.js';
-import type { TensorFile } from '../pack/safetensors.js';
+import type { TensorFile } from '../pack/tensor-file.js';
 import { decodeFloat16 } from '../runtime/float16.js';
-
-/** Weights that share one scale: what GGUF and ONNX Runtime's kernels call a block. */
-export const BLOCK = 32;
-
-/** A matrix of 4-bit blocks (N, K): w = scale * q + min, with q in 0..15. */
-export interface Q4Matrix {
-  /** Rows N: numbers that come out. */
-  readonly out: number;
-  /** Columns K: numbers that go in. */
-  readonly in: number;
-  /** (N, K/32, 16): element 2j of a block in the low half of byte j, 2j + 1 in the high half. */
-  readonly q4: Uint8Array;
-  /** (N, K/32) */
-  readonly scale: Float32Array;
-  /** (N, K/32) */
-  readonly min: Float32Array;
-}
+import { BLOCK, dequantizeInto, type Matrix } from './matrix.js';
 
 /** A low-rank change of a matrix: y += (x a) b. */
 export interface Adapter {
@@ -30,7 +14,7 @@ export interface Adapter {
 }
 
 export interface Linear {
-  readonly base: Q4Matrix;
+  readonly base: Matrix;
   readonly adapter: Adapter | null;
 }
 
@@ -45,17 +29,12 @@ export interface LayerWeights {
   readonly linears: Readonly<Record<LinearName, Linear>>;
 }
 
-/** The embedding matrix (V, H), which is the output head too: w = scale * q per block of 32. */
-export interface EmbeddingWeights {
-  /** (V, H) */
-  readonly q8: Int8Array;
-  /** (V, H/32) */
-  readonly scale: Float32Array;
-}
-
 export interface DecoderWeights {
   readonly config: LanguageConfig;
-  readonly embedding: EmbeddingWeights;
+  /** (V, H) */
+  readonly embedding: Matrix;
+  /** (V, H): the output head, or null where the embedding matrix is the head too. */
+  readonly head: Matrix | null;
   /** Scale of the last RMSNorm (hidden). */
   readonly norm: Float32Array;
   readonly layers: readonly LayerWeights[];
@@ -90,13 +69,10 @@ export function readDecoderWeights(
 ): DecoderWeights {
   const holder = (name: string): TensorFile => shards.find((shard) => shard.has(name)) ?? (shards[0] as TensorFile);
   const vector = (name: string): Float32Array => holder(name).get(name, [config.hidden]).data as Float32Array;
-  const { vocab, hidden } = config;
   return {
     config,
-    embedding: {
-      q8: embedding.get('embed.q8', [vocab, hidden]).data as Int8Array,
-      scale: half(embedding, 'embed.scale', [vocab, hidden / BLOCK]),
-    },
+    embedding: readTable(config, embedding, 'embed'),
+    head: config.tied ? null : readTable(config, embedding, 'head'),
     norm: vector('norm'),
     layers: Array.from({ length: config.layers }, (_, layer) => ({
       attentionNorm: vector(`layers.${layer}.attention_norm`),
@@ -108,6 +84,15 @@ export function readDecoderWeights(
   };
 }
 
+/** A matrix of the vocabulary (V, H), int8 around 0. */
+function readTable(config: LanguageConfig, file: TensorFile, name: string): Matrix {
+  const { vocab, hidden } = config;
+  const signed = file.get(`${name}.q8`, [vocab, hidden]).data;
+  const q8 = new Uint8Array(signed.length);
+  for (let i = 0; i < q8.length; i++) q8[i] = (signed[i] as number) + 128;
+  return { form: 'q8', out: vocab, in: hidden, q8, scale: scales(file, `${name}.scale`, [vocab, hidden / BLOCK]) };
+}
+
 function readLinear(
   config: LanguageConfig,
   key: string,
@@ -116,56 +101,45 @@ function readLinear(
   adapter: TensorFile | null,
 ): Linear {
   const { out, in: columns } = linearShape(config, name);
+  const base = readBlocks(holder, key, out, columns);
+  if (adapter === null) return { base, adapter: null };
+  const rank = adapter.get(`${key}.a`).dims[1] as number;
+  return { base, adapter: { rank, a: scales(adapter, `${key}.a`, [columns, rank]), b: scales(adapter, `${key}.b`, [rank, out]) } };
+}
+
+/** `q4` with `scale` and, where blocks have minima of their own, `min`; or `q8` (uint8 around 128) with `scale`. */
+function readBlocks(holder: (name: string) => TensorFile, key: string, out: number, columns: number): Matrix {
   const blocks = columns / BLOCK;
+  const eight = holder(`${key}.q8`);
+  if (eight.has(`${key}.q8`)) {
+    const q8 = eight.get(`${key}.q8`, [out, blocks, BLOCK]).data as Uint8Array;
+    return { form: 'q8', out, in: columns, q8, scale: scales(eight, `${key}.scale`, [out, blocks]) };
+  }
   const file = holder(`${key}.q4`);
-  const base: Q4Matrix = {
+  const minima = file.has(`${key}.min`);
+  return {
+    form: 'q4',
     out,
     in: columns,
     q4: file.get(`${key}.q4`, [out, blocks, BLOCK / 2]).data as Uint8Array,
-    scale: half(file, `${key}.scale`, [out, blocks]),
-    min: half(file, `${key}.min`, [out, blocks]),
+    scale: scales(file, `${key}.scale`, [out, blocks]),
+    min: minima ? scales(file, `${key}.min`, [out, blocks]) : null,
   };
-  if (adapter === null) return { base, adapter: null };
-  const rank = adapter.get(`${key}.a`).dims[1] as number;
-  return { base, adapter: { rank, a: half(adapter, `${key}.a`, [columns, rank]), b: half(adapter, `${key}.b`, [rank, out]) } };
 }
 
-function half(file: TensorFile, name: string, dims: readonly number[]): Float32Array {
-  return decodeFloat16(file.get(name, dims).data as Uint16Array);
+/** Float16 or float32 numbers as float32. */
+function scales(file: TensorFile, name: string, dims: readonly number[]): Float32Array {
+  const { data } = file.get(name, dims);
+  return data instanceof Float32Array ? data : decodeFloat16(data as Uint16Array);
 }
 
-/** The matrix as float32 (N, K). */
-export function dequantize(matrix: Q4Matrix): Float32Array {
-  const values = new Float32Array(matrix.out * matrix.in);
-  dequantizeInto(matrix, 0, values);
-  return values;
-}
-
-/** Rows of the matrix from `row` on as float32, as many as `values` has room for. */
-export function dequantizeInto(matrix: Q4Matrix, row: number, values: Float32Array): void {
-  const { q4, scale, min } = matrix;
-  let block = (row * matrix.in) / BLOCK;
-  let byte = (row * matrix.in) / 2;
-  for (let at = 0; at < values.length; block++) {
-    const d = scale[block] as number;
-    const m = min[block] as number;
-    for (const end = at + BLOCK; at < end; at += 2) {
-      const pair = q4[byte++] as number;
-      values[at] = d * (pair & 15) + m;
-      values[at + 1] = d * (pair >> 4) + m;
-    }
-  }
-}
-
-/** The embeddings of `ids` as float32 (ids.length, H), written at `offset` of `into`. */
-export function embed(config: LanguageConfig, embedding: EmbeddingWeights, ids: readonly number[], into: Float32Array, offset = 0): void {
-  const { hidden, vocab } = config;
-  const blocks = hidden / BLOCK;
+/** The embeddings of `ids` as float32 (ids.length, H). @throws RangeError for an id outside the vocabulary */
+export function embed(embedding: Matrix, ids: readonly number[]): Float32Array {
+  const { out: vocab, in: hidden } = embedding;
+  const rows = new Float32Array(ids.length * hidden);
   for (const [row, id] of ids.entries()) {
     if (!Number.isInteger(id) || id < 0 || id >= vocab) throw new RangeError(`token ${id} is outside the vocabulary of ${vocab}`);
-    for (let i = 0; i < hidden; i++) {
-      const scale = embedding.scale[id * blocks + Math.floor(i / BLOCK)] as number;
-      into[offset + row * hidden + i] = scale * (embedding.q8[id * hidden + i] as number);
-    }
+    dequantizeInto(embedding, id, rows.subarray(row * hidden, (row + 1) * hidden));
   }
+  return rows;
 }

@@ -1,6 +1,7 @@
 /** pack.json: what a model pack holds, how large its networks are, and where everything came from. */
 import Type, { type Static } from 'typebox';
 import Value from 'typebox/value';
+import { Former, Tower, towerContradiction } from './tower-config.js';
 
 const Size = Type.Integer({ minimum: 1, maximum: 1_000_000 });
 const FileEntry = Type.Object({ sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }), bytes: Type.Integer({ minimum: 0 }) });
@@ -23,6 +24,18 @@ const Vision = Type.Object({
   blocks: Type.Array(VisionBlock, { minItems: 1 }),
 });
 
+const Factor = Type.Number({ exclusiveMinimum: 0, maximum: 10_000 });
+
+/** How positions beyond those of the first training are reached; see language/rotary.ts. */
+const RopeScaling = Type.Union([
+  Type.Object({ type: Type.Literal('linear'), factor: Factor }),
+  Type.Object({ type: Type.Literal('dynamic'), factor: Factor, original: Size }),
+  Type.Object({ type: Type.Literal('llama3'), factor: Factor, low_freq_factor: Factor, high_freq_factor: Factor, original: Size }),
+  Type.Object({ type: Type.Literal('factors'), factors: Type.Array(Factor, { minItems: 1, maxItems: 1024 }) }),
+]);
+
+const Token = Type.Integer({ minimum: 0, maximum: 10_000_000 });
+
 const Language = Type.Object({
   architecture: Type.Literal('llama'),
   layers: Size,
@@ -33,26 +46,35 @@ const Language = Type.Object({
   intermediate: Size,
   vocab: Size,
   rope_theta: Type.Number({ exclusiveMinimum: 0 }),
+  rope_scaling: Type.Optional(RopeScaling),
   rms_eps: Type.Number({ exclusiveMinimum: 0 }),
   /** Positions the model was trained for, in tokens. */
   context: Size,
-  bos: Type.Integer({ minimum: 0 }),
-  eos: Type.Integer({ minimum: 0 }),
-  /** The output head is the embedding matrix. */
+  bos: Token,
+  /** Ends the assistant's turn. */
+  eos: Token,
+  /** Further tokens that end an answer. */
+  ends: Type.Optional(Type.Array(Token, { maxItems: 64 })),
+  /** The output head is the embedding matrix; otherwise it lies beside it as `head`. */
   tied: Type.Boolean(),
 });
 
 const Prompt = Type.Object({
+  /** Said to the model when a conversation brings no system message of its own; empty: nothing. */
   system: Type.String(),
   photo_before: Type.String(),
   photo_after: Type.String(),
   /** `{n}` stands for the number of frames shown. */
   video_before: Type.String(),
-  /** `{t}` stands for the frame's time in seconds, one decimal. */
+  /** `{t}` stands for the frame's time in seconds, one decimal; `{clock}` for it as minutes and seconds, 01:05. */
   frame_before: Type.String(),
   frame_after: Type.String(),
+  /** After the tokens of a video that is read as a whole: `{n}` as above, `{times}` for the frames' times in seconds. */
+  video_after: Type.Optional(Type.String()),
   max_frames: Size,
   default_question: Type.String(),
+  /** Strings that end an answer where the chat template marks turns by text. */
+  stop: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { maxItems: 16 })),
 });
 
 const Layers = Type.Array(Type.Integer({ minimum: 0, maximum: 1000 }), { maxItems: 16 });
@@ -78,12 +100,18 @@ const Manifest = Type.Object({
   files: Type.Record(Type.String(), FileEntry),
   licences: Type.Array(Type.Unknown()),
   sources: Type.Array(Type.Unknown()),
-  vision: Vision,
+  vision: Type.Union([Vision, Tower]),
   /** Numbers a frame, and the language-model tokens they unfold to. */
   latent: Type.Object({ dim: Size, tokens: Size }),
   language: Language,
   adapter: Type.Optional(Type.Object({ rank: Size })),
-  projector: Type.Object({ hidden: Size }),
+  /** `trained`: false for one that has learned nothing yet. */
+  projector: Type.Object({
+    hidden: Size,
+    trained: Type.Optional(Type.Boolean()),
+    /** Video-LLaMA's projector, which reads a video as a whole: `latent.tokens` are the video's then. See projector/video-llama.ts. */
+    video: Type.Optional(Type.Object({ frame: Former, video: Former, positions: Size })),
+  }),
   retrieval: Type.Optional(Retrieval),
   prompt: Prompt,
   measured: Type.Optional(Type.Unknown()),
@@ -113,7 +141,7 @@ export function parseManifest(text: string, file: string): PackManifest {
     throw new PackError(`${file} is not JSON`);
   }
   if (!Value.Check(Manifest, json)) {
-    const first = Value.Errors(Manifest, json)[0];
+    const first = Value.Errors(narrowed(json), json)[0];
     const field = first === undefined || first.instancePath === '' ? 'the whole' : first.instancePath.slice(1).replaceAll('/', '.');
     throw new PackError(`${file}: ${field} ${first?.message ?? 'does not fit the format'}`);
   }
@@ -122,7 +150,19 @@ export function parseManifest(text: string, file: string): PackManifest {
       throw new PackError(`${file}: files names "${name}"; a pack's files lie in its own folder and have plain names`);
     }
   }
-  const { heads, kv_heads, head_dim, hidden } = json.language;
+  if ('vit' in json.vision) {
+    const wrong = towerContradiction(json.vision);
+    if (wrong !== null) throw new PackError(`${file}: vision.${wrong}`);
+    for (const name of json.vision.files) if (!Object.hasOwn(json.files, name)) throw new PackError(`${file}: vision.files names "${name}", which files has not`);
+  }
+  const { video } = json.projector;
+  if (video !== undefined && video.video.queries !== json.latent.tokens) {
+    throw new PackError(`${file}: projector.video makes ${video.video.queries} tokens of a video, latent.tokens says ${json.latent.tokens}`);
+  }
+  if (video !== undefined && json.prompt.max_frames > video.positions) {
+    throw new PackError(`${file}: prompt.max_frames ${json.prompt.max_frames} is more than projector.video.positions ${video.positions}`);
+  }
+  const { heads, kv_heads, head_dim, hidden, intermediate, vocab, bos, eos, ends = [], rope_scaling } = json.language;
   if (heads % kv_heads !== 0) throw new PackError(`${file}: language.heads ${heads} is not a multiple of language.kv_heads ${kv_heads}`);
   if (head_dim % 2 !== 0) throw new PackError(`${file}: language.head_dim ${head_dim} is odd; rotary positions need pairs`);
   const { retrieval } = json;
@@ -133,5 +173,20 @@ export function parseManifest(text: string, file: string): PackManifest {
     if (retrieval.dim % retrieval.members !== 0) throw new PackError(`${file}: retrieval.dim ${retrieval.dim} is not a multiple of retrieval.members ${retrieval.members}`);
   }
   if (hidden % 32 !== 0) throw new PackError(`${file}: language.hidden ${hidden} is not a multiple of the 32 weights of a block`);
+  if ((heads * head_dim) % 32 !== 0) throw new PackError(`${file}: language.heads x head_dim is ${heads * head_dim}, not a multiple of the 32 weights of a block`);
+  if (intermediate % 32 !== 0) throw new PackError(`${file}: language.intermediate ${intermediate} is not a multiple of the 32 weights of a block`);
+  if (rope_scaling?.type === 'factors' && rope_scaling.factors.length !== head_dim / 2) {
+    throw new PackError(`${file}: language.rope_scaling has ${rope_scaling.factors.length} factors, half of head_dim ${head_dim} is ${head_dim / 2}`);
+  }
+  for (const [name, id] of [['bos', bos], ['eos', eos], ...ends.map((end) => ['ends', end])] as [string, number][]) {
+    if (id >= vocab) throw new PackError(`${file}: language.${name} is token ${id}, the vocabulary has ${vocab}`);
+  }
   return json;
+}
+
+/** The schema with the one of the vision towers that is meant, so that an error names its field. */
+function narrowed(json: unknown): typeof Manifest {
+  const vision: unknown = typeof json === 'object' && json !== null && 'vision' in json ? json.vision : null;
+  const published = typeof vision === 'object' && vision !== null && 'vit' in vision;
+  return Type.Object({ ...Manifest.properties, vision: published ? Tower : Vision }) as unknown as typeof Manifest;
 }

@@ -1,9 +1,10 @@
 /** Packs in folders, and where the default pack lies. */
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { weightBytesAt } from './bytes.node.js';
 import { PackError, parseManifest } from './manifest.js';
 import { ModelPack } from './pack.js';
 
@@ -30,14 +31,25 @@ export async function openFolder(folder: string = defaultPackFolder()): Promise<
     }
     throw error;
   });
+  /** `use` of the file's path; that it is missing is said in the pack's words. */
+  const file = async <Result>(name: string, use: (place: string) => Result | Promise<Result>): Promise<Result> => {
+    try {
+      return await use(path.join(where, name));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new PackError(`${name} is missing from the pack in ${where}: fetch the pack again`);
+      throw error;
+    }
+  };
   return new ModelPack(parseManifest(text, manifestPath), {
     where,
-    async read(name) {
-      return readFile(path.join(where, name)).catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') throw new PackError(`${name} is missing from the pack in ${where}: fetch the pack again`);
-        throw error;
-      });
-    },
+    read: (name) => file(name, (place) => readFile(place)),
     sha256: async (bytes) => createHash('sha256').update(bytes).digest('hex'),
+    open: (name) => file(name, (place) => ({ bytes: weightBytesAt(place), sha256: () => sha256Of(place) })),
   });
+}
+
+async function sha256Of(place: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(place)) hash.update(chunk as Uint8Array);
+  return hash.digest('hex');
 }

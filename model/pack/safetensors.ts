@@ -2,83 +2,73 @@
  * The safetensors format: an 8-byte little-endian header length, a JSON header of names, types, shapes and byte ranges,
  * then the tensors' bytes. Files may come from anywhere, so every size is checked before it is used.
  */
-import { BYTES_PER_ELEMENT, sizeOf, type DType, type HostTensor, type TensorData } from '../runtime/tensor.js';
+import { sizeOf, type DType, type HostTensor } from '../runtime/tensor.js';
+import { memoryBytes, type WeightBytes } from './bytes.js';
+import {
+  findTensor, MAX_ELEMENTS, MAX_NAME_LENGTH, MAX_RANK, STORED_BYTES, TensorFileError, tensorOver, type StoredType, type TensorFile,
+} from './tensor-file.js';
 
 /** Bytes of the header. A pack's largest is 60 kB; a 70-billion-parameter model's shard needs about 100 kB. */
 const MAX_HEADER_BYTES = 8 * 1024 * 1024;
 /** Tensors in one file: the header limit over the shortest possible entry, rounded down to a size a Map holds at once. */
 const MAX_TENSORS = 100_000;
-/** Axes of one tensor. ONNX Runtime's kernels stop at 8. */
-const MAX_RANK = 8;
-/** Elements on one axis or in one tensor: beyond 2^32 no typed array can hold them. */
-const MAX_ELEMENTS = 2 ** 32;
-/** Characters of a tensor's name; real ones stay below 100. */
-const MAX_NAME_LENGTH = 512;
 
-const DTYPES: Readonly<Record<string, DType>> = {
+const STORED_TYPES: Readonly<Record<string, StoredType>> = {
   F32: 'float32',
   F16: 'float16',
+  BF16: 'bfloat16',
   I64: 'int64',
   I32: 'int32',
   I8: 'int8',
   U8: 'uint8',
   BOOL: 'bool',
 };
-const TYPE_NAMES = Object.fromEntries(Object.entries(DTYPES).map(([name, dtype]) => [dtype, name])) as Record<DType, string>;
+const TYPE_NAMES = Object.fromEntries(Object.entries(STORED_TYPES).map(([name, stored]) => [stored, name])) as Record<DType, string>;
 
 /** Raised for a file that is not valid safetensors. The message names the file and what is wrong with it. */
-export class SafetensorsError extends Error {
+export class SafetensorsError extends TensorFileError {
   override readonly name = 'SafetensorsError';
 }
 
-/** Named tensors of one file. */
-export interface TensorFile {
-  /** Names in the order of the file. */
-  names(): string[];
-  has(name: string): boolean;
-  /**
-   * A tensor over the file's own bytes where their alignment allows, else over a copy. Treat it as read-only.
-   * @throws SafetensorsError naming the file and the tensor when there is none of that name, or when its shape is not `dims`.
-   */
-  get(name: string, dims?: readonly number[]): HostTensor;
-}
-
 interface Entry {
-  readonly dtype: DType;
+  readonly stored: StoredType;
   readonly dims: readonly number[];
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * Reads a safetensors file.
+ * Reads a safetensors file: its header now, each tensor when it is asked for.
+ * @param source the file in memory, or one that is read in parts
  * @param file name for messages
  * @throws SafetensorsError when the header is damaged, a limit is exceeded, or the tensors do not tile the data exactly
  */
-export function readSafetensors(bytes: Uint8Array, file: string): TensorFile {
+export function readSafetensors(source: Uint8Array | WeightBytes, file: string): TensorFile {
   const fail = (reason: string): never => {
     throw new SafetensorsError(`${file} is not a valid safetensors file: ${reason}`);
   };
-  if (bytes.byteLength < 8) fail(`it has ${bytes.byteLength} bytes, fewer than the 8 of the header's length`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const headerBytes = Number(view.getBigUint64(0, true));
+  const bytes = source instanceof Uint8Array ? memoryBytes(source) : source;
+  if (bytes.size < 8) fail(`it has ${bytes.size} bytes, fewer than the 8 of the header's length`);
+  const length = bytes.read(0, 8);
+  const headerBytes = Number(new DataView(length.buffer, length.byteOffset, 8).getBigUint64(0, true));
   if (headerBytes > MAX_HEADER_BYTES) fail(`its header claims ${headerBytes} bytes, more than the ${MAX_HEADER_BYTES} allowed`);
-  if (8 + headerBytes > bytes.byteLength) fail(`its header claims ${headerBytes} bytes, but the file ends after ${bytes.byteLength}`);
+  if (8 + headerBytes > bytes.size) fail(`its header claims ${headerBytes} bytes, but the file ends after ${bytes.size}`);
 
   const dataStart = 8 + headerBytes;
-  const entries = readHeader(bytes.subarray(8, dataStart), bytes.byteLength - dataStart, fail);
+  const entries = readHeader(bytes.read(8, dataStart), bytes.size - dataStart, fail);
+  const find = (name: string, dims?: readonly number[]): Entry => findTensor(file, entries, name, dims, (message) => new SafetensorsError(message));
 
   return {
+    file,
     names: () => [...entries.keys()],
     has: (name) => entries.has(name),
+    info(name) {
+      const { dims, stored, start, end } = find(name);
+      return { dims, stored, bytes: end - start };
+    },
     get(name, dims) {
-      const entry = entries.get(name);
-      if (entry === undefined) throw new SafetensorsError(`${file} has no tensor "${name}"`);
-      if (dims !== undefined && dims.join() !== entry.dims.join()) {
-        throw new SafetensorsError(`${file}: tensor "${name}" has shape [${entry.dims.join(', ')}], expected [${dims.join(', ')}]`);
-      }
-      const data = typedView(bytes, dataStart + entry.start, dataStart + entry.end, entry.dtype);
-      return { dtype: entry.dtype, dims: entry.dims, data };
+      const entry = find(name, dims);
+      return tensorOver(bytes.read(dataStart + entry.start, dataStart + entry.end), entry.stored, entry.dims);
     },
   };
 }
@@ -110,18 +100,18 @@ function readHeader(header: Uint8Array, dataBytes: number, fail: (reason: string
 function readEntry(name: string, value: unknown, fail: (reason: string) => never): Entry {
   if (!isObject(value)) return fail(`the entry of tensor "${name}" is not an object`);
   const { dtype: typeName, shape, data_offsets: offsets } = value;
-  const dtype = typeof typeName === 'string' && Object.hasOwn(DTYPES, typeName) ? DTYPES[typeName] : undefined;
-  if (dtype === undefined) {
-    return fail(`tensor "${name}" has type ${JSON.stringify(typeName)}; known are ${Object.keys(DTYPES).join(', ')}`);
+  const stored = typeof typeName === 'string' && Object.hasOwn(STORED_TYPES, typeName) ? STORED_TYPES[typeName] : undefined;
+  if (stored === undefined) {
+    return fail(`tensor "${name}" has type ${JSON.stringify(typeName)}; known are ${Object.keys(STORED_TYPES).join(', ')}`);
   }
   if (!isSizes(shape) || shape.length > MAX_RANK) return fail(`the shape of tensor "${name}" is not a list of at most ${MAX_RANK} sizes`);
   if (!isSizes(offsets) || offsets.length !== 2) return fail(`the data_offsets of tensor "${name}" are not two positions`);
   const [start, end] = offsets as [number, number];
   const elements = sizeOf(shape);
   if (elements > MAX_ELEMENTS) fail(`tensor "${name}" has ${elements} elements, more than any array can hold`);
-  const size = elements * BYTES_PER_ELEMENT[dtype];
+  const size = elements * STORED_BYTES[stored];
   if (end - start !== size) fail(`tensor "${name}" of shape [${shape.join(', ')}] needs ${size} bytes, its data_offsets span ${end - start}`);
-  return { dtype, dims: shape, start, end };
+  return { stored, dims: shape, start, end };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -130,31 +120,6 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0 && !Object.is(size, -0));
-}
-
-/** A typed array over bytes [start, end) of the file; a copy where the element size does not divide the address. */
-function typedView(bytes: Uint8Array, start: number, end: number, dtype: DType): TensorData {
-  const size = BYTES_PER_ELEMENT[dtype];
-  const aligned = (bytes.byteOffset + start) % size === 0;
-  // Not `bytes.slice`: that of Node's Buffer is no copy.
-  const buffer = aligned ? bytes.buffer : new Uint8Array(bytes.subarray(start, end)).buffer;
-  const offset = aligned ? bytes.byteOffset + start : 0;
-  const length = (end - start) / size;
-  switch (dtype) {
-    case 'float32':
-      return new Float32Array(buffer, offset, length);
-    case 'float16':
-      return new Uint16Array(buffer, offset, length);
-    case 'int64':
-      return new BigInt64Array(buffer, offset, length);
-    case 'int32':
-      return new Int32Array(buffer, offset, length);
-    case 'int8':
-      return new Int8Array(buffer, offset, length);
-    case 'uint8':
-    case 'bool':
-      return new Uint8Array(buffer, offset, length);
-  }
 }
 
 /** Writes tensors in the given order, the data aligned to 8 bytes. `metadata` lands in the header's `__metadata__`. */

@@ -50,6 +50,13 @@ export function decodeFloat16(bits: Uint16Array): Float32Array {
   return values;
 }
 
+/** Bfloat16 bits, the upper halves of float32 numbers, to these numbers, into a new array of the same length. */
+export function decodeBfloat16(bits: Uint16Array): Float32Array {
+  const whole = new Uint32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) whole[i] = (bits[i] as number) << 16;
+  return new Float32Array(whole.buffer);
+}
+
 /** Float32 numbers to half-precision bits, rounded to nearest even. */
 export function encodeFloat16(values: Float32Array): Uint16Array {
   const bits = new Uint16Array(values.length);

@@ -35,8 +35,14 @@ export function nodeRuntime(options: NodeRuntimeOptions = {}): Runtime {
         graphOptimizationLevel: 'all',
         logSeverityLevel: 3,
         extra: { session: { intra_op: spinning } },
+        ...externalData(sessionOptions),
       });
       return new OrtSession(session, ort.Tensor);
     },
   };
+}
+
+/** onnxruntime-node reads weights beside the model as onnxruntime-web does, but its types do not say so (1.30). */
+function externalData({ weights = [] }: SessionOptions): object {
+  return weights.length === 0 ? {} : { externalData: weights };
 }

@@ -22,6 +22,8 @@ export interface Session {
 export interface SessionOptions {
   /** Threads of this session. Default: the runtime's. */
   readonly threads?: number;
+  /** Weights that the model names but does not hold, see Graph.toOnnxParts. Default: none. */
+  readonly weights?: readonly { readonly path: string; readonly data: Uint8Array }[];
 }
 
 export interface Runtime {

@@ -19,10 +19,11 @@ export async function webRuntime(options: WebRuntimeOptions = {}): Promise<Runti
   ort.env.logLevel = 'error';
   return {
     name: `onnxruntime-web (wasm, ${ort.env.wasm.numThreads} threads)`,
-    async createSession(model: Uint8Array, _sessionOptions: SessionOptions = {}): Promise<Session> {
+    async createSession(model: Uint8Array, { weights = [] }: SessionOptions = {}): Promise<Session> {
       const session = await ort.InferenceSession.create(model, {
         executionProviders: ['wasm'],
         graphOptimizationLevel: 'all',
+        ...(weights.length === 0 ? {} : { externalData: [...weights] }),
       });
       return new OrtSession(session, ort.Tensor);
     },

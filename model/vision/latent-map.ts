@@ -1,6 +1,19 @@
-/** The fixed linear map from a frame's features to its latent target: principal components of the training photos. */
+/** The fixed linear map from a frame's features to its latent target: principal components of the photos or videos it was fitted to. */
+import { ops, type Value } from '../graph/index.js';
 import type { TensorFile } from '../pack/index.js';
+import type { WeightSource } from './layers.js';
 import { readWeight } from './weights.js';
+
+/**
+ * Back from latents (T, D) to the features (T, F) they stand for, x = components^T z scale + mean: what a network that was
+ * trained on features reads of a container. What the map dropped stays lost.
+ * @param weights the latent map's, as LatentMap.from reads them
+ */
+export function restoredFeatures(latents: Value, features: number, weights: WeightSource): Value {
+  const dim = latents.dims.at(-1) as number;
+  const turned = ops.matmul(latents, weights('components', [dim, features]));
+  return ops.add(ops.mul(turned, weights('scale', [1])), weights('mean', [features]));
+}
 
 export class LatentMap {
   private constructor(

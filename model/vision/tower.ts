@@ -1,10 +1,9 @@
-/** The vision tower: frames to features, and features to latent targets. */
-import type { Frame } from '../frames/types.js';
-import { resize } from '../frames/resize.js';
-import type { PackManifest, TensorFile } from '../pack/index.js';
-import { asFloat32 } from '../runtime/tensor.js';
-import type { Runtime, Session } from '../runtime/types.js';
-import { buildVisionGraph, LOGITS, PIXELS, TOKENS, TOKENS_PER_FRAME } from './efficientnet.js';
+/** The vision tower of a pack: frames to features, and features to latent targets. */
+import type { FrameSize } from '../frames/types.js';
+import { joined, type PackManifest, type TensorFile } from '../pack/index.js';
+import type { Runtime } from '../runtime/types.js';
+import { EfficientNetTower } from './efficientnet-tower.js';
+import { PublishedTower, type FeatureTower, type Picture } from './feature-tower.js';
 import { LatentMap } from './latent-map.js';
 
 /** The part of a model pack the tower reads. */
@@ -13,35 +12,30 @@ export interface VisionPack {
   tensors(file: string): Promise<TensorFile>;
 }
 
-type Picture = Pick<Frame, 'width' | 'height' | 'data'>;
-
 const WEIGHTS_FILE = 'vision.safetensors';
 const LATENT_MAP_FILE = 'latent-map.safetensors';
-const COLOURS = 3;
-
-/** Frames a run: more gain nothing on a CPU and delay the first result. */
-export const FRAMES_PER_RUN = 1;
 
 export class VisionTower {
-  private logitsSession: Promise<Session> | undefined;
-
   private constructor(
-    private readonly pack: VisionPack,
-    private readonly runtime: Runtime,
-    private readonly session: Session,
+    private readonly tower: FeatureTower,
     private readonly map: LatentMap,
-    /** Numbers a frame `features` gives: tokens x channels. */
-    readonly featureSize: number,
   ) {}
 
-  /** Reads the tower's weights and its latent map from the pack. @throws PackError, SafetensorsError. */
+  /** Reads the tower's weights and its latent map from the pack. @throws PackError, TensorFileError. */
   static async load(pack: VisionPack, runtime: Runtime): Promise<VisionTower> {
-    const { vision, latent } = pack.manifest;
-    const weights = await pack.tensors(WEIGHTS_FILE);
-    const graph = buildVisionGraph(vision, weights, TOKENS);
-    const featureSize = TOKENS_PER_FRAME * (graph.outputs[0]?.value.dims[2] as number);
-    const map = LatentMap.from(await pack.tensors(LATENT_MAP_FILE), featureSize, latent.dim);
-    return new VisionTower(pack, runtime, await runtime.createSession(graph.toOnnx()), map, featureSize);
+    const { latent } = pack.manifest;
+    const tower = await openFeatureTower(pack, runtime);
+    try {
+      return new VisionTower(tower, LatentMap.from(await pack.tensors(LATENT_MAP_FILE), tower.featureSize, latent.dim));
+    } catch (error) {
+      await tower.release();
+      throw error;
+    }
+  }
+
+  /** Numbers a frame `features` gives: tokens x channels. */
+  get featureSize(): number {
+    return this.tower.featureSize;
   }
 
   /** Numbers of a latent target, D. */
@@ -54,28 +48,25 @@ export class VisionTower {
     return this.map.sigma;
   }
 
-  /**
-   * The features of frames of any size; each is squashed to the tower's square as in training.
-   *
-   * @returns (n, featureSize): for each frame the mean of the feature map, then the means of its quarters.
-   * @throws the signal's reason between runs once it is aborted.
-   */
-  async features(frames: readonly Picture[], options: { readonly signal?: AbortSignal } = {}): Promise<Float32Array> {
-    const features = new Float32Array(frames.length * this.featureSize);
-    for (let start = 0; start < frames.length; start += FRAMES_PER_RUN) {
-      options.signal?.throwIfAborted();
-      const batch = frames.slice(start, start + FRAMES_PER_RUN);
-      const results = await this.session.run({ [PIXELS]: this.pixels(batch) }, [TOKENS]);
-      features.set(outputOf(results, TOKENS), start * this.featureSize);
-    }
-    return features;
+  /** The size at which frames of a video of `video` pixels should be asked for: what the tower sees, or what it cuts that from. */
+  frameSize(video: FrameSize): FrameSize {
+    return this.tower.frameSize(video);
   }
 
-  /** The ImageNet logits of one frame, (classes). Its graph is built on the first call. */
-  async logits(frame: Picture): Promise<Float32Array> {
-    this.logitsSession ??= this.buildLogits();
-    const session = await this.logitsSession;
-    return outputOf(await session.run({ [PIXELS]: this.pixels([frame]) }, [LOGITS]), LOGITS);
+  /**
+   * The features of frames of any size; each is prepared as in the tower's training.
+   *
+   * @returns (n, featureSize)
+   * @throws the signal's reason between runs once it is aborted.
+   */
+  features(frames: readonly Picture[], options: { readonly signal?: AbortSignal } = {}): Promise<Float32Array> {
+    return this.tower.features(frames, options);
+  }
+
+  /** The ImageNet logits of one frame, (classes). @throws Error where the pack's tower has no classifier. */
+  logits(frame: Picture): Promise<Float32Array> {
+    if (!(this.tower instanceof EfficientNetTower)) throw new Error('the vision tower of this pack has no classifier');
+    return this.tower.logits(frame);
   }
 
   /** Latent targets (n, D) of features (n, featureSize). */
@@ -84,28 +75,15 @@ export class VisionTower {
   }
 
   /** Frees the sessions. */
-  async release(): Promise<void> {
-    await this.session.release();
-    await (await this.logitsSession)?.release();
-  }
-
-  private async buildLogits(): Promise<Session> {
-    const weights = await this.pack.tensors(WEIGHTS_FILE);
-    return this.runtime.createSession(buildVisionGraph(this.pack.manifest.vision, weights, LOGITS).toOnnx());
-  }
-
-  /** (n, size, size, 3) uint8. */
-  private pixels(frames: readonly Picture[]): { dtype: 'uint8'; dims: number[]; data: Uint8Array } {
-    const { size } = this.pack.manifest.vision;
-    const bytes = size * size * COLOURS;
-    const data = new Uint8Array(frames.length * bytes);
-    frames.forEach((frame, index) => data.set(resize(frame, size, size), index * bytes));
-    return { dtype: 'uint8', dims: [frames.length, size, size, COLOURS], data };
+  release(): Promise<void> {
+    return this.tower.release();
   }
 }
 
-function outputOf(results: Readonly<Record<string, Parameters<typeof asFloat32>[0]>>, name: string): Float32Array {
-  const tensor = results[name];
-  if (tensor === undefined) throw new Error(`the vision graph gave no "${name}"`);
-  return asFloat32(tensor);
+/** The tower of a pack without its latent map: what features a map is to be fitted to. */
+export async function openFeatureTower(pack: VisionPack, runtime: Runtime): Promise<FeatureTower> {
+  const { vision } = pack.manifest;
+  if (!('vit' in vision)) return EfficientNetTower.load(vision, () => pack.tensors(WEIGHTS_FILE), runtime);
+  const parts = await Promise.all(vision.files.map((file) => pack.tensors(file)));
+  return PublishedTower.load(vision, joined(parts, vision.files.join(' + ')), runtime);
 }

@@ -1,7 +1,7 @@
 /**
- * The worker that owns the language model. A few replies run side by side, a token of each in turn, so that nobody's long
- * answer keeps another from beginning; the others wait, clients in turn. Nobody's slow connection holds a reply up: its
- * text waits in the server.
+ * The worker that owns the language model. A few replies are written side by side, a token of each in one run of the model, so that
+ * nobody's long answer keeps another from beginning; the others wait, clients in turn. Nobody's slow connection holds a reply up:
+ * its text waits in the server.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { ContextError } from '../../model/language/index.js';
@@ -11,7 +11,7 @@ import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { canSearch } from '../../model/retrieval/index.js';
 import { ChatModel, checkFeatureSpace, PromptError, replyWithMoments, type ChatMessage, type ContentPart } from '../../projector/index.js';
 import { ApiError, type ErrorCode } from '../errors.js';
-import type { SearchHit, SearchTask } from '../search/messages.js';
+import type { SearchTask } from '../search/messages.js';
 import { Searcher } from '../search/searcher.js';
 import { endMessage } from '../workers/host.js';
 import { LatentReader } from './latents.js';
@@ -26,14 +26,21 @@ interface Run {
   place: number;
 }
 
-/** Replies that run side by side. Each holds some 20 MB of keys and values, and slows the others' text down. */
+/** Replies that are written side by side. Each holds some 20 MB of keys and values, and slows the others' text down a little. */
 const SIDE_BY_SIDE = 8;
 
 const waiting = new Turns<Run>();
 const runs = new Map<number, Run>();
 const searches: Search[] = [];
+/** One search runs at a time. */
+let searching = false;
+/** Until the text tower's memory is given back. */
+let idle: NodeJS.Timeout | undefined;
 const latents = new LatentReader();
-let wake: (() => void) | null = null;
+/** Replies that are being written. */
+let active = 0;
+/** Begins what waits as far as there is room. Until the model is loaded, everything waits and hears its place in line. */
+let startWaiting = tellPlaces;
 
 function send(message: FromInference): void {
   parentPort?.postMessage(message);
@@ -57,47 +64,31 @@ async function promptOf(messages: readonly PromptMessage[], manifest: PackManife
   return prompt;
 }
 
-/** A reply that is being written. */
-interface Active {
-  readonly run: Run;
-  readonly reply: ReturnType<typeof replyWithMoments>;
-}
-
 interface Search {
   readonly id: number;
   readonly task: SearchTask;
-  /** Null until its first step. */
-  steps: AsyncGenerator<undefined, readonly SearchHit[]> | null;
 }
 
-/** Starts a reply; null where its prompt could not be made, which has been told. */
-async function begin(model: ChatModel, searcher: Searcher | null, manifest: PackManifest, run: Run): Promise<Active | null> {
+/** Writes a reply from its prompt to its end. */
+async function write(model: ChatModel, searcher: Searcher | null, manifest: PackManifest, run: Run): Promise<void> {
   const { maxTokens, temperature, topP, seed, stop } = run.task.sampling;
   send({ type: 'started', id: run.id });
   try {
     const messages = await promptOf(run.task.messages, manifest);
     const options = { maxTokens, temperature, topP, ...(seed === null ? {} : { seed }), stop: [...stop], signal: run.abort.signal };
-    return { run, reply: replyWithMoments(model, searcher?.moments ?? null, messages, options) };
-  } catch (error) {
-    fail(run, error);
-    return null;
-  }
-}
-
-/** Runs a reply to its next piece of text; false where it has ended. */
-async function advance({ run, reply }: Active): Promise<boolean> {
-  try {
-    const step = await reply.next();
-    if (!step.done) {
+    const reply = replyWithMoments(model, searcher?.moments ?? null, messages, options);
+    for (;;) {
+      const step = await reply.next();
+      if (step.done === true) {
+        send({ type: 'done', id: run.id, outcome: outcomeOf(step.value) });
+        runs.delete(run.id);
+        return;
+      }
       send({ type: 'delta', id: run.id, text: step.value.text });
-      return true;
     }
-    send({ type: 'done', id: run.id, outcome: outcomeOf(step.value) });
-    runs.delete(run.id);
   } catch (error) {
     fail(run, error);
   }
-  return false;
 }
 
 function fail(run: Run, error: unknown): void {
@@ -120,18 +111,22 @@ function outcomeOf({ text, finish, usage, annotations }: ReplyOutcome): ReplyOut
   return { text, finish, usage, annotations };
 }
 
-/** Runs a search to its next step; false where it has ended. */
-async function advanceSearch(searcher: Searcher | null, search: Search): Promise<boolean> {
+/** Runs a search to its end. Between two of its videos, answers get their turn. */
+async function runSearch(searcher: Searcher | null, { id, task }: Search): Promise<void> {
   try {
     if (searcher === null) throw new ApiError('search_unavailable');
-    search.steps ??= searcher.search(search.task);
-    const step = await search.steps.next();
-    if (!step.done) return true;
-    send({ type: 'found', id: search.id, hits: step.value });
+    const steps = searcher.search(task);
+    for (;;) {
+      const step = await steps.next();
+      if (step.done === true) {
+        send({ type: 'found', id, hits: step.value });
+        return;
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   } catch (error) {
-    send({ type: 'failed', id: search.id, ...failureOf(error, 'search_failed') });
+    send({ type: 'failed', id, ...failureOf(error, 'search_failed') });
   }
-  return false;
 }
 
 function failureOf(error: unknown, otherwise: ErrorCode = 'inference_failed'): { code: ErrorCode; message: string; param: string | null; detail: string } {
@@ -149,12 +144,6 @@ function failureOf(error: unknown, otherwise: ErrorCode = 'inference_failed'): {
 
 function sentence(message: string): string {
   return `${message.charAt(0).toUpperCase()}${message.slice(1)}.`;
-}
-
-function sleep(): Promise<void> {
-  return new Promise((resolve) => {
-    wake = resolve;
-  });
 }
 
 function receive(message: ToInference | typeof endMessage): void {
@@ -177,10 +166,9 @@ function receive(message: ToInference | typeof endMessage): void {
       break;
     }
     case 'search':
-      searches.push({ id: message.id, task: message.task, steps: null });
+      searches.push({ id: message.id, task: message.task });
   }
-  wake?.();
-  wake = null;
+  startWaiting();
 }
 
 const { packDir, threads, searchIdle_s } = workerData as InferenceWorkerData;
@@ -191,26 +179,29 @@ try {
   const model = await ChatModel.load(pack, runtime);
   const searcher = canSearch(pack.manifest) ? await Searcher.load(pack, runtime, latents) : null;
   send({ type: 'ready' });
-  let active: Active[] = [];
-  for (;;) {
-    while (active.length < SIDE_BY_SIDE) {
+  startWaiting = () => {
+    clearTimeout(idle);
+    while (active < SIDE_BY_SIDE) {
       const run = waiting.next();
       if (!run) break;
-      const begun = await begin(model, searcher, pack.manifest, run);
-      if (begun) active.push(begun);
+      active += 1;
+      void write(model, searcher, pack.manifest, run).finally(() => {
+        active -= 1;
+        startWaiting();
+      });
     }
     tellPlaces();
-    const going: Active[] = [];
-    for (const reply of active) if (await advance(reply)) going.push(reply);
-    active = going;
-    // One search at a time, a video of it in turn with a token of each answer.
-    const [search] = searches;
-    if (search && !(await advanceSearch(searcher, search))) searches.shift();
-    if (active.length > 0 || waiting.length > 0 || searches.length > 0) continue;
-    const idle = setTimeout(() => void searcher?.moments.releaseText(), searchIdle_s * 1000).unref();
-    await sleep();
-    clearTimeout(idle);
-  }
+    const search = searching ? undefined : searches.shift();
+    if (search) {
+      searching = true;
+      void runSearch(searcher, search).finally(() => {
+        searching = false;
+        startWaiting();
+      });
+    }
+    if (active === 0 && !searching) idle = setTimeout(() => void searcher?.moments.releaseText(), searchIdle_s * 1000).unref();
+  };
+  startWaiting();
 } catch (error) {
   send({ type: 'unavailable', detail: failureOf(error).detail });
 }

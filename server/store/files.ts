@@ -1,4 +1,4 @@
-import { mkdirSync, type BigIntStats } from 'node:fs';
+import { accessSync, constants, mkdirSync, type BigIntStats } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { isId } from '../ids.js';
@@ -11,10 +11,17 @@ import { isId } from '../ids.js';
 export class DataFolder {
   readonly root: string;
 
+  /** @throws Error in one sentence when the folder cannot be made or written */
   constructor(root: string) {
     this.root = path.resolve(root);
-    mkdirSync(this.uploads, { recursive: true });
-    mkdirSync(this.videos, { recursive: true });
+    try {
+      mkdirSync(this.uploads, { recursive: true });
+      mkdirSync(this.videos, { recursive: true });
+      accessSync(this.root, constants.W_OK);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message.replace(/, \w+ '.*$/, '') : String(cause);
+      throw new Error(`The data folder ${this.root} cannot be written (${reason}). Make it writable or choose another with --data.`, { cause });
+    }
   }
 
   get database(): string {

@@ -10,12 +10,12 @@ import { adamRate } from '../../model/graph/index.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { seededRandom } from '../../model/runtime/random.js';
 import { float32, sizeOf, type HostTensor } from '../../model/runtime/tensor.js';
-import { ADAM, adapterStep, type StepShape } from './adapter-step.js';
+import { ADAM, adapterStep, type StepShape } from '../../projector/training/step.js';
 import { machine, median, printTable, timed } from './table.js';
 
 const SHAPE: StepShape = {
   batch: 16, length: 130, root: 16, scored: 832, layers: 30,
-  hidden: 576, heads: 9, kvHeads: 3, headDim: 64, intermediate: 1536, vocabulary: 49152, rank: 32,
+  hidden: 576, heads: 9, kvHeads: 3, headDim: 64, intermediate: 1536, vocabulary: 49152, rank: 32, rmsEpsilon: 1e-5,
 };
 const THREADS = 2;
 const WARM_UP = 2;
@@ -43,6 +43,7 @@ async function ours(): Promise<{ seconds: number; losses: readonly number[] }> {
   const given: Record<string, HostTensor> = {
     at: int64(targets.map((_, i) => root + Math.floor((i * batch * length) / scored))),
     targets: int64(targets), flatTargets: int64(targets.map((target, i) => i * vocabulary + target)),
+    share: float32(new Float32Array(scored).fill(1 / scored), [scored, 1]),
     decay: float32(Float32Array.of(1 - 8e-6), []),
   };
   /** Numbers that are as large as trained ones would be; what they are does not change the work. */

@@ -6,8 +6,9 @@ import { PeerDecoder, writePeer, type Peer } from './peers/peer.js';
 import { median } from './timing.js';
 
 export interface LinrSpeeds {
-  /** Milliseconds to build the decoder of a container that is in memory, and of its first frame: medians over several times. */
+  /** Milliseconds, medians over several times: to read the head of a container in memory, to make a segment's network ready, and of a frame of it at random then. */
   readonly open_ms: number;
+  readonly ready_ms: number;
   readonly first_ms: number;
   /** Frames a second, in order, at each of the widths asked for. */
   readonly fps: readonly number[];
@@ -27,14 +28,18 @@ const SECONDS = 3;
 /** `open` builds a new decoder of the same container of `frames` frames. */
 export async function linrSpeeds(open: () => LinrDecoder, frames: number, widths: readonly number[]): Promise<LinrSpeeds> {
   const random = seededRandom(1);
-  const [opening, first]: [number[], number[]] = [[], []];
+  const [opening, ready, first]: [number[], number[], number[]] = [[], [], []];
   for (let i = 0; i < OPENINGS; i++) {
     const start = performance.now();
     const decoder = open();
     await decoder.file();
     const opened = performance.now();
-    await decoder.frame(Math.floor(random() * frames));
-    first.push(performance.now() - opened);
+    const t = Math.floor(random() * frames);
+    await decoder.prepare(t);
+    const prepared = performance.now();
+    await decoder.frame(t);
+    first.push(performance.now() - prepared);
+    ready.push(prepared - opened);
     opening.push(opened - start);
     await decoder.release();
   }
@@ -42,7 +47,7 @@ export async function linrSpeeds(open: () => LinrDecoder, frames: number, widths
   const fps: number[] = [];
   for (const width of widths) fps.push(await framesPerSecond((t) => decoder.frame(t % frames, width)));
   await decoder.release();
-  return { open_ms: median(opening), first_ms: median(first), fps };
+  return { open_ms: median(opening), ready_ms: median(ready), first_ms: median(first), fps };
 }
 
 /** Frames a second of a peer with the weights it starts from: what they are does not change the work. */

@@ -1,9 +1,10 @@
 /**
  * The default pack's language model: tokens a second at three context lengths, adapter on and off, merged 8-bit weights
- * and 4-bit weights with the adapter beside them; and the time to the first token of a first and a second question.
+ * and 4-bit weights with the adapter beside them; several sequences in turns and in one run; and the time to the first token of a first
+ * and a second question.
  * `npm run bench language`; LATENTCHAT_BENCH_SPIN=1 lets idle threads wait busily (for machines with nothing else to do).
  */
-import { argmax, LanguageModel, prefill, type WeightKind } from '../../model/language/index.js';
+import { argmax, DecoderBatch, type KvCache, LanguageModel, prefill, type WeightKind } from '../../model/language/index.js';
 import { ModelPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { seededRandom } from '../../model/runtime/random.js';
@@ -37,6 +38,31 @@ async function speeds(pack: ModelPack, kind: WeightKind, adapter: boolean): Prom
   }
   await model.release();
   return rows;
+}
+
+/** Tokens a second of all sequences together: one after the other, and in one run. */
+async function batching(pack: ModelPack): Promise<void> {
+  const model = await LanguageModel.load(pack, runtime);
+  const { decoder } = model;
+  const rows: string[][] = [['sequences of about 200 tokens', 'in turns, tokens/s', 'in one run, tokens/s', 'gain']];
+  for (const count of [1, 2, 4, 8]) {
+    const sequences: { cache: KvCache; logits: Float32Array }[] = [];
+    for (let i = 0; i < count; i++) {
+      const prompt = Array.from({ length: 200 - 7 * i }, (_, at) => 1000 + ((at * 37 + i * 91) % 5000));
+      const cache = decoder.newCache(prompt.length + 2 * DECODED);
+      sequences.push({ cache, logits: (await prefill(decoder, decoder.embed(prompt), cache)) as Float32Array });
+    }
+    const batch = new DecoderBatch(decoder);
+    const joined = sequences.map(({ cache, logits }) => ({ sequence: batch.join(cache), logits }));
+    const together = median(await timed(DECODED, 4, () => Promise.all(joined.map(({ sequence, logits }) => sequence.step(argmax(logits), logits)))));
+    const turns = median(await timed(DECODED, 4, async () => {
+      for (const { cache, logits } of sequences) await decoder.forward(decoder.embed([argmax(logits)]), cache, 1, logits);
+    }));
+    batch.release();
+    rows.push([String(count), ((1000 * count) / turns).toFixed(0), ((1000 * count) / together).toFixed(0), `${(turns / together).toFixed(2)} x`]);
+  }
+  printTable(rows);
+  await model.release();
 }
 
 function randomVideo(id: string, dim: number): VideoPart {
@@ -78,5 +104,7 @@ console.log(`${machine()}, ${THREADS} threads`);
 const rows: string[][] = [['weights', 'context', 'tokens/s', 'ms a token', 'prefill tokens/s', 'load, s']];
 for (const [kind, adapter] of [['q8', true], ['q8', false], ['q4', true], ['q4', false]] as const) rows.push(...(await speeds(pack, kind, adapter)));
 printTable(rows);
+console.log('');
+await batching(pack);
 console.log('');
 await firstTokens(pack);

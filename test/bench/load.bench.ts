@@ -2,6 +2,7 @@
  * A server under load: chats one after the other on an idle server and beside an encode, then many sockets at once.
  * `npm run bench load`; LATENTCHAT_LOAD_SOCKETS sets how many (default 50).
  */
+import os from 'node:os';
 import path from 'node:path';
 import { defaultPackFolder } from '../../model/pack/open.node.js';
 import { TestFolder } from '../helpers/folder.js';
@@ -78,6 +79,8 @@ const folder = await TestFolder.make();
 const server = new ServerProcess(folder.path, { demoDir: path.join(defaultPackFolder(), '..', 'demo'), encode: { preset: 'standard', seconds: ENCODE_S } });
 try {
   console.log(machine());
+  const niceness = os.getPriority();
+  if (niceness > 0) console.log(`This runs at niceness ${niceness}: encodes cannot step back as far behind chats as they do where it is 0, so the ratio below is too high.`);
   await server.start();
   const { url } = server;
   const { data } = (await (await fetch(`${url}/v1/videos`)).json()) as { data: { id: string }[] };

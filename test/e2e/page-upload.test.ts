@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { Page } from 'playwright-core';
 import sharp from 'sharp';
 import { TestFolder } from '../helpers/folder.js';
 import { makeVideo } from '../helpers/videos.js';
-import { Chromium, painted, screenshot, ServerProcess } from './page-harness.js';
+import { Chromium, dropFile, painted, screenshot, ServerProcess } from './page-harness.js';
 
 let folder: TestFolder;
 let files: TestFolder;
@@ -118,17 +117,4 @@ function movingSquare(frame: number, width: number, height: number): Uint8Array 
     }
   }
   return data;
-}
-
-/** Drops a file on the page, as a hand would. */
-async function dropFile(page: Page, name: string, type: string, bytes: Uint8Array): Promise<void> {
-  const transfer = await page.evaluateHandle(
-    ([fileName, fileType, base64]) => {
-      const data = new DataTransfer();
-      data.items.add(new File([Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))], fileName, { type: fileType }));
-      return data;
-    },
-    [name, type, Buffer.from(bytes).toString('base64')] as const,
-  );
-  for (const event of ['dragenter', 'dragover', 'drop']) await page.dispatchEvent('body', event, { dataTransfer: transfer });
 }

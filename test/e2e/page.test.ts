@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { TestFolder } from '../helpers/folder.js';
-import { Chromium, painted, screenshot, ServerProcess, type Conduct } from './page-harness.js';
+import { answered, behaved, Chromium, painted, screenshot, ServerProcess, until } from './page-harness.js';
 
 const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
 const question = 'Describe what you see in one sentence.';
@@ -29,8 +29,6 @@ test('opens with the demo video: its thumbnail and its first frame are decoded b
   await painted(page, '.stage-canvas');
   assert.match(await page.locator('.player-title').innerText(), /\S/);
   assert.match(await page.locator('.facts').innerText(), /As latents/);
-  const offered = await page.locator('.segment input:enabled').count();
-  assert.ok(offered >= 2, `${offered} widths are offered`);
   await painted(page, '.timeline-strip');
   await screenshot(page, 'demo-light-1600');
   await behaved(page, conduct);
@@ -63,11 +61,14 @@ test('playing moves through the frames, the slider shows any of them, the width 
   assert.match((await slider.getAttribute('aria-valuetext')) ?? '', new RegExp(`frame ${last} of ${last + 1}$`));
 
   const before = await page.locator('.stage-canvas').evaluate((canvas) => (canvas as HTMLCanvasElement).width);
-  const other = page.locator('.segment input:enabled:not(:checked)').last();
-  const width = Number(await other.getAttribute('value'));
-  await other.check({ force: true });
-  await page.waitForFunction((wanted) => document.querySelector<HTMLCanvasElement>('.stage-canvas')?.width === wanted, width);
-  assert.notEqual(before, width);
+  const size = page.getByRole('slider', { name: 'Size' });
+  for (const [key, width] of [['Home', 160], ['End', 1280]] as const) {
+    await size.press(key);
+    await page.waitForFunction((wanted) => document.querySelector<HTMLCanvasElement>('.stage-canvas')?.width === wanted, width);
+    assert.match((await size.getAttribute('aria-valuetext')) ?? '', new RegExp(`^${width}.×`));
+    assert.notEqual(before, width);
+  }
+  assert.match(await page.locator('.player-decoded').innerText(), /from [\d.]+ kB in \d+ ms/);
   await behaved(page, conduct);
 });
 
@@ -167,7 +168,7 @@ test('everything is reached by keyboard', async () => {
     await page.keyboard.press('Tab');
     reached.push(await page.evaluate(() => document.activeElement?.className ?? ''));
   }
-  for (const part of ['library-add', 'library-item', 'library-remove', 'timeline-slider', 'player-toggle', 'chip', 'composer-input']) {
+  for (const part of ['theme', 'library-add', 'library-item', 'library-remove', 'timeline-slider', 'player-toggle', 'range', 'map-summary', 'chip', 'composer-input']) {
     assert.ok(reached.some((name) => name.includes(part)), `Tab reaches ${part}: ${reached.join(' | ')}`);
   }
   await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
@@ -207,24 +208,6 @@ test('follows the dark scheme, at every width', async () => {
   }
 });
 
-/** Waits for the end of the running answer and gives its text. */
-async function answered(page: Page): Promise<string> {
-  await page.locator('.message.is-assistant').last().getByRole('button', { name: 'Answer again' }).waitFor({ timeout: 120_000 });
-  return page.locator('.message.is-assistant .message-text').last().innerText();
-}
-
-/** No complaint in the console, nothing fetched from elsewhere, and no picture asked of the server. */
-async function behaved(page: Page, conduct: Conduct): Promise<void> {
-  assert.deepEqual(conduct.complaints, []);
-  for (const address of conduct.requests) {
-    const { origin, pathname, protocol } = new URL(address);
-    if (protocol === 'blob:' || protocol === 'data:') continue;
-    assert.equal(origin, new URL(server.url).origin, `a request left for ${address}`);
-    assert.doesNotMatch(pathname, /\/frames\//, 'frames come from the browser’s own decoder');
-  }
-  await page.context().close();
-}
-
 function fits(page: Page): Promise<boolean> {
   return page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
 }
@@ -244,12 +227,4 @@ async function watchLayout(page: Page): Promise<void> {
 
 async function layoutShift(page: Page): Promise<number> {
   return Number(await page.evaluate(() => document.body.dataset.shift));
-}
-
-async function until(holds: () => boolean | Promise<boolean>, what: string, timeout_ms = 30_000): Promise<void> {
-  const end = Date.now() + timeout_ms;
-  while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`waited ${timeout_ms / 1000} s in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
 }

@@ -85,6 +85,18 @@ test('two conversations at once do not mix', async () => {
   for (const [i, question] of questions.entries()) assert.equal((await answer(question)).text, (together[i] as ReplyResult).text);
 });
 
+test('answers written at once are those written alone, however long each is', async () => {
+  const video = await randomVideo('together', 20);
+  const questions = ['What is it?', 'Count from one to ten.', 'Who is there, and what are they doing?', 'Where?'];
+  const ask = (question: string, at: number): ReturnType<typeof answer> => answer([say('user', question, ...(at % 2 === 0 ? [video] : []))], { maxTokens: 6 + 9 * at });
+  const together = await Promise.all(questions.map(ask));
+  for (const [at, question] of questions.entries()) {
+    const alone = await ask(question, at);
+    assert.deepEqual([together[at]?.text, together[at]?.finish], [alone.text, alone.finish]);
+  }
+  assert.ok((together[2]?.usage.cached_tokens ?? 0) > 40, 'the third found the video that the first had read');
+});
+
 test('greedy answers repeat, sampled ones repeat with their seed', async () => {
   const messages = [say('user', 'Tell me a story about a dog.')];
   assert.equal((await answer(messages)).text, (await answer(messages)).text);

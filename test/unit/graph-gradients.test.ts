@@ -54,6 +54,8 @@ const CASES: Case[] = [
   unary('erf', ops.erf, tf.erf),
   unary('square', ops.square, tf.square),
   unary('gelu', ops.gelu, (x) => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1))),
+  unary('geluTanh', ops.geluTanh, (x) => tf.mul(tf.mul(x, 0.5), tf.add(1, tf.tanh(tf.mul(Math.sqrt(2 / Math.PI), tf.add(x, tf.mul(0.044715, tf.pow(x, 3)))))))),
+  unary('quickGelu', ops.quickGelu, (x) => tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)))),
   unary('silu', ops.silu, (x) => tf.mul(x, tf.sigmoid(x))),
   unary('clip', (x) => ops.clip(x, -1.05, 0.95), (x) => tf.clipByValue(x, -1.05, 0.95)),
   unary('cast', (x) => ops.cast(x, 'float32'), (x) => tf.cast(x, 'float32')),
@@ -78,6 +80,20 @@ const CASES: Case[] = [
   { name: 'expand', shapes: (d) => [[1, d(2, 4)]], ours: ([x]) => ops.expand(x as Value, [3, (x as Value).dims[1] as number]), theirs: ([x]) => tf.tile(x as tf.Tensor, [3, 1]) },
   { name: 'layerNorm', shapes: (d) => { const n = d(3, 6); return [[d(1, 3), n], [n], [n]]; }, ours: ([x, s, b]) => ops.layerNorm(x as Value, s as Value, b as Value, 1e-3), theirs: ([x, s, b]) => { const m = tf.moments(x as tf.Tensor, -1, true); return tf.add(tf.mul(tf.div(tf.sub(x as tf.Tensor, m.mean), tf.sqrt(tf.add(m.variance, 1e-3))), s as tf.Tensor), b as tf.Tensor); } },
   { name: 'rmsNorm', shapes: (d) => { const n = d(3, 6); return [[d(1, 3), n], [n]]; }, ours: ([x, s]) => ops.rmsNorm(x as Value, s as Value, 1e-3), theirs: ([x, s]) => tf.mul(tf.div(x as tf.Tensor, tf.sqrt(tf.add(tf.mean(tf.square(x as tf.Tensor), -1, true), 1e-3))), s as tf.Tensor) },
+  ...[1, 2].map((batch): Case => ({
+    name: `attention, ${batch === 1 ? 'one set of queries for the batch' : 'batched'}`,
+    shapes: (d) => { const [q, k, w, v] = [d(2, 4), d(2, 4), 2 * d(1, 2), 2 * d(1, 2)]; return [[batch, q, w], [2, k, w], [2, k, v]]; },
+    ours: ([q, k, v]) => ops.attention(q as Value, k as Value, v as Value, 2),
+    theirs: ([q, k, v]) => {
+      const heads = (x: tf.Tensor): tf.Tensor[] => tf.split(x.shape[0] === 1 ? tf.tile(x, [2, 1, 1]) : x, 2, 2);
+      const [queries, keys, values] = [heads(q as tf.Tensor), heads(k as tf.Tensor), heads(v as tf.Tensor)];
+      return tf.concat([0, 1].map((head) => {
+        const query = queries[head] as tf.Tensor;
+        const scores = tf.div(tf.matMul(query, keys[head] as tf.Tensor, false, true), Math.sqrt(query.shape[2] as number));
+        return tf.matMul(tf.softmax(scores), values[head] as tf.Tensor);
+      }), 2);
+    },
+  })),
   ...[1, 2].map((stride): Case => ({
     name: `conv2d, stride ${stride}`,
     shapes: (d) => { const [c, m] = [d(1, 3), d(1, 3)]; return [[2, c, d(5, 8), d(5, 8)], [m, c, 3, 3], [m]]; },

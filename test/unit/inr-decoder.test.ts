@@ -131,6 +131,19 @@ describe('a decoder', () => {
     await decoder.release();
   });
 
+  test('makes a segment ready before its frames are asked for', async () => {
+    let made = 0;
+    const counting: Runtime = { ...runtime, createSession: (model, options) => (made++, runtime.createSession(model, options)) };
+    const decoder = new LinrDecoder(file, counting);
+    await decoder.prepare(2);
+    assert.equal(made, 1);
+    await decoder.frame(0);
+    assert.equal(made, 1, 'the network was there');
+    await assert.rejects(decoder.prepare(15), { code: 'frame_not_found' });
+    await decoder.release();
+    await assert.rejects(decoder.prepare(0), { code: 'decoder_released' });
+  });
+
   test('enlarges and shrinks, and refuses what is out of range by name', async () => {
     const decoder = new LinrDecoder(file, runtime);
     const large = await decoder.frame(2, 22 * MAX_ENLARGEMENT);

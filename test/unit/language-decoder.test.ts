@@ -1,8 +1,9 @@
 /** The decoder graph against transformers, on a small random Llama with weights in the pack's layout. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { argmax, beamSearch, ContextError, logProbability, prefill, scoreContinuations, type Decoder, type KvCache } from '../../model/language/index.js';
-import { tinyDecoder, tinyReference } from '../helpers/tiny-llama.js';
+import { argmax, beamSearch, ContextError, Decoder, DecoderBatch, logProbability, prefill, scoreContinuations, type KvCache } from '../../model/language/index.js';
+import { nodeRuntime } from '../../model/runtime/node.node.js';
+import { tinyDecoder, tinyReference, tinyWeights } from '../helpers/tiny-llama.js';
 
 /** Greedy continuation of what `cache` holds, without looking at end tokens. */
 async function continueGreedily(decoder: Decoder, cache: KvCache, logits: Float32Array, count: number): Promise<number[]> {
@@ -115,6 +116,92 @@ test('rows of a spread cache go on apart, and reorder moves what they have writt
   await decoder.release();
 });
 
+test('sequences of any lengths that join and leave a batch go on as they would alone', async () => {
+  const { ids } = await tinyReference();
+  const decoder = await tinyDecoder('fp32');
+  const batch = new DecoderBatch(decoder);
+  const start = async (length: number): Promise<{ cache: KvCache; logits: Float32Array }> => {
+    const cache = decoder.newCache();
+    return { cache, logits: await decoder.forward(decoder.embed(ids.slice(0, length)), cache) };
+  };
+  /** Steps taken before another sequence joins or leaves, so that rows move about while others go on. */
+  const write = async (length: number, count: number): Promise<number[]> => {
+    const { cache, logits } = await start(length);
+    const sequence = batch.join(cache);
+    const written: number[] = [];
+    for (let token = argmax(logits); written.length < count; token = argmax(logits)) {
+      written.push(token);
+      await sequence.step(token, logits);
+    }
+    assert.equal(sequence.length, length + count);
+    sequence.leave();
+    await assert.rejects(sequence.step(1, logits), RangeError);
+    return written;
+  };
+  const plans = [[3, 9], [ids.length, 4], [11, 17], [7, 1], [2, 30]] as const;
+  const together = Promise.all(plans.map(([length, count]) => write(length, count)));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const late = write(5, 12);
+  const alone = async (length: number, count: number): Promise<number[]> => {
+    const { cache, logits } = await start(length);
+    return continueGreedily(decoder, cache, logits, count);
+  };
+  assert.deepEqual([...(await together), await late], await Promise.all([...plans, [5, 12] as const].map(([length, count]) => alone(length, count))));
+  assert.equal(batch.size, 0);
+  batch.release();
+  await decoder.release();
+});
+
+test('who joins or leaves while a run is under way disturbs nobody', async () => {
+  const { ids } = await tinyReference();
+  const decoder = await tinyDecoder('fp32');
+  const batch = new DecoderBatch(decoder);
+  const prompt = decoder.newCache();
+  const logits = await decoder.forward(decoder.embed(ids.slice(0, 6)), prompt);
+  const expected = await continueGreedily(decoder, prompt.fork(), logits.slice(), 24);
+  const guest = decoder.newCache();
+  await decoder.forward(decoder.embed(ids.slice(0, 9)), guest);
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  const scratch = new Float32Array(decoder.config.vocab);
+  const first = batch.join(guest);
+  const leader = batch.join(prompt);
+  const guests = [first];
+  const written: number[] = [];
+  for (let step = 0; step < expected.length; step++) {
+    const token = argmax(logits);
+    written.push(token);
+    const run = leader.step(token, logits);
+    for (let turns = 0; turns < step % 4; turns++) await turn();
+    // Odd ones join and are moved about, even ones leave from in front of the others.
+    if (step % 2 === 1) guests.push(batch.join(guest));
+    else guests.shift()?.leave();
+    await run;
+    await Promise.all(guests.map((sequence) => sequence.step(5, scratch)));
+  }
+  assert.deepEqual(written, expected);
+  for (const sequence of [leader, ...guests]) sequence.leave();
+  assert.equal(batch.size, 0);
+  await decoder.release();
+});
+
+test('a sequence that is full ends alone, the others of its batch go on', async () => {
+  const { ids } = await tinyReference();
+  const decoder = await tinyDecoder('fp32', false, 30);
+  const batch = new DecoderBatch(decoder);
+  const join = async (length: number): Promise<ReturnType<DecoderBatch['join']>> => {
+    const cache = decoder.newCache();
+    await decoder.forward(decoder.embed(Array.from({ length }, (_, i) => ids[i % ids.length] as number)), cache);
+    return batch.join(cache);
+  };
+  const [full, other] = [await join(30), await join(4)];
+  const logits = new Float32Array(decoder.config.vocab);
+  await assert.rejects(full.step(1, logits), ContextError);
+  await other.step(1, logits);
+  assert.deepEqual([full.length, other.length], [30, 5]);
+  await decoder.release();
+});
+
 test('a sequence that outgrows the context is refused with both numbers, and the cache stays usable', async () => {
   const { ids } = await tinyReference();
   const decoder = await tinyDecoder('fp32', false, 30);
@@ -128,6 +215,14 @@ test('a sequence that outgrows the context is refused with both numbers, and the
   assert.equal(cache.length, ids.length);
   await decoder.forward(decoder.embed([1, 2]), cache);
   await decoder.release();
+});
+
+test('weights beside the serialised model, as models above 1 GiB have them, give the same logits', async () => {
+  const { ids } = await tinyReference();
+  const [inside, beside] = await Promise.all([0, 1].map((which) => tinyWeights(false).then((weights) => Decoder.create(weights, nodeRuntime({ threads: 1 }), { kind: 'fp32', context: 64, ...(which === 1 ? { inlineBytes: 1000 } : {}) }))));
+  const run = (decoder: Decoder | undefined): Promise<Float32Array> => (decoder as Decoder).forward((decoder as Decoder).embed(ids), (decoder as Decoder).newCache());
+  assert.deepEqual([...(await run(beside))], [...(await run(inside))]);
+  await Promise.all([inside?.release(), beside?.release()]);
 });
 
 test('a token outside the vocabulary is refused', async () => {

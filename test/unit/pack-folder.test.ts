@@ -1,6 +1,7 @@
 /** Pack folders: what is complete opens, what is damaged is refused by name. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { truncate } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { PackError, parseManifest, writeSafetensors } from '../../model/pack/index.js';
 import { ModelPack } from '../../model/pack/open.node.js';
@@ -49,6 +50,31 @@ test('a whole pack opens and gives its tensors', async () => {
   await assert.rejects(pack.bytes('constructor'), PackError);
 });
 
+test('a large file is checked as a whole and then read tensor by tensor', async () => {
+  const size = 2 ** 27;
+  const header = new TextEncoder().encode(JSON.stringify({ zeros: { dtype: 'U8', shape: [size], data_offsets: [0, size] }, x: { dtype: 'F32', shape: [1], data_offsets: [size, size + 4] } }));
+  const start = new Uint8Array(8 + header.length);
+  new DataView(start.buffer).setBigUint64(0, BigInt(header.length), true);
+  start.set(header, 8);
+  const file = await folder.write('large.safetensors', start);
+  await truncate(file, start.length + size + 4);
+  const hash = createHash('sha256').update(start);
+  for (let part = 0; part < size; part += 2 ** 24) hash.update(new Uint8Array(2 ** 24));
+  const entry = { sha256: hash.update(new Uint8Array(4)).digest('hex'), bytes: start.length + size + 4 };
+  const open = async (files: typeof manifest.files): Promise<ModelPack> => {
+    await folder.write('pack.json', JSON.stringify({ ...manifest, files }));
+    return ModelPack.open(folder.path);
+  };
+  const held = process.memoryUsage().arrayBuffers;
+  const read = await (await open({ 'large.safetensors': entry } as unknown as typeof manifest.files)).tensors('large.safetensors');
+  assert.deepEqual([...read.get('x', [1]).data], [0]);
+  assert.ok(process.memoryUsage().arrayBuffers - held < size / 2, 'the file is not held in memory');
+  const other = await open({ 'large.safetensors': { ...entry, sha256 } } as unknown as typeof manifest.files);
+  await assert.rejects(other.tensors('large.safetensors'), /large\.safetensors .* was altered: its sha256 is/);
+  const missing = await open({ 'gone.safetensors': entry } as unknown as typeof manifest.files);
+  await assert.rejects(missing.tensors('gone.safetensors'), /gone\.safetensors is missing from the pack/);
+});
+
 test('an altered, a cut and a missing file are told apart', async () => {
   await folder.write('pack.json', JSON.stringify(manifest));
   const altered = tensors.slice();
@@ -82,3 +108,25 @@ for (const [name, value, message] of wrong) {
     assert.throws(() => parseManifest(text, 'pack.json'), (error) => error instanceof PackError && message.test(error.message));
   });
 }
+
+const tower = {
+  architecture: 'clip', files: ['a.safetensors'], prefix: 'vision_model.',
+  vit: { image: 28, patch: 7, width: 24, depth: 3, heads: 3, inner: 40, activation: 'quick_gelu', eps: 1e-5, classToken: true, patchBias: false, normBefore: true, normAfter: false },
+  preparation: { size: 28, shortest: 30, filter: 'bicubic', fit: 'crop', rescale: 1 / 255, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+};
+
+test('a pack may describe a published tower; what is wrong in it is named', () => {
+  const parse = (vision: unknown): unknown => parseManifest(JSON.stringify({ ...manifest, vision }), 'pack.json');
+  assert.doesNotThrow(() => parse(tower));
+  const refused: [unknown, RegExp][] = [
+    [{ ...tower, vit: { ...tower.vit, depth: 0 } }, /pack\.json: vision\.vit\.depth/],
+    [{ ...tower, preparation: { ...tower.preparation, filter: 'nearest' } }, /pack\.json: vision\.preparation\.filter/],
+    [{ ...tower, vit: { ...tower.vit, heads: 5 } }, /vision\.vit\.heads 5 does not divide vit\.width 24/],
+    [{ ...tower, preparation: { ...tower.preparation, size: 30 } }, /vision\.preparation\.size 30 is not vit\.image 28/],
+    [{ ...tower, shuffle: 2 }, /vision\.shuffle belongs to idefics3, the architecture is clip/],
+    [{ ...tower, architecture: 'video-llama' }, /vision\.former belongs to video-llama/],
+    [{ ...tower, files: ['b.safetensors'] }, /vision\.files names "b\.safetensors", which files has not/],
+    [{ ...manifest.vision, size: 0 }, /pack\.json: vision\.size/],
+  ];
+  for (const [vision, message] of refused) assert.throws(() => parse(vision), (error) => error instanceof PackError && message.test(error.message));
+});

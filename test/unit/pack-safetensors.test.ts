@@ -33,6 +33,13 @@ test('what is written is read back, whatever the alignment', () => {
   }
 });
 
+test('bfloat16 comes as the float32 numbers it stands for, and is told apart before it is read', () => {
+  const bytes = new Uint8Array([...file({ x: { dtype: 'BF16', shape: [3], data_offsets: [0, 6] } }), 0x80, 0x3f, 0x20, 0xc0, 0x80, 0x7f]);
+  const read = readSafetensors(bytes, 'x.safetensors');
+  assert.deepEqual(read.info('x'), { dims: [3], stored: 'bfloat16', bytes: 6 });
+  assert.deepEqual(read.get('x'), float32(Float32Array.of(1, -2.5, Infinity), [3]));
+});
+
 test('an absent tensor and a wrong shape are named with the file', () => {
   const read = readSafetensors(writeSafetensors(tensors), 'x.safetensors');
   assert.equal(read.has('matrix'), true);

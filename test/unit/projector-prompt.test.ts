@@ -28,7 +28,7 @@ function video(frames: number, options: Partial<VideoPart> = {}): VideoPart {
 
 /** The prompt as text, visual tokens as [frame.slot]. */
 function read(tokens: readonly PromptToken[]): string {
-  const parts = tokens.map((token) => (typeof token === 'number' ? token : `[${token.frame}.${token.slot}]`));
+  const parts = tokens.map((token) => (typeof token === 'number' ? token : `[${token.frames.join('+')}.${token.slot}]`));
   let text = '';
   let run: number[] = [];
   for (const part of [...parts, '']) {
@@ -55,6 +55,15 @@ test('a video of few frames shows them all, with their times', () => {
     read(buildPrompt([user('Why?', video(2))], context)),
     '<S>system\nSys.<E>\n<S>user\nVideo, 2 frames:\n0.0 s: [0.0][0.1]\n0.5 s: [1.0][1.1]\nWhy?<E>\n<S>assistant\n',
   );
+});
+
+test('a video that is read as a whole has its tokens in one place, and then what they are of', () => {
+  const whole = { ...context, whole: true, prompt: { ...context.prompt, video_before: '<Video>', video_after: '</Video> {n} frames at {times} seconds. ' } };
+  const prompt = buildPrompt([user(video(3), 'Why?')], whole);
+  assert.equal(read(prompt), '<S>system\nSys.<E>\n<S>user\n<Video>[0+1+2.0][0+1+2.1]</Video> 3 frames at 0.0, 0.5, 1.0 seconds. Why?<E>\n<S>assistant\n');
+  const other = buildPrompt([user(video(2), 'Why?')], whole);
+  const visual = (tokens: readonly PromptToken[]): string[] => tokens.flatMap((token) => (typeof token === 'number' ? [] : [String(identityOf(token))]));
+  assert.equal(visual(prompt).some((identity) => visual(other).includes(identity)), false, 'other frames make other tokens');
 });
 
 test('a long video shows eight frames at the middles of equal stretches', () => {

@@ -45,6 +45,17 @@ export async function readCaptionData(file: string): Promise<CaptionDatum[]> {
   return checked(data, file);
 }
 
+/** Captions to learn from: as `readCaptionData` reads them, or lines with one `caption` instead of `references`. */
+export async function readTrainingData(file: string): Promise<CaptionDatum[]> {
+  if (file.endsWith('.tsv')) return readCaptionData(file);
+  const data = (await readJsonLines(file)).map((line) => ({
+    id: idField(line, file),
+    ...mediaOf(line, file),
+    references: given(line, 'references') ? textListField(line, 'references', file) : [textField(line, 'caption', file)],
+  }));
+  return checked(data, file);
+}
+
 /** Questions: JSON lines `{"id","source","question","answers":[...],"type"?,"choices"?:[...],"original"?}`. Paths are relative to the data file. */
 export async function readQuestionData(file: string): Promise<QuestionDatum[]> {
   const lines = await readJsonLines(file);

@@ -1,0 +1,55 @@
+import type { Backend } from './backend.js';
+
+/** How like a question every frame of a video is. */
+export interface Likeness {
+  readonly question: string;
+  /** One a frame, in [0, 1]: the least like and the most like frame of this video. */
+  readonly shares: readonly number[];
+}
+
+/** Frames the server compares a question with at most. */
+const mostHits = 1000;
+
+/** Compares questions with frames by the server's search; remembers the last answers. */
+export class Similarity {
+  readonly #backend: Backend;
+  readonly #known = new Map<string, Promise<Likeness | null>>();
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+  }
+
+  /** Null where the server cannot compare words with frames, or did not answer. */
+  of(videoId: string, frames: number, question: string): Promise<Likeness | null> {
+    const key = `${videoId}/${frames}/${question}`;
+    const known = this.#known.get(key) ?? this.#ask(videoId, frames, question);
+    this.#known.delete(key);
+    this.#known.set(key, known);
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= 50) break;
+      this.#known.delete(oldest);
+    }
+    return known;
+  }
+
+  async #ask(video: string, frames: number, text: string): Promise<Likeness | null> {
+    try {
+      const hits = await this.#backend.search({ text, videos: [video], scope: 'frames', limit: mostHits });
+      const scores = new Array<number>(frames).fill(Number.NaN);
+      for (const { frame, score } of hits ?? []) if (frame < frames) scores[frame] = score;
+      return hits && hits.length > 0 ? { question: text, shares: toShares(scores) } : null;
+    } catch {
+      // The next question may find the server again.
+      this.#known.clear();
+      return null;
+    }
+  }
+}
+
+/** Brings scores to [0, 1]; frames of a long video that were not among the hits are as far off as the last of them. */
+function toShares(scores: readonly number[]): number[] {
+  const known = scores.filter((score) => !Number.isNaN(score));
+  const least = Math.min(...known);
+  const range = Math.max(...known) - least || 1;
+  return scores.map((score) => (Number.isNaN(score) ? 0 : (score - least) / range));
+}

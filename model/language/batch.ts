@@ -1,0 +1,221 @@
+/** Continuous batching: sequences of any lengths that take a token each in one run, joining and leaving between runs. */
+import type { HostTensor } from '../runtime/tensor.js';
+import { ContextError, type Decoder } from './decoder.js';
+import type { KvCache } from './kv-cache.js';
+
+/** Positions are added in steps of this many: each step copies what all rows hold. */
+const STEP = 128;
+/** Rows whose memory is kept while nobody is there: as many as talk at once on a quiet day. */
+const KEPT_ROWS = 2;
+
+/** Where a text goes on, one token at a time. */
+export interface Sequence {
+  /** Tokens whose keys and values are held. */
+  readonly length: number;
+  /**
+   * Appends a token.
+   * @param logits (V); overwritten with those after the token
+   * @throws ContextError when it would grow past the context
+   */
+  step(token: number, logits: Float32Array): Promise<void>;
+  /** Gives its place up. */
+  leave(): void;
+}
+
+interface Row extends Sequence {
+  length: number;
+}
+
+interface Wish {
+  readonly token: number;
+  readonly logits: Float32Array;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * A run streams all weights from memory once, whatever the number of rows: several sequences cost little more than one.
+ * Whoever asks for a step while another run is under way, or in the same turn of the event loop, takes part in the next run.
+ */
+export class DecoderBatch {
+  readonly #decoder: Decoder;
+  /** In the order of memory. */
+  readonly #rows: Row[] = [];
+  /** What happens to the rows before the next run: memory must stay as it is while one is under way. */
+  readonly #joining = new Map<Row, KvCache>();
+  readonly #leaving = new Set<Row>();
+  readonly #wishes = new Map<Row, Wish>();
+  /** Per layer, key then value: room for (#room, kv_heads, #positions, head_dim). */
+  #tensors: Float32Array<ArrayBuffer>[] = [];
+  #room = 0;
+  #positions = 0;
+  #logits = new Float32Array();
+  #running = false;
+
+  constructor(decoder: Decoder) {
+    this.#decoder = decoder;
+  }
+
+  /** Sequences that have joined and not left. */
+  get size(): number {
+    return this.#rows.length + this.#joining.size - this.#leaving.size;
+  }
+
+  /** A sequence that goes on from a cache of one row, of which the first step makes a copy. */
+  join(cache: KvCache): Sequence {
+    if (cache.rows !== 1) throw new RangeError(`a cache of ${cache.rows} sequences cannot join a batch`);
+    const row: Row = {
+      length: cache.length,
+      step: (token, logits) => this.#step(row, token, logits),
+      leave: () => this.#leave(row),
+    };
+    this.#joining.set(row, cache);
+    return row;
+  }
+
+  /** Frees the memory, to be called between runs. Sequences that are still there cannot go on. */
+  release(): void {
+    for (const row of [...this.#joining.keys(), ...this.#rows]) this.#leave(row);
+    this.#free();
+  }
+
+  #free(): void {
+    this.#tensors = [];
+    this.#room = this.#positions = 0;
+    this.#logits = new Float32Array();
+  }
+
+  #step(row: Row, token: number, logits: Float32Array): Promise<void> {
+    if (!this.#joining.has(row) && (!this.#rows.includes(row) || this.#leaving.has(row))) return Promise.reject(new RangeError('this sequence has left its batch'));
+    const { context } = this.#decoder;
+    if (row.length >= context) return Promise.reject(new ContextError(row.length + 1, context));
+    return new Promise((resolve, reject) => {
+      this.#wishes.set(row, { token, logits, resolve, reject });
+      void this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    try {
+      while (this.#wishes.size > 0) {
+        // Those that were answered by the last run choose their next tokens first.
+        await turn();
+        const wishes = new Map(this.#wishes);
+        this.#wishes.clear();
+        this.#settle();
+        if (wishes.size === 0) break;
+        try {
+          await this.#forward(wishes);
+          for (const { resolve } of wishes.values()) resolve();
+        } catch (error) {
+          for (const { reject } of wishes.values()) reject(error);
+        }
+      }
+    } finally {
+      this.#running = false;
+      this.#settle();
+    }
+  }
+
+  /** Lets go who leaves and takes in who joins. */
+  #settle(): void {
+    for (const row of this.#leaving) this.#remove(row);
+    this.#leaving.clear();
+    if (this.#rows.length === 0 && this.#joining.size === 0 && this.#room > KEPT_ROWS) this.#free();
+    for (const [row, cache] of this.#joining) {
+      this.#reserve(this.#rows.length + 1, cache.length + 1);
+      const { layers } = this.#decoder.config;
+      for (let layer = 0; layer < layers; layer++) {
+        this.#copyIn(2 * layer, cache.key(layer), cache);
+        this.#copyIn(2 * layer + 1, cache.value(layer), cache);
+      }
+      this.#rows.push(row);
+    }
+    this.#joining.clear();
+  }
+
+  async #forward(wishes: ReadonlyMap<Row, Wish>): Promise<void> {
+    const rows = [...this.#rows];
+    const { context, config: { vocab, eos } } = this.#decoder;
+    // A full row can only be one that does not ask: its last token is what is overwritten.
+    const lengths = rows.map(({ length }) => Math.min(length, context - 1));
+    this.#reserve(rows.length, 1 + Math.max(...lengths));
+    if (this.#logits.length < rows.length * vocab) this.#logits = new Float32Array(this.#room * vocab);
+    const logits = this.#logits.subarray(0, rows.length * vocab);
+    // A row that does not ask now runs along; what is written after its end is overwritten when it does ask.
+    const tokens = rows.map((row) => wishes.get(row)?.token ?? eos);
+    await this.#decoder.forwardRows(this.#decoder.embed(tokens), lengths, (tensor) => this.#tensor(tensor, rows.length), logits);
+    for (const [index, row] of rows.entries()) {
+      const wish = wishes.get(row);
+      if (!wish) continue;
+      wish.logits.set(logits.subarray(index * vocab, (index + 1) * vocab));
+      row.length += 1;
+    }
+  }
+
+  #leave(row: Row): void {
+    this.#wishes.get(row)?.reject(new RangeError('this sequence has left its batch'));
+    this.#wishes.delete(row);
+    if (!this.#joining.delete(row) && this.#rows.includes(row)) this.#leaving.add(row);
+    if (!this.#running) this.#settle();
+  }
+
+  /** The last row takes the place of the one that leaves. */
+  #remove(row: Row): void {
+    const index = this.#rows.indexOf(row);
+    const last = this.#rows.pop() as Row;
+    if (last === row) return;
+    this.#rows[index] = last;
+    const { kv_heads, head_dim } = this.#decoder.config;
+    const size = this.#positions * head_dim;
+    const from = this.#rows.length * kv_heads * size;
+    const to = index * kv_heads * size;
+    for (const tensor of this.#tensors) {
+      for (let head = 0; head < kv_heads; head++) tensor.copyWithin(to + head * size, from + head * size, from + head * size + last.length * head_dim);
+    }
+  }
+
+  #tensor(index: number, rows: number): HostTensor {
+    const { kv_heads, head_dim } = this.#decoder.config;
+    const size = rows * kv_heads * this.#positions * head_dim;
+    return { dtype: 'float32', dims: [rows, kv_heads, this.#positions, head_dim], data: (this.#tensors[index] as Float32Array).subarray(0, size) };
+  }
+
+  #copyIn(index: number, { data }: HostTensor, { length, capacity }: KvCache): void {
+    const { kv_heads, head_dim } = this.#decoder.config;
+    const tensor = this.#tensors[index] as Float32Array;
+    const first = this.#rows.length * kv_heads;
+    for (let head = 0; head < kv_heads; head++) {
+      const start = head * capacity * head_dim;
+      tensor.set((data as Float32Array).subarray(start, start + length * head_dim), (first + head) * this.#positions * head_dim);
+    }
+  }
+
+  /** Makes room, keeping what the rows hold. */
+  #reserve(rows: number, positions: number): void {
+    if (rows <= this.#room && positions <= this.#positions) return;
+    const { kv_heads, head_dim, layers } = this.#decoder.config;
+    const [old, oldPositions] = [this.#tensors, this.#positions];
+    while (this.#room < rows) this.#room = Math.max(1, 2 * this.#room);
+    this.#positions = Math.max(this.#positions, Math.ceil(positions / STEP) * STEP);
+    this.#tensors = Array.from({ length: 2 * layers }, () => new Float32Array(this.#room * kv_heads * this.#positions * head_dim));
+    for (const [index, tensor] of old.entries()) {
+      for (const [at, { length }] of this.#rows.entries()) {
+        for (let head = at * kv_heads; head < (at + 1) * kv_heads; head++) {
+          const start = head * oldPositions * head_dim;
+          (this.#tensors[index] as Float32Array).set(tensor.subarray(start, start + length * head_dim), head * this.#positions * head_dim);
+        }
+      }
+    }
+  }
+}
+
+/** The next turn of the event loop: what waits for a promise has gone on by then, and messages have arrived. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    if (typeof setImmediate === 'function') setImmediate(resolve);
+    else setTimeout(resolve);
+  });
+}
