@@ -1,7 +1,8 @@
 import readline from 'node:readline';
 import { Command } from 'commander';
-import type { ChatMessage } from '../../projector/index.js';
-import { openAskable } from './ask.js';
+import { canSearch, type FoundMoments } from '../../model/retrieval/index.js';
+import { askedMoment, replyWithMoments, type ChatMessage, type MomentFinder } from '../../projector/index.js';
+import { framesToSearch, openAskable } from './ask.js';
 import { maxTokensOption, packOption, threadsOption } from './common-options.js';
 import { describeFailure, UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
@@ -32,7 +33,7 @@ async function chat(file: string, question: string | undefined, options: ChatOpt
   const opening = interruptible('Nothing was asked.');
   let conversation: Asker;
   try {
-    conversation = options.server === undefined ? await Conversation.open(file, options, opening.signal) : await RemoteConversation.open(file, options, opening.signal);
+    conversation = options.server === undefined ? await Conversation.open(file, question, options, opening.signal) : await RemoteConversation.open(file, options, opening.signal);
   } finally {
     opening.dispose();
   }
@@ -54,9 +55,11 @@ class Conversation implements Asker {
     private readonly maxTokens: number,
   ) {}
 
-  static async open(file: string, options: ChatOptions, signal: AbortSignal): Promise<Conversation> {
+  static async open(file: string, question: string | undefined, options: ChatOptions, signal: AbortSignal): Promise<Conversation> {
     const models = await Models.open(options);
-    const { video } = await openAskable(file, models, { signal });
+    // An answer needs a few frames, a moment many.
+    const frames = question === undefined || askedMoment(question) !== null ? { frames: framesToSearch } : {};
+    const { video } = await openAskable(file, models, { signal, ...frames });
     return new Conversation(models, video, options.maxTokens);
   }
 
@@ -68,7 +71,9 @@ class Conversation implements Asker {
     let answer = '';
     try {
       const chat = await this.models.chat();
-      for await (const piece of chat.reply([...this.#messages, asked], { maxTokens: this.maxTokens, signal: interrupt.signal })) {
+      const finder: MomentFinder = { find: async (video, words): Promise<FoundMoments> => (await this.models.search()).find(video, words) };
+      const options = { maxTokens: this.maxTokens, signal: interrupt.signal };
+      for await (const piece of replyWithMoments(chat, canSearch(this.models.pack.manifest) ? finder : null, [...this.#messages, asked], options)) {
         answer += piece.text;
         process.stdout.write(piece.text);
       }

@@ -7,6 +7,8 @@ export { scoreContinuations, type Likelihood } from './likelihood.js';
 export { KvCache } from './kv-cache.js';
 export { DecoderBatch, type Sequence } from './batch.js';
 export { argmax, checkSampling, logProbability, Sampler, type SamplingOptions } from './sampler.js';
+export type { PooledLayers } from './decoder-graph.js';
+export { TextStates, type TextStatesOptions } from './text-states.js';
 export type { WeightKind } from './linear.js';
 export { ChatTemplate, type TemplateMessage } from './chat-template.js';
 export { TextStream, TextTokenizer } from './tokenizer.js';

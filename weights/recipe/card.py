@@ -12,6 +12,7 @@ Answers questions about photos and short videos from small latents: 256 numbers 
 | latent map | PCA of 5 x 1280 pooled features to 256 numbers, of 6,000 photos plain and mirrored | fitted |
 | projector | 256 -> 5 x 576: a linear path plus one hidden layer of 1,024 (GELU) | yes |
 | language model | SmolLM2-135M-Instruct, 4-bit blocks of 32 (GGUF Q4_1, bit for bit), 8-bit embedding | no |
+| retrieval towers | a caption's hidden states of layers 8, 14 and 20, and a latent, to unit vectors of one space | yes |
 | adapter | rank 32 beside each of the four fused linear layers of the 30 blocks | yes |
 
 ## Data
@@ -62,6 +63,10 @@ def figures(measured):
         for kind in ("yes or no", "color"):
             asked = float32[f"{kind} questions"]
             rows.append((f"{kind} questions made by rules, {asked['asked']} of dev photos, answered right", f"{asked['right']:.0%}"))
+    if retrieval := measured.get("retrieval"):
+        for name, label in (("text_to_photo", "text to photo"), ("photo_to_text", "photo to text")):
+            found = " / ".join(f"{retrieval[name][key]:.1f}" for key in ("r1", "r5", "r10"))
+            rows.append((f"retrieval among {retrieval['photos']} dev photos, {label}: R@1 / R@5 / R@10, float32, latents rounded as in a container", found))
     return "\n".join(["| figure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from card import write_card
 from common import PACK_FOLDER, log
 from language import ADAPTER_SCALE, LAYERS, LINEARS
-from pack import write_manifest
+from pack import retrieval_part, write_manifest
 
 SIZE_LIMIT, FILE_LIMIT = 150e6, 45e6  # bytes
 
@@ -37,8 +37,21 @@ def finish(work, scores):
         report = json.loads(product.read_text())
         scores = {name: round(report["rows"]["latents"][name], 4) for name in ("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider_d")}
         measured["product"] = {"photos": report["count"], "beams": report["beams"], **scores}
+    write_pack(json.loads((work / "language.json").read_text()), measured)
+
+
+def refresh():
+    """pack.json and the card anew after a part was retrained; the figures of the other parts stay as the pack has them."""
+    manifest = json.loads((PACK_FOLDER / "pack.json").read_text())
+    write_pack(manifest["language"], manifest["measured"])
+
+
+def write_pack(language, measured):
+    """MODEL_CARD.md and pack.json. language: the numbers of language.json."""
+    if retrieval := retrieval_part("measured"):
+        measured["retrieval"] = retrieval
     write_card(measured)
-    write_manifest(json.loads((work / "language.json").read_text()), measured)
+    write_manifest(language, measured)
     sizes = {path.name: path.stat().st_size for path in PACK_FOLDER.iterdir()}
     if sum(sizes.values()) > SIZE_LIMIT or max(sizes.values()) > FILE_LIMIT:
         raise SystemExit(f"the pack is too large: {sizes}")
