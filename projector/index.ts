@@ -6,3 +6,6 @@ export { buildPrompt, chooseFrames } from './prompt.js';
 export { buildProjector, Projector, type ProjectorShape } from './network.js';
 export { videoProjectorSpecs } from './video-llama.js';
 export { initialProjector, projectorShapes, projectorTensors } from './initialise.js';
+export { cutVideo } from './cut.js';
+export { replyWithMoments, type AnnotatedReply, type MomentAnnotation, type MomentFinder } from './moment-answers.js';
+export { askedMoment } from './when.js';

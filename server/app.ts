@@ -23,6 +23,7 @@ import { ConversationHub } from './realtime/conversations.js';
 import { realtimeRoute } from './realtime/route.js';
 import { chatRoutes } from './routes/chat.js';
 import { pageRoutes } from './routes/page.js';
+import { searchRoutes } from './routes/search.js';
 import { serverRoutes } from './routes/server.js';
 import { uploadRoutes } from './routes/uploads.js';
 import { videoRoutes } from './routes/videos.js';
@@ -119,6 +120,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     videoRoutes(app, services);
     await uploadRoutes(app, receiver);
     chatRoutes(app, services);
+    searchRoutes(app, services);
     await pageRoutes(app, options.publicDir ?? fileURLToPath(new URL('../client/web/public', import.meta.url)));
 
     await receiver.recover();
@@ -155,7 +157,7 @@ function openServices({ log, options, limits, folder, access, model, sockets }: 
     encodes: () => ({ ...library.queue.counts(), seconds_left: library.queue.seconds_left }),
     sockets,
   });
-  const inference: Inference = new Inference({ packDir, threads, most: limits.replyQueue, observer: metrics, log });
+  const inference: Inference = new Inference({ packDir, threads, most: limits.replyQueue, mostSearches: limits.searchQueue, searchIdle_s: limits.searchIdle_s, observer: metrics, log });
   const services: Services = {
     library,
     arrivals: new Arrivals({ library, folder, limits, remoteHosts: options.remoteHosts ?? [], log }),

@@ -15,6 +15,8 @@ export const LimitsSchema = Type.Object(
     containerBytes: limit(256 * MiB, 'Largest `.linr` that may be uploaded, in bytes: its reader holds the whole file in memory.'),
     frameWidth: limit(3840, 'Longest side of a decoded frame, in pixels.'),
     decoderIdle_s: limit(120, "Seconds without a request after which the frame decoder's memory is given back."),
+    searchIdle_s: limit(120, 'Seconds without a search or an answer after which the memory of the text tower, some 100 MB, is given back.'),
+    searchQueue: limit(32, 'Searches that may wait or run at once.'),
     frameQueue: limit(64, 'Frames that may wait for the decoder.'),
     dataUrlBytes: limit(32 * MiB, 'Largest video in a `data:` address of a chat completion, in bytes: it is text in a JSON body, held in memory whole.'),
     remote_s: limit(120, 'Seconds that fetching a remote video may take.'),

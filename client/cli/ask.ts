@@ -1,15 +1,25 @@
 /** Any file as something to ask about, and one question to it. */
 import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { ContainerError, readContainer, readHead, writeContainer, type Container } from '../../model/container/index.js';
-import type { FrameSource, VideoInfo } from '../../model/frames/index.js';
+import { ContainerError, readContainer, readHead, writeContainer, type Container, type ContainerMeta } from '../../model/container/index.js';
+import type { Frame, FrameSource, VideoInfo } from '../../model/frames/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
+import { MAX_FRAMES } from '../../model/inr/plan.js';
 import { checkFeatureSpace, type ChatMessage, type ReplyOptions, type ReplyResult, type VideoPart } from '../../projector/index.js';
 import type { Models } from './models.js';
 import { inFile, isContainer } from './sources.js';
 
 /** Bytes read first of a container whose head may be longer: most are shorter. */
 const HEAD_GUESS = 64 * 1024;
+
+/** Frames a second that are looked at of a video that is no container yet, to find moments in it. */
+export const SEARCH_FRAMES_PER_SECOND = 2;
+const FEWEST_SEARCHED = 8;
+
+/** As many frames, within what an encoder would take. */
+export function framesToSearch({ duration_s }: VideoInfo): number {
+  return Math.min(MAX_FRAMES, Math.max(FEWEST_SEARCHED, Math.ceil(duration_s * SEARCH_FRAMES_PER_SECOND)));
+}
 
 export interface Askable {
   readonly video: VideoPart;
@@ -74,44 +84,55 @@ async function readHeadOf(file: string): Promise<Container> {
 /** Frames through the vision tower into a container without network, and back. Closes `source`, whose name and size in bytes are kept with it. */
 export async function encodeLatents(
   source: FrameSource,
-  { name, bytes: size }: { readonly name: string; readonly bytes: number },
+  { name, bytes }: { readonly name: string; readonly bytes: number },
   models: Models,
   { signal, frames }: AskableOptions,
 ): Promise<Askable> {
-  const started = performance.now();
   try {
-    const tower = await models.tower();
     const { manifest } = models.pack;
-    const latents: Float32Array[] = [];
-    const times: number[] = [];
-    for await (const frame of source.frames({ limit: frames?.(source.info) ?? manifest.prompt.max_frames, ...(signal === undefined ? {} : { signal }) })) {
-      latents.push(tower.latents(await tower.features([frame])));
-      times.push(frame.time_s);
-    }
+    const limited = source.frames({ limit: frames?.(source.info) ?? manifest.prompt.max_frames, ...(signal === undefined ? {} : { signal }) });
     const { width, height, duration_s } = source.info;
-    const joined = new Float32Array(latents.length * tower.latentDim);
-    latents.forEach((latent, i) => joined.set(latent, i * tower.latentDim));
-    const bytes = writeContainer({
-      meta: {
-        width,
-        height,
-        frames: times.length,
-        segments: [times.length],
-        duration_s,
-        source: { name: path.basename(name), width, height, bytes: size },
-        times_s: Float64Array.from(times),
-        pack: { id: manifest.id, feature_space: manifest.feature_space },
-        encoder: { preset: 'latents', seconds: (performance.now() - started) / 1000 },
-      },
-      latents: joined,
-      latentDim: tower.latentDim,
-      networks: [null],
-    });
-    const container = readContainer(bytes);
-    return { container, targets: joined, video: askableVideo(name, container, models) };
+    const made = await latentsContainer(limited, models, { duration_s, source: { name: path.basename(name), width, height, bytes } });
+    return { ...made, video: askableVideo(name, made.container, models) };
   } finally {
     await source.close();
   }
+}
+
+/** Latents of frames, written as a container and read back, and as they were before. */
+export async function latentsContainer(
+  frames: AsyncIterable<Frame> | Iterable<Frame>,
+  models: Models,
+  { duration_s, source }: Pick<ContainerMeta, 'duration_s' | 'source'>,
+): Promise<{ container: Container; targets: Float32Array }> {
+  const started = performance.now();
+  const tower = await models.tower();
+  const { id, feature_space } = models.pack.manifest;
+  const latents: Float32Array[] = [];
+  const times: number[] = [];
+  for await (const frame of frames) {
+    latents.push(tower.latents(await tower.features([frame])));
+    times.push(frame.time_s);
+  }
+  const joined = new Float32Array(latents.length * tower.latentDim);
+  latents.forEach((latent, i) => joined.set(latent, i * tower.latentDim));
+  const bytes = writeContainer({
+    meta: {
+      width: source.width,
+      height: source.height,
+      frames: times.length,
+      segments: [times.length],
+      duration_s,
+      source,
+      times_s: Float64Array.from(times),
+      pack: { id, feature_space },
+      encoder: { preset: 'latents', seconds: (performance.now() - started) / 1000 },
+    },
+    latents: joined,
+    latentDim: tower.latentDim,
+    networks: [null],
+  });
+  return { container: readContainer(bytes), targets: joined };
 }
 
 /** Asks one question, about a video or about nothing, and gives the whole answer. @throws the signal's reason when it was aborted. */

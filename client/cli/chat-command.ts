@@ -1,8 +1,9 @@
 import readline from 'node:readline';
 import { Command } from 'commander';
-import type { ChatMessage, ReplyOptions } from '../../projector/index.js';
+import { canSearch, type FoundMoments } from '../../model/retrieval/index.js';
+import { askedMoment, replyWithMoments, type ChatMessage, type MomentFinder, type ReplyOptions } from '../../projector/index.js';
 import { choiceOption, formatFrom, grammarOf, schemaOption, type FormatOptions } from './answer-format.js';
-import { openAskable } from './ask.js';
+import { framesToSearch, openAskable } from './ask.js';
 import { maxTokensOption, packOption, threadsOption } from './common-options.js';
 import { describeFailure, UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
@@ -35,7 +36,7 @@ async function chat(file: string, question: string | undefined, options: ChatOpt
   const opening = interruptible('Nothing was asked.');
   let conversation: Asker;
   try {
-    conversation = options.server === undefined ? await Conversation.open(file, options, opening.signal) : await RemoteConversation.open(file, options, opening.signal);
+    conversation = options.server === undefined ? await Conversation.open(file, question, options, opening.signal) : await RemoteConversation.open(file, options, opening.signal);
   } finally {
     opening.dispose();
   }
@@ -57,10 +58,12 @@ class Conversation implements Asker {
     private readonly options: Pick<ReplyOptions, 'maxTokens' | 'grammar'>,
   ) {}
 
-  static async open(file: string, options: ChatOptions, signal: AbortSignal): Promise<Conversation> {
+  static async open(file: string, question: string | undefined, options: ChatOptions, signal: AbortSignal): Promise<Conversation> {
     const format = await formatFrom(options);
     const models = await Models.open(options);
-    const { video } = await openAskable(file, models, { signal });
+    // An answer needs a few frames, a moment many.
+    const frames = question === undefined || askedMoment(question) !== null ? { frames: framesToSearch } : {};
+    const { video } = await openAskable(file, models, { signal, ...frames });
     return new Conversation(models, video, { maxTokens: options.maxTokens, ...(format === undefined ? {} : { grammar: await grammarOf(format) }) });
   }
 
@@ -72,7 +75,11 @@ class Conversation implements Asker {
     let answer = '';
     try {
       const chat = await this.models.chat();
-      for await (const piece of chat.reply([...this.#messages, asked], { ...this.options, signal: interrupt.signal })) {
+      const finder: MomentFinder = { find: async (video, words): Promise<FoundMoments> => (await this.models.search()).find(video, words) };
+      const options = { ...this.options, signal: interrupt.signal };
+      // What is found goes before the answer, which a form leaves no room for.
+      const searched = this.options.grammar === undefined && canSearch(this.models.pack.manifest);
+      for await (const piece of replyWithMoments(chat, searched ? finder : null, [...this.#messages, asked], options)) {
         answer += piece.text;
         process.stdout.write(piece.text);
       }

@@ -13,6 +13,7 @@ import { readItems, type Item, type Task } from './evaluate/items.js';
 import { judgeAll, judgementText, judgeOf, type Judge } from './evaluate/judge.js';
 import { predict, predictionsFrom, type Predictions } from './evaluate/predict.js';
 import { reportJson, scoreTable } from './evaluate/report.js';
+import { retrievalCommand } from './evaluate/retrieval-command.js';
 import { parseRows, ROWS, type Row } from './evaluate/rows.js';
 import { scoreRows } from './evaluate/scores.js';
 import { SourceViews } from './evaluate/views.js';
@@ -75,7 +76,7 @@ export function evaluateCommand(): Command {
     .option('--prompt <text>', 'what to ask; {question} in it stands for the question (default: {question})')
     .addHelpText('after', `${ROWS_HELP}\nA question with choices is answered by the likeliest of them, by log probability per token. Intervals are bootstrap 95%.`)
     .action((data: string, options: EvaluateOptions) => evaluate('qa', data, options));
-  return new Command('evaluate').description('Score captions or answers against what people wrote, or a whole model pack.').addCommand(captions).addCommand(questions).addCommand(evaluatePackCommand());
+  return new Command('evaluate').description('Score captions, answers or search against what people wrote, or a whole model pack.').addCommand(captions).addCommand(questions).addCommand(retrievalCommand()).addCommand(evaluatePackCommand());
 }
 
 function task(name: Task, maxTokens: number, beams: number): Command {

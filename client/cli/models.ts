@@ -3,6 +3,7 @@ import os from 'node:os';
 import type { ModelPack } from '../../model/pack/index.js';
 import type { Runtime } from '../../model/runtime/types.js';
 import type { VisionTower } from '../../model/vision/index.js';
+import type { MomentSearch } from '../../model/retrieval/index.js';
 import type { ChatModel } from '../../projector/index.js';
 
 /** More threads than these two gain little at these sizes; on a single core a second one loses much. */
@@ -18,6 +19,7 @@ export class Models {
   readonly runtime: Runtime;
   #tower: Promise<VisionTower> | null = null;
   #chat: Promise<ChatModel> | null = null;
+  #search: Promise<MomentSearch> | null = null;
 
   private constructor(
     readonly pack: ModelPack,
@@ -47,9 +49,15 @@ export class Models {
     return this.#chat;
   }
 
+  /** @throws PackError for a pack without retrieval towers */
+  search(): Promise<MomentSearch> {
+    this.#search ??= import('../../model/retrieval/index.js').then(({ MomentSearch }) => MomentSearch.load(this.pack, this.runtime));
+    return this.#search;
+  }
+
   /** Frees what was loaded; what could not be loaded has told so already. */
   async release(): Promise<void> {
-    for (const loading of [this.#tower, this.#chat]) {
+    for (const loading of [this.#tower, this.#chat, this.#search]) {
       const loaded = await loading?.catch(() => undefined);
       await loaded?.release();
     }

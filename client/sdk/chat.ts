@@ -117,7 +117,7 @@ function resumed(conversation: Conversation, progress: Progress, response: Respo
   const pieces = text.length > progress.text.length ? [text.slice(progress.text.length)] : [];
   progress.text = text;
   if (conversation.response?.id === response.id) return { pieces, response: null };
-  return { pieces, response: { ...response, status: item.status === 'completed' ? 'completed' : 'incomplete' } };
+  return { pieces, response: { ...response, output: [item], status: item.status === 'completed' ? 'completed' : 'incomplete' } };
 }
 
 function textOf(item: Item): string {

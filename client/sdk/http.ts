@@ -3,7 +3,7 @@ import { connectionFailed, errorFromAnswer, LatentChatError } from './errors.js'
 /** What both `fetch` of the browser and of Node accept here. */
 export type Fetch = (input: string, init?: RequestInit) => Promise<Response>;
 
-/** As of `fetch`; headers are the same for every request. */
+/** As of `fetch`; headers are the same for every request, and a body is JSON. */
 export type RequestOptions = Omit<RequestInit, 'headers'>;
 
 /** HTTP requests against one server: joins addresses and turns every failure into a {@link LatentChatError}. */
@@ -41,7 +41,8 @@ export class Http {
     const url = this.url(path);
     let answer: Response;
     try {
-      answer = await this.#fetch(url, { ...init, headers: this.#headers });
+      const content = init.body === undefined ? {} : { 'content-type': 'application/json' };
+      answer = await this.#fetch(url, { ...init, headers: { ...this.#headers, ...content } });
     } catch (cause) {
       init.signal?.throwIfAborted();
       throw connectionFailed(url, cause);

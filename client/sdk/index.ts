@@ -4,7 +4,7 @@ import { askOver, type ChatOptions } from './chat.js';
 import { connectionLost, RealtimeSocket, type RealtimeOptions, type SocketLike } from './realtime.js';
 import { LatentChatError } from './errors.js';
 import { uploadFile, type UploadOptions } from './upload.js';
-import type { ResponseObject, Video } from './types.js';
+import type { ResponseObject, SearchRequest, SearchResult, Video } from './types.js';
 
 export type { ChatOptions } from './chat.js';
 export { LatentChatError } from './errors.js';
@@ -108,6 +108,15 @@ export class LatentChat {
   async upload(file: File | Blob | Buffer, options: UploadOptions = {}): Promise<Video> {
     const id = await uploadFile(this.#http.url('/v1/uploads'), file, options, this.#http.headers);
     return this.videos.get(id, options.signal ? { signal: options.signal } : {});
+  }
+
+  /**
+   * Frames, moments (the default) or videos that words tell of, or that are like a frame; best first. Times in seconds, scores are cosines,
+   * comparable within one search. Codes: `video_not_found`, `video_not_ready`, `frame_not_found`, `empty_question`, `search_unavailable`.
+   */
+  async search(request: SearchRequest, { signal }: Cancellable = {}): Promise<readonly SearchResult[]> {
+    const asked = { method: 'POST', body: JSON.stringify(request), ...init(signal) };
+    return (await this.#http.json<{ data: readonly SearchResult[] }>('/v1/search', asked)).data;
   }
 
   /** Opens a socket that carries any number of conversations and the progress of videos. Close it when done. */

@@ -15,3 +15,4 @@ export type {
   VideoProgress,
   VideoState,
 } from '../../server/realtime/protocol.js';
+export type { SearchRequest, SearchResult } from '../../server/api/schemas.js';

@@ -10,6 +10,8 @@ export { argmax, checkSampling, logProbability, Sampler, type SamplingOptions } 
 export { choice, literal, oneOf, optional, repeat, sequence, startOf, type Grammar, type GrammarState } from './grammar.js';
 export { jsonObject, jsonSchema, SchemaError } from './json-schema.js';
 export { TokenConstraint } from './constraint.js';
+export type { PooledLayers } from './decoder-graph.js';
+export { TextStates, type TextStatesOptions } from './text-states.js';
 export type { WeightKind } from './linear.js';
 export { ChatTemplate, type TemplateMessage } from './chat-template.js';
 export { TextStream, TextTokenizer } from './tokenizer.js';

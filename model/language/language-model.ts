@@ -25,7 +25,6 @@ const MOST_MERGED = 500_000_000;
 /** A 10-minute talk about 8 frames stays below this; every 1,000 tokens of a conversation cost 46 MB while it runs. */
 const DEFAULT_CONTEXT = 2048;
 
-
 export class LanguageModel {
   /** Names of the files that hold the layers. */
   static readonly shards = /^language-\d+\.safetensors$/;

@@ -77,6 +77,21 @@ const Prompt = Type.Object({
   stop: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { maxItems: 16 })),
 });
 
+const Layers = Type.Array(Type.Integer({ minimum: 0, maximum: 1000 }), { maxItems: 16 });
+
+/** The towers that put texts and latents into one space; a pack without them can be asked but not searched. */
+const Retrieval = Type.Object({
+  /** Numbers of a vector. */
+  dim: Size,
+  /** Networks side by side in each tower, whose cosines are averaged. */
+  members: Size,
+  /** Layers of the language model, counted from 1 (0: the embeddings), whose states are averaged over a text, and of whose last token they are taken. */
+  text: Type.Object({ mean: Layers, last: Layers, hidden: Size }),
+  latent: Type.Object({ hidden: Size }),
+  /** A frame counts as what a text tells of from this many standard deviations above the cosines that photos of all kinds have with the text. */
+  match: Type.Number({ minimum: 0, maximum: 100 }),
+});
+
 const Manifest = Type.Object({
   format: Type.Literal(1),
   id: Type.String({ minLength: 1, maxLength: 200 }),
@@ -97,6 +112,7 @@ const Manifest = Type.Object({
     /** Video-LLaMA's projector, which reads a video as a whole: `latent.tokens` are the video's then. See projector/video-llama.ts. */
     video: Type.Optional(Type.Object({ frame: Former, video: Former, positions: Size })),
   }),
+  retrieval: Type.Optional(Retrieval),
   prompt: Prompt,
   measured: Type.Optional(Type.Unknown()),
 });
@@ -105,6 +121,7 @@ export type PackManifest = Static<typeof Manifest>;
 export type LanguageConfig = Static<typeof Language>;
 export type VisionConfig = Static<typeof Vision>;
 export type PromptConfig = Static<typeof Prompt>;
+export type RetrievalConfig = Static<typeof Retrieval>;
 
 /** Raised for a pack that is damaged, incomplete or of another kind. The message names the file and the field. */
 export class PackError extends Error {
@@ -148,6 +165,13 @@ export function parseManifest(text: string, file: string): PackManifest {
   const { heads, kv_heads, head_dim, hidden, intermediate, vocab, bos, eos, ends = [], rope_scaling } = json.language;
   if (heads % kv_heads !== 0) throw new PackError(`${file}: language.heads ${heads} is not a multiple of language.kv_heads ${kv_heads}`);
   if (head_dim % 2 !== 0) throw new PackError(`${file}: language.head_dim ${head_dim} is odd; rotary positions need pairs`);
+  const { retrieval } = json;
+  if (retrieval !== undefined) {
+    const deepest = Math.max(0, ...retrieval.text.mean, ...retrieval.text.last);
+    if (retrieval.text.mean.length + retrieval.text.last.length === 0) throw new PackError(`${file}: retrieval.text names no layer`);
+    if (deepest > json.language.layers) throw new PackError(`${file}: retrieval.text names layer ${deepest} of ${json.language.layers}`);
+    if (retrieval.dim % retrieval.members !== 0) throw new PackError(`${file}: retrieval.dim ${retrieval.dim} is not a multiple of retrieval.members ${retrieval.members}`);
+  }
   if (hidden % 32 !== 0) throw new PackError(`${file}: language.hidden ${hidden} is not a multiple of the 32 weights of a block`);
   if ((heads * head_dim) % 32 !== 0) throw new PackError(`${file}: language.heads x head_dim is ${heads * head_dim}, not a multiple of the 32 weights of a block`);
   if (intermediate % 32 !== 0) throw new PackError(`${file}: language.intermediate ${intermediate} is not a multiple of the 32 weights of a block`);

@@ -1,4 +1,5 @@
 import Type, { type Static, type TSchema } from 'typebox';
+import { SCOPES } from '../../model/retrieval/hits.js';
 
 /** `T | null` in JSON schema. */
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
@@ -162,6 +163,51 @@ export const ChatRequestSchema = Type.Object(
 );
 export type ChatRequest = Static<typeof ChatRequestSchema>;
 
+export const SearchRequestSchema = Type.Object(
+  {
+    text: Type.Optional(Type.String({ description: 'What to look for, in words. Either this or like.' })),
+    like: Type.Optional(
+      Type.Object(
+        { video: Type.String({ maxLength: 100 }), frame: Type.Integer({ minimum: 0, description: 'Of the encoded frames, from 0.' }) },
+        { ...strict, description: 'A frame whose like is looked for; what holds it itself is left out.' },
+      ),
+    ),
+    videos: Type.Optional(
+      Type.Array(Type.String({ maxLength: 100 }), { minItems: 1, maxItems: 10_000, description: 'Ids of the videos to search. Default: all that can be asked about.' }),
+    ),
+    scope: Type.Optional(
+      Type.Enum([...SCOPES], { description: 'frames: single frames; segments (the default): moments, runs of frames that belong together; videos: the best moment of each video.' }),
+    ),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'Most results. Default 10.' })),
+  },
+  strict,
+);
+export type SearchRequest = Static<typeof SearchRequestSchema>;
+
+export const SearchResultSchema = Type.Object({
+  video: Type.String({ description: 'Id of the video.' }),
+  name: Type.String(),
+  score: Type.Number({ description: 'Cosine, from -1 to 1. Comparable within one search; what counts as a hit differs from text to text.' }),
+  start_s: Type.Number(),
+  end_s: Type.Number(),
+  frame: Type.Integer({ description: 'The frame that fits best, from 0.' }),
+});
+export type SearchResult = Static<typeof SearchResultSchema>;
+
+export const SearchResultsSchema = Type.Object({
+  object: Type.Literal('list'),
+  data: Type.Array(SearchResultSchema, { description: 'Best first.' }),
+});
+
+/** A moment an answer names. */
+export const MomentSchema = Type.Object({
+  type: Type.Literal('moment'),
+  video: Type.String({ description: 'Id of the video.' }),
+  start_s: Type.Number({ minimum: 0 }),
+  end_s: Type.Number({ minimum: 0 }),
+  score: Type.Number({ description: "Cosine of its frames with the question's words." }),
+});
+
 export const ChatCompletionSchema = Type.Object({
   id: Type.String(),
   object: Type.Literal('chat.completion'),
@@ -170,7 +216,7 @@ export const ChatCompletionSchema = Type.Object({
   choices: Type.Array(
     Type.Object({
       index: Type.Integer(),
-      message: Type.Object({ role: Type.Literal('assistant'), content: Type.String(), refusal: Type.Null() }),
+      message: Type.Object({ role: Type.Literal('assistant'), content: Type.String(), refusal: Type.Null(), annotations: Type.Array(MomentSchema, { description: 'Of answers that say when.' }) }),
       finish_reason: Type.Enum(['stop', 'length']),
       logprobs: Type.Null(),
     }),

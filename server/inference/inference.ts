@@ -1,12 +1,15 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { ApiError, errorTable } from '../errors.js';
 import type { ReplyRecord } from '../metrics.js';
+import type { SearchHit, SearchTask } from '../search/messages.js';
 import { WorkerHost } from '../workers/host.js';
 import type { FromInference, InferenceWorkerData, ReplyOutcome, ReplyTask, ToInference } from './messages.js';
 
 export interface InferenceOptions extends InferenceWorkerData {
   /** Replies that may wait or run at once. */
   readonly most: number;
+  /** Searches that may wait or run at once. */
+  readonly mostSearches: number;
   /** Told of every piece of text and of every reply that has ended. */
   readonly observer?: ReplyObserver;
   readonly log: FastifyBaseLogger;
@@ -45,6 +48,11 @@ interface Pending extends ReplyHandlers {
   pieces: number;
 }
 
+interface PendingSearch {
+  readonly resolve: (hits: readonly SearchHit[]) => void;
+  readonly reject: (error: ApiError) => void;
+}
+
 export type InferenceStatus = 'loading' | 'ready' | 'failed';
 
 /** The language model, in a worker of its own: loads in the background and is started again when it fails. */
@@ -53,6 +61,8 @@ export class Inference {
   readonly #log: FastifyBaseLogger;
   readonly #most: number;
   readonly #observer: ReplyObserver | null;
+  readonly #mostSearches: number;
+  readonly #searches = new Map<number, PendingSearch>();
   readonly #pending = new Map<number, Pending>();
   #status: InferenceStatus = 'loading';
   #lastId = 0;
@@ -60,11 +70,12 @@ export class Inference {
   /** Called when the last running reply of a stopping server has ended. */
   #drained: (() => void) | null = null;
 
-  constructor({ packDir, threads, most, observer, log }: InferenceOptions) {
+  constructor({ packDir, threads, searchIdle_s, most, mostSearches, observer, log }: InferenceOptions) {
     this.#log = log;
     this.#observer = observer ?? null;
     this.#most = most;
-    const data: InferenceWorkerData = { packDir, threads };
+    this.#mostSearches = mostSearches;
+    const data: InferenceWorkerData = { packDir, threads, searchIdle_s };
     this.#host = new WorkerHost({
       program: new URL('./worker.js', import.meta.url),
       name: 'inference',
@@ -122,6 +133,18 @@ export class Inference {
     };
   }
 
+  /** The best hits, best first. Rejects with ApiError: `stopping`, `model_unavailable`, `queue_full` and what the search itself meets. */
+  search(task: SearchTask): Promise<readonly SearchHit[]> {
+    if (this.#stopping) return Promise.reject(new ApiError('stopping'));
+    if (this.#status === 'failed') return Promise.reject(new ApiError('model_unavailable'));
+    if (this.#searches.size >= this.#mostSearches) return Promise.reject(new ApiError('queue_full', { message: 'Too many searches are waiting. Try again in a moment.' }));
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#searches.set(id, { resolve, reject });
+      this.#host.post({ type: 'search', id, task });
+    });
+  }
+
   /** Takes no more replies, gives up those that have not begun, and waits up to `seconds` for the others to end. */
   async drain(seconds: number): Promise<void> {
     this.#stopping = true;
@@ -166,6 +189,7 @@ export class Inference {
         for (const [id, place] of message.places) this.#pending.get(id)?.onQueued?.(place);
         return;
     }
+    if (this.#searches.has(message.id)) return this.#searched(message);
     const pending = this.#pending.get(message.id);
     if (!pending) return;
     switch (message.type) {
@@ -186,12 +210,27 @@ export class Inference {
         pending.resolve(message.outcome);
         break;
       case 'failed':
-        this.#log.error({ code: message.code, detail: message.detail }, 'reply failed');
-        this.#fail(message.id, pending, new ApiError(message.code, { message: message.message || errorTable[message.code][2] }));
+        this.#fail(message.id, pending, this.#problem(message, 'reply failed'));
     }
   }
 
+  #searched(message: FromInference): void {
+    if (message.type !== 'found' && message.type !== 'failed') return;
+    const search = this.#searches.get(message.id);
+    this.#searches.delete(message.id);
+    if (message.type === 'found') search?.resolve(message.hits);
+    else search?.reject(this.#problem(message, 'search failed'));
+  }
+
+  /** What the worker met, in the log where it is the server's own fault. */
+  #problem({ code, message, param, detail }: Extract<FromInference, { type: 'failed' }>, what: string): ApiError {
+    if (errorTable[code][0] >= 500) this.#log.error({ code, detail }, what);
+    return new ApiError(code, { param, message: message || errorTable[code][2] });
+  }
+
   #failAll(error: ApiError): void {
+    for (const { reject } of this.#searches.values()) reject(error);
+    this.#searches.clear();
     for (const [id, pending] of [...this.#pending]) this.#fail(id, pending, error);
   }
 

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { ContainerError, readHead } from '../../model/container/index.js';
 import { versionOf } from '../store/files.js';
 
@@ -9,6 +9,7 @@ export interface VideoLatents {
   readonly dim: number;
   /** (T) seconds. */
   readonly times_s: Float64Array;
+  readonly duration_s: number;
   /** Of the container they were read from. */
   readonly version: string;
   /** The model pack they were aligned to. */
@@ -24,6 +25,11 @@ const keptBytes = 64 * 1024 * 1024;
 export class LatentReader {
   readonly #kept = new Map<string, VideoLatents>();
   #bytes = 0;
+
+  /** Of the container as it is now. */
+  async version(file: string): Promise<string> {
+    return versionOf(await stat(file, { bigint: true }));
+  }
 
   async read(file: string): Promise<VideoLatents> {
     const handle = await open(file, 'r');
@@ -42,7 +48,7 @@ export class LatentReader {
         return buffer.subarray(0, bytesRead);
       };
       const { container } = await readGrowing(read, length);
-      const found = { latents: container.latents, dim: container.latentDim, times_s: container.meta.times_s, version, pack: container.meta.pack };
+      const found = { latents: container.latents, dim: container.latentDim, times_s: container.meta.times_s, duration_s: container.meta.duration_s, version, pack: container.meta.pack };
       this.#keep(file, found);
       return found;
     } finally {

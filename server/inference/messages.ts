@@ -1,5 +1,7 @@
+import type { MomentAnnotation } from '../../projector/index.js';
 import type { ResponseFormat } from '../api/schemas.js';
 import type { ErrorCode } from '../errors.js';
+import type { SearchHit, SearchTask } from '../search/messages.js';
 
 /** A video in a prompt: the worker reads its latents from the container itself. */
 export interface VideoReference {
@@ -41,11 +43,14 @@ export interface ReplyOutcome {
   readonly text: string;
   readonly finish: 'stop' | 'length' | 'cancelled';
   readonly usage: { readonly prompt_tokens: number; readonly cached_tokens: number; readonly completion_tokens: number };
+  /** Moments the answer names. */
+  readonly annotations: readonly MomentAnnotation[];
 }
 
 export type ToInference =
   | { readonly type: 'reply'; readonly id: number; readonly task: ReplyTask }
-  | { readonly type: 'cancel'; readonly id: number };
+  | { readonly type: 'cancel'; readonly id: number }
+  | { readonly type: 'search'; readonly id: number; readonly task: SearchTask };
 
 export type FromInference =
   | { readonly type: 'ready' }
@@ -55,9 +60,12 @@ export type FromInference =
   | { readonly type: 'started'; readonly id: number }
   | { readonly type: 'delta'; readonly id: number; readonly text: string }
   | { readonly type: 'done'; readonly id: number; readonly outcome: ReplyOutcome }
-  | { readonly type: 'failed'; readonly id: number; readonly code: ErrorCode; readonly message: string; readonly detail: string };
+  | { readonly type: 'found'; readonly id: number; readonly hits: readonly SearchHit[] }
+  | { readonly type: 'failed'; readonly id: number; readonly code: ErrorCode; readonly message: string; readonly param: string | null; readonly detail: string };
 
 export interface InferenceWorkerData {
   readonly packDir: string;
   readonly threads: number;
+  /** Seconds without a search or an answer after which the text tower's memory is given back. */
+  readonly searchIdle_s: number;
 }

@@ -8,8 +8,11 @@ import { ContextError } from '../../model/language/index.js';
 import type { PackManifest } from '../../model/pack/index.js';
 import { ModelPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
-import { ChatModel, checkFeatureSpace, PromptError, type ChatMessage, type ContentPart } from '../../projector/index.js';
-import type { ErrorCode } from '../errors.js';
+import { canSearch } from '../../model/retrieval/index.js';
+import { ChatModel, checkFeatureSpace, PromptError, replyWithMoments, type ChatMessage, type ContentPart } from '../../projector/index.js';
+import { ApiError, type ErrorCode } from '../errors.js';
+import type { SearchTask } from '../search/messages.js';
+import { Searcher } from '../search/searcher.js';
 import { endMessage } from '../workers/host.js';
 import { grammarOf } from './format.js';
 import { LatentReader } from './latents.js';
@@ -29,6 +32,11 @@ const SIDE_BY_SIDE = 8;
 
 const waiting = new Turns<Run>();
 const runs = new Map<number, Run>();
+const searches: Search[] = [];
+/** One search runs at a time. */
+let searching = false;
+/** Until the text tower's memory is given back. */
+let idle: NodeJS.Timeout | undefined;
 const latents = new LatentReader();
 /** Replies that are being written. */
 let active = 0;
@@ -57,14 +65,20 @@ async function promptOf(messages: readonly PromptMessage[], manifest: PackManife
   return prompt;
 }
 
+interface Search {
+  readonly id: number;
+  readonly task: SearchTask;
+}
+
 /** Writes a reply from its prompt to its end. */
-async function write(model: ChatModel, manifest: PackManifest, run: Run): Promise<void> {
+async function write(model: ChatModel, searcher: Searcher | null, manifest: PackManifest, run: Run): Promise<void> {
   const { maxTokens, temperature, topP, seed, stop, format } = run.task.sampling;
   send({ type: 'started', id: run.id });
   try {
     const messages = await promptOf(run.task.messages, manifest);
     const grammar = grammarOf(format);
-    const reply = model.reply(messages, { maxTokens, temperature, topP, ...(seed === null ? {} : { seed }), ...(grammar === null ? {} : { grammar }), stop: [...stop], signal: run.abort.signal });
+    const options = { maxTokens, temperature, topP, ...(seed === null ? {} : { seed }), ...(grammar === null ? {} : { grammar }), stop: [...stop], signal: run.abort.signal };
+    const reply = replyWithMoments(model, grammar === null ? (searcher?.moments ?? null) : null, messages, options);
     for (;;) {
       const step = await reply.next();
       if (step.done === true) {
@@ -95,20 +109,39 @@ function tellPlaces(): void {
   if (places.length > 0) send({ type: 'positions', places });
 }
 
-function outcomeOf({ text, finish, usage }: ReplyOutcome): ReplyOutcome {
-  return { text, finish, usage };
+function outcomeOf({ text, finish, usage, annotations }: ReplyOutcome): ReplyOutcome {
+  return { text, finish, usage, annotations };
 }
 
-function failureOf(error: unknown): { code: ErrorCode; message: string; detail: string } {
+/** Runs a search to its end. Between two of its videos, answers get their turn. */
+async function runSearch(searcher: Searcher | null, { id, task }: Search): Promise<void> {
+  try {
+    if (searcher === null) throw new ApiError('search_unavailable');
+    const steps = searcher.search(task);
+    for (;;) {
+      const step = await steps.next();
+      if (step.done === true) {
+        send({ type: 'found', id, hits: step.value });
+        return;
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  } catch (error) {
+    send({ type: 'failed', id, ...failureOf(error, 'search_failed') });
+  }
+}
+
+function failureOf(error: unknown, otherwise: ErrorCode = 'inference_failed'): { code: ErrorCode; message: string; param: string | null; detail: string } {
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  if (error instanceof ContextError) return { code: 'context_too_long', message: sentence(error.message), detail };
+  if (error instanceof ApiError) return { code: error.code, message: error.message, param: error.param, detail };
+  if (error instanceof ContextError) return { code: 'context_too_long', message: sentence(error.message), param: null, detail };
   if (error instanceof PromptError) {
     const code = error.code === 'empty_messages' ? 'empty_question' : 'pack_mismatch';
-    return { code, message: sentence(error.message), detail };
+    return { code, message: sentence(error.message), param: null, detail };
   }
   // The video was deleted between the question and its turn.
-  if (error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOENT') return { code: 'video_not_found', message: '', detail };
-  return { code: 'inference_failed', message: '', detail };
+  if (error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOENT') return { code: 'video_not_found', message: '', param: null, detail };
+  return { code: otherwise, message: '', param: null, detail };
 }
 
 function sentence(message: string): string {
@@ -130,31 +163,45 @@ function receive(message: ToInference | typeof endMessage): void {
       if (waiting.remove((entry) => entry.id === message.id)) {
         runs.delete(message.id);
         const usage = { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 };
-        send({ type: 'done', id: message.id, outcome: { text: '', finish: 'cancelled', usage } });
+        send({ type: 'done', id: message.id, outcome: { text: '', finish: 'cancelled', usage, annotations: [] } });
       }
       break;
     }
+    case 'search':
+      searches.push({ id: message.id, task: message.task });
   }
   startWaiting();
 }
 
-const { packDir, threads } = workerData as InferenceWorkerData;
+const { packDir, threads, searchIdle_s } = workerData as InferenceWorkerData;
 parentPort?.on('message', receive);
 try {
   const pack = await ModelPack.open(packDir);
-  const model = await ChatModel.load(pack, nodeRuntime({ threads }));
+  const runtime = nodeRuntime({ threads });
+  const model = await ChatModel.load(pack, runtime);
+  const searcher = canSearch(pack.manifest) ? await Searcher.load(pack, runtime, latents) : null;
   send({ type: 'ready' });
   startWaiting = () => {
+    clearTimeout(idle);
     while (active < SIDE_BY_SIDE) {
       const run = waiting.next();
       if (!run) break;
       active += 1;
-      void write(model, pack.manifest, run).finally(() => {
+      void write(model, searcher, pack.manifest, run).finally(() => {
         active -= 1;
         startWaiting();
       });
     }
     tellPlaces();
+    const search = searching ? undefined : searches.shift();
+    if (search) {
+      searching = true;
+      void runSearch(searcher, search).finally(() => {
+        searching = false;
+        startWaiting();
+      });
+    }
+    if (active === 0 && !searching) idle = setTimeout(() => void searcher?.moments.releaseText(), searchIdle_s * 1000).unref();
   };
   startWaiting();
 } catch (error) {

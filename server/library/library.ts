@@ -140,7 +140,8 @@ export class Library implements EncodeEvents {
     // The row goes first: from here on nothing can be asked of the video, and a kill leaves only files to sweep up.
     this.#videos.remove(id);
     await this.queue.cancel(id);
-    await rm(this.#options.folder.video(id), { recursive: true, force: true });
+    // Again where search has just put its file there.
+    await rm(this.#options.folder.video(id), { recursive: true, force: true, maxRetries: 3 });
     this.feed.deleted(id);
   }
 

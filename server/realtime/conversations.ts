@@ -5,7 +5,7 @@ import { newId } from '../ids.js';
 import type { Inference, Reply } from '../inference/inference.js';
 import type { ReplyOutcome, ReplyTask, Sampling } from '../inference/messages.js';
 import type { Conversations } from '../store/conversations.js';
-import type { ContentPart, Conversation, Item, MessageRole, NewPart, ResponseObject, ServerEventBody } from './protocol.js';
+import type { Annotation, ContentPart, Conversation, Item, MessageRole, NewPart, ResponseObject, ServerEventBody } from './protocol.js';
 
 export interface HubContext extends PromptContext {
   readonly store: Conversations;
@@ -161,7 +161,8 @@ export class LiveConversation {
     const total = (performance.now() - asked) / 1000;
     const text = outcome?.text || running.text;
     const whole = outcome?.finish === 'stop';
-    const item = answerItem(running.itemId, whole ? 'completed' : 'incomplete', text);
+    const annotations = outcome?.annotations ?? [];
+    const item = answerItem(running.itemId, whole ? 'completed' : 'incomplete', text, annotations);
     let problem = error;
     if (text !== '') {
       try {
@@ -179,6 +180,7 @@ export class LiveConversation {
       response: {
         ...this.#response(running.id, problem ? 'failed' : statusOf(outcome)),
         status_details: detailsOf(outcome, problem),
+        output: text === '' ? [] : [item],
         usage: outcome && {
           input_tokens: outcome.usage.prompt_tokens,
           cached_tokens: outcome.usage.cached_tokens,
@@ -207,7 +209,7 @@ export class LiveConversation {
   }
 
   #response(id: string, status: ResponseObject['status']): ResponseObject {
-    return { id, object: 'realtime.response', conversation: this.id, status, status_details: null, usage: null, seconds: null };
+    return { id, object: 'realtime.response', conversation: this.id, status, status_details: null, output: [], usage: null, seconds: null };
   }
 
   #place(running: Running) {
@@ -223,8 +225,8 @@ export class LiveConversation {
   }
 }
 
-function answerItem(id: string, status: Item['status'], text: string): Item {
-  const content: ContentPart[] = text === '' ? [] : [{ type: 'output_text', text, annotations: [] }];
+function answerItem(id: string, status: Item['status'], text: string, annotations: readonly Annotation[] = []): Item {
+  const content: ContentPart[] = text === '' ? [] : [{ type: 'output_text', text, annotations }];
   return { id, object: 'realtime.item', type: 'message', role: 'assistant', status, content };
 }
 

@@ -7,10 +7,13 @@ export type VideoState = Video['state'];
 
 export type MessageRole = 'system' | 'user' | 'assistant';
 
-/** A moment an answer speaks of, in seconds. */
+/** A moment an answer names: a video by its id, seconds, and the cosine of its frames with the question's words. */
 export interface Annotation {
+  readonly type: 'moment';
+  readonly video: string;
   readonly start_s: number;
   readonly end_s: number;
+  readonly score: number;
 }
 
 export type ContentPart =
@@ -59,6 +62,8 @@ export interface ResponseObject {
   /** `incomplete`: the answer was cut at max_output_tokens. */
   readonly status: ResponseStatus;
   readonly status_details: { readonly reason?: string; readonly error?: { readonly code: string; readonly message: string } } | null;
+  /** The answer's message, with the moments it names; empty until it is done, and where nothing was written. */
+  readonly output: readonly Item[];
   readonly usage: Usage | null;
   /** Seconds from response.create to the first token and to the end; null until it is done. */
   readonly seconds: { readonly first_token: number; readonly total: number } | null;

@@ -1,5 +1,5 @@
 import Type, { type TSchema } from 'typebox';
-import { VideoSchema } from '../api/schemas.js';
+import { MomentSchema, VideoSchema } from '../api/schemas.js';
 import type { ServerEvent } from './protocol.js';
 
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
@@ -7,12 +7,10 @@ const id = Type.String();
 const seconds = Type.Number({ minimum: 0 });
 const count = Type.Integer({ minimum: 0 });
 
-const annotation = Type.Object({ start_s: seconds, end_s: seconds });
-
 const part = Type.Union([
   Type.Object({ type: Type.Literal('input_text'), text: Type.String() }),
   Type.Object({ type: Type.Literal('input_video'), video_id: id }),
-  Type.Object({ type: Type.Literal('output_text'), text: Type.String(), annotations: Type.Array(annotation) }),
+  Type.Object({ type: Type.Literal('output_text'), text: Type.String(), annotations: Type.Array(MomentSchema, { description: 'Of answers that say when.' }) }),
 ]);
 
 const item = Type.Object({
@@ -43,6 +41,7 @@ const response = Type.Object({
   status_details: nullable(
     Type.Object({ reason: Type.Optional(Type.String()), error: Type.Optional(Type.Object({ code: Type.String(), message: Type.String() })) }),
   ),
+  output: Type.Array(item, { description: "The answer's message, with the moments it names; empty until it is done." }),
   usage: nullable(
     Type.Object({
       input_tokens: count,

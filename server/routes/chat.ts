@@ -39,7 +39,7 @@ export function chatRoutes(app: App, services: Services): void {
       cancelWithClient(gone, answer);
       const outcome = await answer.outcome;
       if (outcome.finish === 'cancelled') throw new ApiError('cancelled');
-      const message = { role: 'assistant' as const, content: outcome.text, refusal: null };
+      const message = { role: 'assistant' as const, content: outcome.text, refusal: null, annotations: [...outcome.annotations] };
       const choice = { index: 0, message, finish_reason: outcome.finish, logprobs: null };
       return reply.code(200).send({ ...head, object: 'chat.completion' as const, choices: [choice], usage: usageOf(outcome) });
     },
@@ -47,7 +47,7 @@ export function chatRoutes(app: App, services: Services): void {
 }
 
 /** Fastify's own validator turns strings into numbers, which an address needs and a JSON body must not have. */
-function strictValidator({ schema }: { schema: unknown }): (value: unknown) => { value: unknown } | { error: Error } {
+export function strictValidator({ schema }: { schema: unknown }): (value: unknown) => { value: unknown } | { error: Error } {
   const validator = Compile(schema as TSchema);
   return (value) => (validator.Check(value) ? { value } : { error: validationError(validator.Errors(value)) });
 }
@@ -177,6 +177,7 @@ async function stream(
   try {
     const outcome = await answer.outcome;
     begin();
+    if (outcome.annotations.length > 0) write(chunk({ annotations: outcome.annotations }, null));
     write(chunk({}, outcome.finish === 'cancelled' ? 'stop' : outcome.finish));
     if (includeUsage) write({ ...head, object: 'chat.completion.chunk', choices: [], usage: usageOf(outcome) });
     write('[DONE]');

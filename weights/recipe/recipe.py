@@ -10,6 +10,8 @@ Steps, each skipped when its result is there:
     features   pooled EfficientNet-Lite2 features of the photos          (about 10 minutes on 2 cores)
     convert    language model, embedding, tokenizer, vision tower        (1 minute)
     latents    the PCA that makes 256 numbers of a frame                 (1 minute)
+    texts      hidden states of the captions, for search               (20 minutes)
+    retrieval  text and latent towers for search, into the pack        (10 minutes)
     fixtures   expected numbers for the tests, under test/fixtures       (2 minutes)
     chat       text-only answers of the unchanged model, for the training (2 minutes)
     train      low-rank adapter and projector                            (--minutes)
@@ -24,7 +26,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-STEPS = ["features", "convert", "latents", "fixtures", "chat", "train", "selfcritical", "export", "evaluation", "measure", "card"]
+STEPS = ["features", "convert", "latents", "texts", "retrieval", "fixtures", "chat", "train", "selfcritical", "export", "evaluation", "measure", "card"]
 
 
 def main():

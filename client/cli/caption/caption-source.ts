@@ -1,6 +1,7 @@
 /** Captions of one source: a file, or a video of a server. */
 import { readHead } from '../../../model/container/index.js';
 import { seededRandom } from '../../../model/runtime/random.js';
+import { cutVideo } from '../../../projector/index.js';
 import { LatentChat } from '../../sdk/index.js';
 import { grammarOf, type AnswerFormat } from '../answer-format.js';
 import { askableVideo, askOnce, openAskable, type Askable } from '../ask.js';
@@ -9,7 +10,7 @@ import { SERVER_VIDEO } from '../evaluate/data.js';
 import { UserError } from '../failure.js';
 import type { JsonLine } from '../json-lines.js';
 import type { Models } from '../models.js';
-import { framesFor, segmentsOf, segmentVideo, type Per } from './segments.js';
+import { framesFor, segmentsOf, type Per } from './segments.js';
 
 /** What decides what a caption says, beside the source and the model pack. */
 export interface CaptionSettings {
@@ -51,7 +52,7 @@ export async function* captionSource(models: Models, task: CaptionTask, settings
       if (task.written.includes(part)) continue;
       const id = per === 'video' ? source : `${source}#${part}`;
       const random = seededRandom(`${seed} ${id}`);
-      const reply = await askOnce(models, segmentVideo(video, segment), settings.prompt ?? manifest.prompt.default_question, {
+      const reply = await askOnce(models, cutVideo(video, segment), settings.prompt ?? manifest.prompt.default_question, {
         maxTokens,
         temperature,
         // Of its own for every line, so that it does not matter which were written before, or by which worker.

@@ -58,16 +58,3 @@ export function segmentsOf(per: Per, video: VideoPart, duration_s: number): Segm
   }
   return segments;
 }
-
-/** A stretch as a video of its own, its first frame at second 0. */
-export function segmentVideo(video: VideoPart, { first, end }: Segment): VideoPart {
-  const { times_s, latents, dim, id } = video;
-  if (first === 0 && end === times_s.length) return video;
-  const start = times_s[first] as number;
-  return {
-    ...video,
-    id: `${id}#${first}-${end}`,
-    latents: latents.subarray(first * dim, end * dim),
-    times_s: Array.from({ length: end - first }, (_, i) => (times_s[first + i] as number) - start),
-  };
-}

@@ -1,0 +1,104 @@
+/** Moments of one video for words. */
+import { shotStarts } from '../inr/shots.js';
+import type { ModelPack } from '../pack/index.js';
+import type { Runtime } from '../runtime/types.js';
+import { cosines, packVectors, type FrameVectors } from './frame-vectors.js';
+import { findMoments, type Moment } from './moments.js';
+import { LatentTower, TextTower } from './retrieval.js';
+
+/** A video as search sees it. */
+export interface SearchableVideo {
+  /** Latents (T, D), row-major. */
+  readonly latents: Float32Array;
+  /** D. */
+  readonly dim: number;
+  /** (T) seconds. */
+  readonly times_s: ArrayLike<number>;
+  /** Absent: the last frame is shown as long as the one before. */
+  readonly duration_s?: number;
+}
+
+/** What is searched of a video: vectors, times and shots, made once. */
+export interface IndexedVideo {
+  readonly vectors: FrameVectors;
+  readonly times_s: ArrayLike<number>;
+  readonly duration_s: number;
+  /** First frames of its shots. */
+  readonly shots: readonly number[];
+}
+
+/** A cosine from which on something counts as found, and the moments of a video, best first. */
+export interface FoundMoments {
+  readonly moments: readonly Moment[];
+  /** Cosine from which a moment counts as what the words tell of. */
+  readonly match: number;
+}
+
+/** The moments of an indexed video for a unit vector, best first. */
+export function momentsOf({ vectors, times_s, duration_s, shots }: IndexedVideo, query: Float32Array): Moment[] {
+  return findMoments(cosines(vectors, query), times_s, duration_s, shots);
+}
+
+/** When the last frame ends, of a video that does not say so. */
+function lastSecond(times_s: ArrayLike<number>): number {
+  const last = times_s[times_s.length - 1] ?? 0;
+  return last + (last - (times_s[times_s.length - 2] ?? last));
+}
+
+/** Indexes videos and turns words into vectors; loads the text tower when it is first needed, and again after it was let go. */
+export class MomentSearch {
+  #text: Promise<TextTower> | null = null;
+
+  private constructor(
+    private readonly pack: ModelPack,
+    private readonly runtime: Runtime,
+    private readonly latentTower: LatentTower,
+  ) {}
+
+  /** @throws PackError for a pack without retrieval towers */
+  static async load(pack: ModelPack, runtime: Runtime): Promise<MomentSearch> {
+    return new MomentSearch(pack, runtime, await LatentTower.load(pack, runtime));
+  }
+
+  /** Numbers of a vector. */
+  get dim(): number {
+    return this.latentTower.dim;
+  }
+
+  async index({ latents, dim, times_s, duration_s = lastSecond(times_s) }: SearchableVideo): Promise<IndexedVideo> {
+    const vectors = packVectors(await this.latentTower.vectors(latents), this.latentTower.dim);
+    return { vectors, times_s, duration_s, shots: shotStarts(latents, dim) };
+  }
+
+  /** The unit vector of words. @throws RangeError when there is no letter among them */
+  async textVector(words: string): Promise<Float32Array> {
+    return (await this.#textTower()).vector(words);
+  }
+
+  async find(video: SearchableVideo, words: string): Promise<FoundMoments> {
+    const tower = await this.#textTower();
+    const query = await tower.vector(words);
+    return { moments: momentsOf(await this.index(video), query), match: tower.match(query) };
+  }
+
+  #textTower(): Promise<TextTower> {
+    const loading = (this.#text ??= TextTower.load(this.pack, this.runtime));
+    // What failed once, as for want of memory, may be tried again.
+    loading.catch(() => {
+      if (this.#text === loading) this.#text = null;
+    });
+    return loading;
+  }
+
+  /** Gives the text tower's memory back; the next search loads it again. */
+  async releaseText(): Promise<void> {
+    const text = this.#text;
+    this.#text = null;
+    await (await text?.catch(() => undefined))?.release();
+  }
+
+  async release(): Promise<void> {
+    await this.releaseText();
+    await this.latentTower.release();
+  }
+}

@@ -1,0 +1,267 @@
+"""Step: a text tower and a latent tower that meet in one space, trained contrastively on captions and photos.
+
+A caption's pooled hidden states (texts.py) and a photo's latent each pass a two-layer network with a linear path beside it, and
+become unit vectors; the loss asks of each caption in a batch which photo is its own, and of each photo which caption. The linear
+paths start from a regularised canonical correlation analysis, whose directions are weighted by powers of their correlations (Gong
+et al. 2014): seconds of work, and most of the way.
+
+Writes retrieval.safetensors into the pack, with the manifest's part and the measured figures in its metadata, then pack.json and
+the model card anew, and the expected numbers of the runtime's test.
+"""
+
+import json
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import nn
+
+from batch import Latents, rounding_grid
+from common import FIXTURE_FOLDER, LATENT_DIM, PACK_FOLDER, log
+from data import Frame
+from card import refresh
+from texts import LAYERS, TextStates
+
+SEED = 3
+MEMBERS, DIM = 1, 256  # networks side by side, and numbers of a vector, all of them together
+TEXT_HIDDEN, LATENT_HIDDEN = 512, 512  # of each network
+TEXT_RIDGE, LATENT_RIDGE, CORRELATION_POWER = 0.1, 0.03, 2  # of the canonical start
+MEAN_LAYERS, LAST_LAYERS = LAYERS, (20,)
+EPOCHS, BATCH = 9, 1000  # photos; each comes with CAPTIONS of its captions
+CAPTIONS = 2
+RATE, WEIGHT_DECAY, WARMUP = 5e-4, 0.1, 0.1
+DROP_INPUT, DROP_HIDDEN = 0.1, 0.4
+JITTER = 0.3  # noise on latents in standard deviations of each number: 6,000 photos are soon known by heart
+TEMPERATURE = 0.05  # at the start; it is learned
+SMOOTHING = 0.05  # of the targets: another photo may well fit a caption
+AVERAGE = 0.995  # of the moving average of the weights, which is what is kept
+PASSING = 0.02  # share of other photos that reach what counts as a match
+
+
+class Tower(nn.Module):
+    """(N, inputs) -> unit vectors (members, N, dim / members)."""
+
+    def __init__(self, inputs, hidden, mean, scale):
+        super().__init__()
+        own = DIM // MEMBERS
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale)
+        self.fc1 = nn.Parameter(torch.randn(MEMBERS, inputs, hidden) / inputs**0.5)
+        self.fc1_bias = nn.Parameter(torch.zeros(MEMBERS, 1, hidden))
+        self.fc2 = nn.Parameter(torch.zeros(MEMBERS, hidden, own))  # what is bent is learned on top of the linear path
+        self.fc2_bias = nn.Parameter(torch.zeros(MEMBERS, 1, own))
+        self.skip = nn.Parameter(torch.zeros(MEMBERS, inputs, own))
+
+    def forward(self, x):
+        x = ((x - self.mean) * self.scale).expand(MEMBERS, *x.shape)
+        x = F.dropout(x, DROP_INPUT, self.training)
+        hidden = F.dropout(F.gelu(x @ self.fc1 + self.fc1_bias), DROP_HIDDEN, self.training)
+        return F.normalize(hidden @ self.fc2 + self.fc2_bias + x @ self.skip, dim=-1)
+
+    def tensors(self, name):
+        """As the pack holds them, float16."""
+        parts = {"mean": self.mean, "scale": self.scale, "fc1.weight": self.fc1, "fc1.bias": self.fc1_bias,
+                 "fc2.weight": self.fc2, "fc2.bias": self.fc2_bias, "skip.weight": self.skip}
+        return {f"{name}.{part}": value.detach().half().contiguous() for part, value in parts.items()}
+
+    def rounded(self):
+        """The same tower with the weights that tensors() stores."""
+        with torch.no_grad():
+            for value in [*self.parameters(), *self.buffers()]:
+                value.copy_(value.half())
+        return self.eval()
+
+
+def text_inputs(states):
+    """(N, 7, 576) of texts.py -> (N, inputs) float32 tensor of the layers in use."""
+    means, lasts = (0, *LAYERS), LAYERS
+    picked = [means.index(layer) for layer in MEAN_LAYERS] + [len(means) + lasts.index(layer) for layer in LAST_LAYERS]
+    return torch.from_numpy(states[:, picked].astype(np.float32)).flatten(1)
+
+
+def text_tower(inputs):
+    return Tower(inputs.shape[1], TEXT_HIDDEN, inputs.mean(0), 1 / (inputs.std(0) + 1e-3))
+
+
+def latent_tower(latents):
+    """latents: (N, 256)."""
+    sigma = latents.std(0)
+    # Small components carry mostly rounding noise: the floor keeps them from being blown up.
+    return Tower(LATENT_DIM, LATENT_HIDDEN, torch.zeros(LATENT_DIM), 1 / sigma.clamp(min=0.1 * float(sigma.max())))
+
+
+@torch.no_grad()
+def start(text, latent, texts, captions, latents):
+    """Sets the linear paths of both towers: canonical directions of captions (N, inputs) and the plain latents (n, 256) of their photos."""
+    owner = torch.empty(len(texts), dtype=torch.long)
+    owner[captions.flatten()] = torch.arange(len(captions)).repeat_interleave(captions.shape[1])
+    x = (texts - text.mean) * text.scale
+    y = (latents * latent.scale)[owner]
+    x, y = x - x.mean(0), y - y.mean(0)
+
+    def whitening(values, ridge):
+        covariance = values.T @ values / len(values)
+        return torch.linalg.cholesky(covariance + ridge * covariance.diagonal().mean() * torch.eye(len(covariance)))
+
+    left, right = whitening(x, TEXT_RIDGE), whitening(y, LATENT_RIDGE)
+    cross = torch.linalg.solve_triangular(left, x.T @ y / len(x), upper=False)
+    cross = torch.linalg.solve_triangular(right, cross.T, upper=False).T
+    u, correlations, v = torch.linalg.svd(cross, full_matrices=False)
+    weights = correlations[:DIM] ** CORRELATION_POWER
+    for tower, factor, directions in ((text, left, u), (latent, right, v.T)):
+        skip = torch.linalg.solve_triangular(factor.T, directions[:, :DIM], upper=True) * weights
+        # Directions are dealt out to the members in turn, so that each has strong ones.
+        tower.skip.copy_(skip.unflatten(1, (DIM // MEMBERS, MEMBERS)).permute(2, 0, 1))
+
+
+def similarities(texts, photos):
+    """Mean cosines of the members, (texts, photos)."""
+    return torch.einsum("mtd,mpd->tp", texts, photos) / MEMBERS
+
+
+def ranks(scores):
+    """Rank of the own photo for each caption and of the best own caption for each photo, from 0. scores (5 n, n): five captions a photo, in order."""
+    own = torch.arange(scores.shape[0]) // (scores.shape[0] // scores.shape[1])
+    forward = (scores > scores.gather(1, own[:, None])).sum(1)
+    mine = torch.zeros_like(scores, dtype=torch.bool)
+    mine[torch.arange(len(own)), own] = True
+    best = scores.masked_fill(~mine, -2).max(0).values
+    backward = (scores.masked_fill(mine, -2) > best).sum(0)
+    return forward, backward
+
+
+def recalls(scores):
+    """{"text_to_photo": {"r1", "r5", "r10"}, "photo_to_text": ...} in per cent."""
+    return {name: {f"r{k}": round(100 * (rank < k).float().mean().item(), 1) for k in (1, 5, 10)}
+            for name, rank in zip(("text_to_photo", "photo_to_text"), ranks(scores))}
+
+
+def loss_of(texts, photos, scale):
+    """Cross entropy both ways, mean of the members. texts (M, B * CAPTIONS, d), photos (M, B, d), scale (M)."""
+    members, photos_count = photos.shape[:2]
+    scores = torch.einsum("mtd,mpd->mtp", texts, photos) * scale[:, None, None]
+    own = torch.arange(photos_count)
+    forward = F.cross_entropy(scores.flatten(0, 1), own.repeat_interleave(CAPTIONS).repeat(members), label_smoothing=SMOOTHING)
+    # A photo chooses among one caption of each photo, so that it never has to choose between its own.
+    columns = scores.unflatten(1, (photos_count, CAPTIONS)).permute(0, 2, 3, 1).flatten(0, 2)
+    backward = F.cross_entropy(columns, own.repeat(members * CAPTIONS), label_smoothing=SMOOTHING)
+    return (forward + backward) / 2
+
+
+def train(texts, captions, latents, dev):
+    """texts (N, inputs); captions (n, K): the texts of each photo; latents: batch.Latents of n photos; dev: function that gives figures
+    of two towers. -> both towers.
+    """
+    torch.manual_seed(SEED)
+    generator = torch.Generator().manual_seed(SEED)
+    photos, views = latents.values.shape[:2]
+    towers = [text_tower(texts), latent_tower(latents.values[:, 0])]
+    start(*towers, texts, captions, latents.values[:, 0])
+    log(f"canonical directions alone; dev {dev(*towers)}")
+    scale = nn.Parameter(torch.full((MEMBERS,), math.log(1 / TEMPERATURE)))
+    parameters = [parameter for tower in towers for parameter in tower.parameters()]
+    optimizer = torch.optim.AdamW([{"params": parameters, "weight_decay": WEIGHT_DECAY}, {"params": [scale], "weight_decay": 0.0}],
+                                  betas=(0.9, 0.98))
+    average = [parameter.detach().clone() for parameter in parameters]
+    steps, step = EPOCHS * (photos // BATCH), 0
+    for epoch in range(EPOCHS):
+        for chosen in torch.randperm(photos, generator=generator).split(BATCH)[:photos // BATCH]:
+            picked = torch.rand(BATCH, captions.shape[1], generator=generator).argsort(1)[:, :CAPTIONS]
+            view = torch.randint(views, (BATCH,), generator=generator).tolist()
+            z = latents.noisy([Frame(photo, at, JITTER) for photo, at in zip(chosen.tolist(), view)], generator)
+            step += 1
+            for group in optimizer.param_groups:
+                group["lr"] = RATE * min(1.0, step / (WARMUP * steps)) * 0.5 * (1 + math.cos(math.pi * step / steps))
+            loss = loss_of(towers[0](texts[captions[chosen].gather(1, picked).flatten()]), towers[1](z), scale.exp().clamp(max=100))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            with torch.no_grad():
+                for kept, parameter in zip(average, parameters):
+                    kept.lerp_(parameter, 1 - min(AVERAGE, (1 + step) / (10 + step)))
+        if epoch % 3 == 2:
+            log(f"epoch {epoch + 1}: loss {loss.item():.3f}, temperature {float((-scale.detach()).exp().mean()):.4f}; dev {dev(*towers)}")
+    with torch.no_grad():
+        for kept, parameter in zip(average, parameters):
+            parameter.copy_(kept)
+    return [tower.rounded() for tower in towers]
+
+
+FIXTURE_TEXTS = [
+    "A dog runs through the grass.", "two people ride their bikes along a street", "A man in a suit", "pouring coffee",
+    "Children playing in the snow!", "a brown and white dog is catching a frisbee in the air over a green lawn next to a white fence .",
+]
+
+
+@torch.no_grad()
+def write_fixture(text, latent):
+    """test/fixtures/retrieval/vectors.json: vectors of texts from the reference implementation in float32, and of the photo's latent."""
+    states = TextStates().states(FIXTURE_TEXTS)
+    photo = json.loads((FIXTURE_FOLDER / "vision" / "tokens.json").read_text())["latent"]
+
+    def numbers(vectors):  # (members, N, d) -> N lists of unit vectors
+        return [[round(value, 5) for value in row] for row in (vectors.transpose(0, 1).flatten(1) / MEMBERS**0.5).tolist()]
+
+    lines = {"made_by": "weights/recipe/retrieval.py", "texts": [{"text": line, "vector": vector} for line, vector in zip(FIXTURE_TEXTS, numbers(text(text_inputs(states))))],
+             "photo": {"latent": photo, "vector": numbers(latent(torch.tensor([photo])))[0]}}
+    path = FIXTURE_FOLDER / "retrieval" / "vectors.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{\n" + ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in lines.items()) + "\n}\n", encoding="utf-8")
+
+
+def background_of(vectors):
+    """mean (dim) and factor (dim, dim) of photos' vectors (N, dim): a text's cosines with photos have the mean t . mean and the deviation |t factor|."""
+    mean = vectors.mean(0)
+    centred = vectors - mean
+    covariance = centred.T @ centred / len(vectors)
+    return mean.half().float(), torch.linalg.cholesky(covariance + 1e-6 * torch.eye(len(mean))).half().float()
+
+
+@torch.no_grad()
+def export(text, latent, latents, dev_texts, scores):
+    """The towers into the pack, with the figures of their scores on dev photos (5 n, n); the test's fixture.
+
+    latents (N, 256): photos that stand for all there are, when it is judged whether something is like a text's words at all.
+    """
+    mean, factor = background_of(latent(latents).transpose(0, 1).flatten(1) / MEMBERS**0.5)
+    words = text(dev_texts).transpose(0, 1).flatten(1) / MEMBERS**0.5
+    cosines, scores = scores, (scores - (words @ mean)[:, None]) / (words @ factor).norm(dim=1, keepdim=True)
+    own = torch.arange(len(scores)) // 5
+    others = scores[torch.arange(scores.shape[1])[None] != own[:, None]].sort().values
+    match = float(others[int((1 - PASSING) * len(others))])
+    reached = float((scores.gather(1, own[:, None]) >= match).float().mean())
+    measured = {"photos": scores.shape[1], **recalls(cosines), "match": {"own photo": round(reached, 3), "another photo": PASSING}}
+    log(f"retrieval on dev photos: {measured}")
+    config = {
+        "dim": DIM, "members": MEMBERS, "text": {"mean": list(MEAN_LAYERS), "last": list(LAST_LAYERS), "hidden": TEXT_HIDDEN},
+        "latent": {"hidden": LATENT_HIDDEN}, "match": round(match, 3),
+    }
+    path = PACK_FOLDER / "retrieval.safetensors"
+    background = {"background.mean": mean.half(), "background.factor": factor.half().contiguous()}
+    save_file({**text.tensors("text"), **latent.tensors("latent"), **background}, path,
+              metadata={"config": json.dumps(config), "measured": json.dumps(measured)})
+    path.chmod(0o644)
+    refresh()
+    write_fixture(text, latent)
+
+
+def run(data, work):
+    """Train, export and measure. Needs the results of the steps latents and texts."""
+    arrays = {name: np.load(work / f"latents-{name}.npy").astype(np.float32) for name in ("train", "dev")}
+    grid = rounding_grid(arrays["train"])
+    texts = {name: text_inputs(np.load(work / f"texts-{name}.npy")) for name in ("train", "dev")}
+    photos = Latents(arrays["dev"], grid).rounded([Frame(photo, 0) for photo in range(len(arrays["dev"]))])
+
+    @torch.no_grad()
+    def scores_of(text, latent):
+        modes = [tower.training for tower in (text, latent)]
+        scores = similarities(text.eval()(texts["dev"]), latent.eval()(photos))
+        for tower, mode in zip((text, latent), modes):
+            tower.train(mode)
+        return scores
+
+    captions = torch.arange(len(texts["train"])).view(-1, 5)
+    text, latent = train(texts["train"], captions, Latents(arrays["train"], grid), lambda *towers: recalls(scores_of(*towers)))
+    export(text, latent, torch.from_numpy(arrays["train"][:, 0]), texts["dev"], scores_of(text, latent))

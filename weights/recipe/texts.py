@@ -1,0 +1,90 @@
+"""Step: what the unchanged language model makes of each caption, for the retrieval towers.
+
+Hidden states after layers 8, 14 and 20 (and the embeddings, layer 0), averaged over a text's tokens, and those of its last
+token, from the reference implementation in float32. The adapter is left out, so that training it anew never moves a text.
+
+Writes texts-train.npy and texts-dev.npy, (captions, 7, 576) float16: the means of layers 0, 8, 14, 20, then the last token's
+8, 14, 20; captions in the order of the tables.
+"""
+
+import re
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from common import HIDDEN, PACK_FOLDER, log, read_captions, save_array
+
+BOS = 1  # <|im_start|>: a first token takes most attention and is left out of the means
+LAYERS = (8, 14, 20)  # counted from 1; the deeper ten are about the next word
+BATCH_TOKENS = 2048
+
+
+def query_text(text):
+    """The form in which every text is read, whether a caption or what a user types: lower case, no punctuation at the end, then a full stop."""
+    return re.sub(r"[\s.!?,;:]+$", "", re.sub(r"\s+", " ", text.strip().lower())) + "."
+
+
+class TextStates:
+    """The first 20 layers of the unchanged language model."""
+
+    def __init__(self):
+        from reference import reference_model  # half a minute of imports that only this needs
+
+        self.tokenizer = Tokenizer.from_file(str(PACK_FOLDER / "tokenizer.json"))
+        self.model = reference_model().model
+        self.model.layers = self.model.layers[:LAYERS[-1]]
+        self.model.norm = torch.nn.Identity()  # belongs behind layer 30
+
+    def ids(self, text):
+        return [BOS, *self.tokenizer.encode(query_text(text), add_special_tokens=False).ids]
+
+    @torch.inference_mode()
+    def states(self, texts):
+        """[str] -> (texts, 7, 576) float32 array."""
+        ids = [self.ids(text) for text in texts]
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        pooled = np.zeros((len(ids), 1 + 2 * len(LAYERS), HIDDEN), np.float32)
+        start = 0
+        while start < len(order):
+            count = max(1, BATCH_TOKENS // len(ids[order[min(len(order) - 1, start + 64)]]))
+            rows = order[start:start + count]
+            longest = max(len(ids[row]) for row in rows)
+            tokens = torch.zeros(len(rows), longest, dtype=torch.long)
+            mask = torch.zeros(len(rows), longest, dtype=torch.long)
+            for at, row in enumerate(rows):
+                tokens[at, :len(ids[row])], mask[at, :len(ids[row])] = torch.tensor(ids[row]), 1
+            hidden = self.model(input_ids=tokens, attention_mask=mask, output_hidden_states=True).hidden_states
+            inner = mask.clone()
+            inner[:, 0] = 0
+            last = mask.sum(1) - 1
+            weights = (inner / inner.sum(1, keepdim=True)).unsqueeze(1).float()
+            means = [(weights @ hidden[layer])[:, 0] for layer in (0, *LAYERS)]
+            lasts = [hidden[layer][torch.arange(len(rows)), last] for layer in LAYERS]
+            pooled[rows] = torch.stack([*means, *lasts], 1).numpy()
+            start += count
+        return pooled
+
+
+CHUNK = 2500  # captions between two savings
+
+
+def run(data, work):
+    """Write both splits' states, the dev photos' first."""
+    states = None
+    for split in ("dev", "train"):
+        target = work / f"texts-{split}.npy"
+        if target.exists():
+            continue
+        states = states or TextStates()
+        texts = [text for group in read_captions(data / "flickr8k" / f"{split}.tsv").values() for text in group]
+        parts = []
+        for start in range(0, len(texts), CHUNK):
+            part = work / f"texts-{split}-{start}.npy"
+            if not part.exists():
+                save_array(part, states.states(texts[start:start + CHUNK]).astype(np.float16))
+                log(f"states of {split}: {min(start + CHUNK, len(texts))} of {len(texts)} captions")
+            parts.append(part)
+        save_array(target, np.concatenate([np.load(part) for part in parts]))
+        for part in parts:
+            part.unlink()
