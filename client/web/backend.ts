@@ -1,18 +1,6 @@
 import { LatentChat, type ClientEvent, type RealtimeSocket, type RealtimeStatus, type ServerEvent } from '../sdk/index.js';
 import { Signal } from './signal.js';
 
-interface FrameSearch {
-  readonly text: string;
-  readonly videos: readonly string[];
-  readonly scope: 'frames';
-  readonly limit: number;
-}
-
-interface FrameHit {
-  readonly frame: number;
-  readonly score: number;
-}
-
 /** The one connection of the page: HTTP through the SDK, one socket for all conversations and progress. */
 export class Backend {
   readonly client: LatentChat;
@@ -21,12 +9,9 @@ export class Backend {
   readonly statusChanged = new Signal<RealtimeStatus>();
   #socket: RealtimeSocket | null = null;
   #model: string | null = null;
-  readonly #searchUrl: string;
-  #cannotSearch = false;
 
   constructor(baseUrl: string) {
     this.client = new LatentChat({ baseUrl });
-    this.#searchUrl = new URL('v1/search', baseUrl).href;
   }
 
   get status(): RealtimeStatus {
@@ -51,14 +36,6 @@ export class Backend {
 
   reconnectNow(): void {
     this.#socket?.retryNow();
-  }
-
-  /** Frames that words tell of; null where the server cannot say: its model pack has no text tower. */
-  async search(request: FrameSearch): Promise<readonly FrameHit[] | null> {
-    if (this.#cannotSearch) return null;
-    const answer = await fetch(this.#searchUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(request) });
-    this.#cannotSearch = answer.status === 404 || answer.status === 501;
-    return answer.ok ? ((await answer.json()) as { data: readonly FrameHit[] }).data : null;
   }
 
   /** @throws LatentChatError `connection_lost` where the socket is not open. */

@@ -216,7 +216,7 @@ export class Conversation {
     this.#asking.clear();
     const last = this.#messages.at(-1);
     if (last?.role !== 'assistant') return;
-    last.moments = ('output' in response ? (response.output as readonly Item[]) : []).flatMap(momentsOf);
+    last.moments = response.output.flatMap(momentsOf);
     const statuses = { completed: 'complete', cancelled: 'stopped', incomplete: 'cut', failed: 'failed', in_progress: 'streaming' } as const;
     this.#finish(last, statuses[response.status], response.status_details?.error?.message ?? null, timing(response));
   }

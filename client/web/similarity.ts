@@ -1,3 +1,4 @@
+import { LatentChatError } from '../sdk/index.js';
 import type { Backend } from './backend.js';
 
 /** How like a question every frame of a video is. */
@@ -14,6 +15,8 @@ const mostHits = 1000;
 export class Similarity {
   readonly #backend: Backend;
   readonly #known = new Map<string, Promise<Likeness | null>>();
+  /** The server's model pack has no towers for it. */
+  #impossible = false;
 
   constructor(backend: Backend) {
     this.#backend = backend;
@@ -21,6 +24,7 @@ export class Similarity {
 
   /** Null where the server cannot compare words with frames, or did not answer. */
   of(videoId: string, frames: number, question: string): Promise<Likeness | null> {
+    if (this.#impossible) return Promise.resolve(null);
     const key = `${videoId}/${frames}/${question}`;
     const known = this.#known.get(key) ?? this.#ask(videoId, frames, question);
     this.#known.delete(key);
@@ -34,11 +38,12 @@ export class Similarity {
 
   async #ask(video: string, frames: number, text: string): Promise<Likeness | null> {
     try {
-      const hits = await this.#backend.search({ text, videos: [video], scope: 'frames', limit: mostHits });
+      const hits = await this.#backend.client.search({ text, videos: [video], scope: 'frames', limit: mostHits });
       const scores = new Array<number>(frames).fill(Number.NaN);
-      for (const { frame, score } of hits ?? []) if (frame < frames) scores[frame] = score;
-      return hits && hits.length > 0 ? { question: text, shares: toShares(scores) } : null;
-    } catch {
+      for (const { frame, score } of hits) if (frame < frames) scores[frame] = score;
+      return hits.length > 0 ? { question: text, shares: toShares(scores) } : null;
+    } catch (error) {
+      this.#impossible = error instanceof LatentChatError && (error.status === 501 || error.status === 404);
       // The next question may find the server again.
       this.#known.clear();
       return null;

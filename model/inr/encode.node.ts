@@ -72,11 +72,8 @@ export interface EncodeReport {
 
 /** Weight of the alignment in the loss (eq. 6), the paper's. */
 const LAMBDA = 0.01;
-/** Of the grids; training-step.ts says what the other tensors get of it. */
-const LEARNING_RATE = 1e-2;
-/** Frames, and the share of patch rows and columns, of one training step: half of the patches of 8 frames. */
+/** Frames of one training step. */
 const STEP_FRAMES = 8;
-const STEP_SHARE = 0.7;
 /** Frames a chat looks at: the first container has these. */
 const GLANCE_FRAMES = 8;
 /** Seconds of training between training states saved to disk. */
@@ -214,15 +211,16 @@ class Encoding {
     for (let t = 0; t < count; t++) patches.set(t, (await nextFrame(frames, first + t)).data);
     const targets = this.scan.targets.slice(first * dim, (first + count) * dim);
     const { rows, columns } = patchGrid(config);
+    const { learningRate, share } = plan.training;
     const resumed = this.resumed?.training ?? null;
     this.resumed = null;
     const trainer = await Trainer.create(options.runtime, config, patches, targets, {
       shape: {
         frames: Math.min(STEP_FRAMES, count),
-        rows: Math.max(1, Math.round(rows * STEP_SHARE)),
-        columns: Math.max(1, Math.round(columns * STEP_SHARE)),
+        rows: Math.max(1, Math.round(rows * share)),
+        columns: Math.max(1, Math.round(columns * share)),
       },
-      learningRate: LEARNING_RATE,
+      learningRate,
       lambda: LAMBDA,
       seed: SEED,
       quantised: plan.goal !== null,

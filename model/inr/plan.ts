@@ -26,7 +26,18 @@ interface PresetShape {
   /** Mean squared error that one bit a pixel is worth; null: bits are free, and rounding comes after the training. */
   readonly price: number | null;
   readonly coder: Coder;
+  readonly training: TrainingPace;
 }
+
+/** How a segment is trained. Where there is time for a few hundred steps only, smaller ones at a higher rate get further. */
+export interface TrainingPace {
+  /** Peak learning rate, of the grids; training-step.ts says what the other tensors get of it. */
+  readonly learningRate: number;
+  /** Share of the patch rows, and of the columns, that a step looks at in each of its frames. */
+  readonly share: number;
+}
+const QUICK: TrainingPace = { learningRate: 2e-2, share: 0.5 };
+const THOROUGH: TrainingPace = { learningRate: 1e-2, share: 0.7 };
 
 /**
  * Two layers behind many basis grids learn fastest: on Big Buck Bunny at 320 x 160, 1,500 steps gave 33.4 dB with two
@@ -34,10 +45,10 @@ interface PresetShape {
  * 8 bits and Huffman codes.
  */
 const SHAPES: Readonly<Record<Preset, PresetShape>> = {
-  draft: { seconds: 20, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 16, basisChannels: 16, price: 4e-3, coder: 'range' },
-  standard: { seconds: 60, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 40, basisChannels: 16, price: 1.2e-3, coder: 'range' },
-  fine: { seconds: 300, layers: 2, hidden: 96, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 48, basisChannels: 16, price: 3e-4, coder: 'range' },
-  paper: { seconds: 300, layers: 6, hidden: 512, rank: 8, hyperHidden: 128, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 0, basisChannels: 1, price: null, coder: 'huffman' },
+  draft: { seconds: 20, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 16, basisChannels: 16, price: 4e-3, coder: 'range', training: QUICK },
+  standard: { seconds: 60, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 40, basisChannels: 16, price: 1.2e-3, coder: 'range', training: THOROUGH },
+  fine: { seconds: 300, layers: 2, hidden: 96, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 48, basisChannels: 16, price: 3e-4, coder: 'range', training: THOROUGH },
+  paper: { seconds: 300, layers: 6, hidden: 512, rank: 8, hyperHidden: 128, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 0, basisChannels: 1, price: null, coder: 'huffman', training: QUICK },
 };
 const REFERENCE_FRAMES = 160;
 /** Frames that share a basis grid, at least: with 250 frames in four shots, four gave 0.7 dB more than one or two, in half the bytes. */
@@ -92,6 +103,7 @@ export interface Plan {
   /** null: bits are free and tensors are rounded after the training. */
   readonly goal: RateGoal | null;
   readonly coder: Coder;
+  readonly training: TrainingPace;
   /** Limits of a segment's frames. */
   readonly segmentFrames: { readonly least: number; readonly most: number };
   /** The network for a segment of this many frames with latents of this many numbers. */
@@ -121,6 +133,7 @@ export function planEncoding(info: VideoInfo, options: PlanOptions): Plan {
     seconds: (frames) => given ?? shape.seconds * work * (info.kind === 'photo' ? PHOTO_SHARE : Math.max(1, frames / REFERENCE_FRAMES)),
     goal,
     coder: shape.coder,
+    training: shape.training,
     segmentFrames: {
       least: SEGMENT_FRAMES.least,
       most: Math.max(SEGMENT_FRAMES.least, Math.min(SEGMENT_FRAMES.most, Math.floor(SEGMENT_PIXELS / pixels))),

@@ -59,7 +59,8 @@ test('a chosen photo is a video of one frame: no timeline, and it is asked about
   await page.setInputFiles('input[type=file]', { name: 'still.jpg', mimeType: 'image/jpeg', buffer: photo });
   await page.locator('.player-title', { hasText: 'still.jpg' }).waitFor();
   await painted(page, '.stage-canvas:not(.is-latents)', 120_000);
-  assert.equal(await page.getByRole('slider').count(), 0);
+  for (const name of ['Position', 'Frame on the map']) assert.equal(await page.getByRole('slider', { name }).count(), 0, name);
+  assert.ok(await page.getByRole('group', { name: 'Speed' }).isHidden());
   await page.getByRole('textbox', { name: 'Ask about this photo' }).fill('What is in it?');
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Answer again' }).waitFor({ timeout: 120_000 });
@@ -81,9 +82,10 @@ test('a file that is no video fails with its reason, where the viewer looks, and
   await screenshot(page, 'failed-light-1600');
 
   await page.setInputFiles('input[type=file]', { name: 'nothing.mp4', mimeType: 'video/mp4', buffer: Buffer.alloc(0) });
-  await page.getByText('The file is empty.').waitFor();
+  const empty = page.locator('.library-row', { hasText: 'The file is empty.' });
+  await empty.waitFor();
   await page.getByRole('button', { name: 'Dismiss nothing.mp4' }).click();
-  await page.getByText('The file is empty.').waitFor({ state: 'detached' });
+  await empty.waitFor({ state: 'detached' });
   await page.context().close();
 });
 
