@@ -138,7 +138,7 @@ test('the command line searches files and servers alike', async () => {
   assert.equal(local.code, 0, local.stderr);
   const hits = local.stdout.trim().split('\n').map((line) => JSON.parse(line) as { source: string; score: number; start_s: number; frame: number });
   assert.ok(hits.length > 0 && hits.length <= 3 && hits.every(({ source }) => source === container));
-  const remote = await runCli(['search', 'a rabbit', '--server', server.url, '--json', '--limit', '3']);
+  const remote = await runCli(['search', 'a rabbit', demo, '--server', server.url, '--json', '--limit', '3']);
   assert.equal(remote.code, 0, remote.stderr);
   assert.deepEqual(remote.stdout.trim().split('\n').map((line) => (JSON.parse(line) as { frame: number }).frame), hits.map(({ frame }) => frame));
 
