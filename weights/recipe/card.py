@@ -89,6 +89,11 @@ def selfcritical_text(run):
             f"of {scores['photos']} dev photos went from {scores['before']} to {scores['after']}.\n\n")
 
 
+def retrieval_text(retrieval):
+    """What the retrieval towers have learned from, or nothing."""
+    return "" if retrieval is None else f"The retrieval towers were trained contrastively (`recipe/retrieval.py`) on {retrieval['trained_on']}.\n\n"
+
+
 def pack_rows(report):
     """The table of `latentchat evaluate pack`."""
     def shown(value):
@@ -112,7 +117,7 @@ def write_card(measured):
     text = CARD.format(
         data=training["data"],
         chat=training.get("chat", "Text-only prompts, answered by the unchanged model, are mixed in (`recipe/chat.py`)."),
-        notes=training.get("notes", ""), step_time=training.get("step_time", "in bfloat16, 1.96 s for a whole step of 2,096 tokens on two idle cores against 3.43 s in ONNX Runtime from our own graph (float32), 1.75 times as long (`npm run bench -- adapter-training`)."),
+        notes=training.get("notes", "") + retrieval_text(measured.get("retrieval")), step_time=training.get("step_time", "in bfloat16, 1.96 s for a whole step of 2,096 tokens on two idle cores against 3.43 s in ONNX Runtime from our own graph (float32), 1.75 times as long (`npm run bench -- adapter-training`)."),
         selfcritical=selfcritical_text(measured.get("selfcritical")),
         videos=videos_text(pack) if pack.get("videos") else "",
         minutes=training["minutes"], steps=training["steps"], passes=training["passes"],

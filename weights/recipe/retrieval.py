@@ -220,9 +220,10 @@ def background_of(vectors):
 
 
 @torch.no_grad()
-def export(text, latent, latents, dev_texts, scores):
+def export(text, latent, latents, dev_texts, scores, trained_on):
     """The towers into the pack, with the figures of their scores on dev photos (5 n, n); the test's fixture.
 
+    trained_on: what the towers have learned from, in words, for the model card.
     latents (N, 256): photos that stand for all there are, when it is judged whether something is like a text's words at all.
     """
     mean, factor = background_of(latent(latents).transpose(0, 1).flatten(1) / MEMBERS**0.5)
@@ -232,7 +233,7 @@ def export(text, latent, latents, dev_texts, scores):
     others = scores[torch.arange(scores.shape[1])[None] != own[:, None]].sort().values
     match = float(others[int((1 - PASSING) * len(others))])
     reached = float((scores.gather(1, own[:, None]) >= match).float().mean())
-    measured = {"photos": scores.shape[1], **recalls(cosines), "match": {"own photo": round(reached, 3), "another photo": PASSING}}
+    measured = {"photos": scores.shape[1], "trained_on": trained_on, **recalls(cosines), "match": {"own photo": round(reached, 3), "another photo": PASSING}}
     log(f"retrieval on dev photos: {measured}")
     config = {
         "dim": DIM, "members": MEMBERS, "text": {"mean": list(MEAN_LAYERS), "last": list(LAST_LAYERS), "hidden": TEXT_HIDDEN},
@@ -264,4 +265,5 @@ def run(data, work):
 
     captions = torch.arange(len(texts["train"])).view(-1, 5)
     text, latent = train(texts["train"], captions, Latents(arrays["train"], grid), lambda *towers: recalls(scores_of(*towers)))
-    export(text, latent, torch.from_numpy(arrays["train"][:, 0]), texts["dev"], scores_of(text, latent))
+    export(text, latent, torch.from_numpy(arrays["train"][:, 0]), texts["dev"], scores_of(text, latent),
+           f"{captions.numel():,} captions of {len(captions):,} photos, each photo in {arrays['train'].shape[1]} views")
