@@ -3,6 +3,7 @@ import type { Frame } from '../../../model/frames/index.js';
 import { openFrames } from '../../../model/frames/open.node.js';
 import { hitsOf, momentsOf, type IndexedVideo } from '../../../model/retrieval/index.js';
 import { seededRandom } from '../../../model/runtime/random.js';
+import { overlap, type Moment } from '../../metrics/moments.js';
 import { latentsContainer, openAskable } from '../ask.js';
 import type { Models } from '../models.js';
 import type { Progress } from '../terminal.js';
@@ -108,9 +109,9 @@ export async function evaluateMoments(models: Models, photos: readonly Captioned
       return { photo, caption: photo.captions[Math.floor(random() * photo.captions.length)] as string, frames: Math.round((2 + 4 * random()) * CLIP_FPS) };
     });
     const frames: Frame[] = [];
-    const spans: { start_s: number; end_s: number }[] = [];
+    const spans: Moment[] = [];
     for (const { photo, frames: count } of scenes) {
-      spans.push({ start_s: frames.length / CLIP_FPS, end_s: (frames.length + count) / CLIP_FPS });
+      spans.push([frames.length / CLIP_FPS, (frames.length + count) / CLIP_FPS]);
       frames.push(...pan(await photoOf(photo.file), count, frames.length, random));
     }
     const duration_s = frames.length / CLIP_FPS;
@@ -119,9 +120,9 @@ export async function evaluateMoments(models: Models, photos: readonly Captioned
     const indexed = await search.index({ latents: container.latents, dim: container.latentDim, times_s: container.meta.times_s, duration_s });
     for (const [scene, { caption }] of scenes.entries()) {
       const query = await search.textVector(caption);
-      const span = spans[scene] as (typeof spans)[number];
+      const span = spans[scene] as Moment;
       const [best] = momentsOf(indexed, query);
-      if (best !== undefined) overlaps.push(overlap(best, span));
+      if (best !== undefined) overlaps.push(overlap([best.start_s, best.end_s], span));
       if (best !== undefined && overlap(thirdAround(best.start_s / 2 + best.end_s / 2, duration_s), span) > 0.5) thirds++;
     }
     progress.update({ label: 'clips', done: clip + 1, total: clips, unit: 'clips' });
@@ -136,21 +137,9 @@ export async function evaluateMoments(models: Models, photos: readonly Captioned
   };
 }
 
-interface Span {
-  readonly start_s: number;
-  readonly end_s: number;
-}
-
-/** Temporal intersection over union. */
-export function overlap(a: Span, b: Span): number {
-  const both = Math.min(a.end_s, b.end_s) - Math.max(a.start_s, b.start_s);
-  const either = Math.max(a.end_s, b.end_s) - Math.min(a.start_s, b.start_s);
-  return Math.max(0, both) / either;
-}
-
-function thirdAround(time_s: number, duration_s: number): Span {
+function thirdAround(time_s: number, duration_s: number): Moment {
   const third = Math.min(2, Math.floor((3 * time_s) / duration_s));
-  return { start_s: (third * duration_s) / 3, end_s: ((third + 1) * duration_s) / 3 };
+  return [(third * duration_s) / 3, ((third + 1) * duration_s) / 3];
 }
 
 async function photoOf(file: string): Promise<Frame> {
