@@ -3,10 +3,10 @@
  * are fitted to the video itself, by least squares between its decoded frames and the same frames at their full size, so they
  * know how this video's detail was blurred and coded. No other linear filter of this reach comes closer on the fitted pixels.
  */
-import { Graph, ops } from '../graph/index.js';
-import { float32 } from '../runtime/tensor.js';
+import { Graph, ops, type ParameterSpec } from '../graph/index.js';
 import { seededRandom } from '../runtime/random.js';
-import type { ParameterSpec } from '../graph/index.js';
+import { float32 } from '../runtime/tensor.js';
+import type { Picture } from './motion-field.js';
 
 /** Pixels that one pixel becomes, along each side. */
 export const FACTOR = 4;
@@ -19,13 +19,6 @@ const PHASES = FACTOR * FACTOR;
 export const ENLARGE_WEIGHT: ParameterSpec = { name: 'enlarge.weight', dims: [PHASES, TAPS] };
 /** What each of the FACTOR x FACTOR pixels has added, in [0, 1] units. */
 export const ENLARGE_BIAS: ParameterSpec = { name: 'enlarge.bias', dims: [PHASES] };
-
-interface Picture {
-  readonly width: number;
-  readonly height: number;
-  /** RGB (height, width, 3). */
-  readonly data: Uint8Array;
-}
 
 export interface EnlargeFilters {
   /** (PHASES, TAPS) */
