@@ -13,27 +13,27 @@ export interface ModelOptions {
   /** Folder of the model pack; default: the one that comes with latentchat. */
   readonly pack?: string;
   readonly threads: number;
+  /** See ChatModelOptions. */
+  readonly independent?: boolean;
 }
 
 export class Models {
-  readonly runtime: Runtime;
   #tower: Promise<VisionTower> | null = null;
   #chat: Promise<ChatModel> | null = null;
   #search: Promise<MomentSearch> | null = null;
 
   private constructor(
     readonly pack: ModelPack,
-    runtime: Runtime,
-  ) {
-    this.runtime = runtime;
-  }
+    readonly runtime: Runtime,
+    private readonly independent: boolean,
+  ) {}
 
-  static async open({ pack, threads }: ModelOptions): Promise<Models> {
+  static async open({ pack, threads, independent = false }: ModelOptions): Promise<Models> {
     const [{ ModelPack }, { nodeRuntime }] = await Promise.all([
       import('../../model/pack/open.node.js'),
       import('../../model/runtime/node.node.js'),
     ]);
-    return new Models(await ModelPack.open(pack), nodeRuntime({ threads }));
+    return new Models(await ModelPack.open(pack), nodeRuntime({ threads }), independent);
   }
 
   tower(): Promise<VisionTower> {
@@ -45,7 +45,7 @@ export class Models {
     if (this.#chat === null && this.pack.manifest.projector.trained === false) {
       process.stderr.write(`The projector of pack ${this.pack.manifest.id} has learned nothing yet: answers about videos mean nothing until "latentchat train projector" has run.\n`);
     }
-    this.#chat ??= import('../../projector/index.js').then(({ ChatModel }) => ChatModel.load(this.pack, this.runtime));
+    this.#chat ??= import('../../projector/index.js').then(({ ChatModel }) => ChatModel.load(this.pack, this.runtime, { independent: this.independent }));
     return this.#chat;
   }
 
