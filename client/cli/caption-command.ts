@@ -9,12 +9,14 @@ import { captionSource, WrittenParts, type CaptionRun, type CaptionSettings, typ
 import { CAPTION_FORMATS, csv, srt, vtt, type CaptionFormat } from './caption/formats.js';
 import { parsePer, type Per } from './caption/segments.js';
 import { beamsOption, CAPTION_BEAMS, maxTokensOption, packOption, threadsOption } from './common-options.js';
+import { SERVER_VIDEO } from './evaluate/data.js';
 import { oneLine, UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { ResumedLines, type JsonLine } from './json-lines.js';
 import { Models } from './models.js';
 import { replaceFile } from './replace-file.js';
-import { checkOutput, expandInputs } from './sources.js';
+import { checkOutput, expandInputs, isContainer } from './sources.js';
+import { print } from './surroundings.js';
 import { duration, Progress } from './terminal.js';
 
 interface CaptionOptions extends FormatOptions {
@@ -90,7 +92,7 @@ async function caption(inputs: readonly string[], options: CaptionOptions): Prom
     const written = new WrittenParts(output.earlier);
     const tasks = sources.filter((source) => !written.isDone(source)).map((source): CaptionTask => ({ source, server, written: written.of(source) }));
     const jobs = Math.min(options.jobs, tasks.length);
-    if (tasks.length > 0) await Promise.all([models.tower(), models.chat()]);
+    await loadFor(tasks, models);
     const job: CaptionRun = { models, settings, mark: run, slots: new Slots(options.jobs) };
     const work = (task: CaptionTask, signal: AbortSignal): AsyncIterable<JsonLine> => captionSource(job, task, signal);
 
@@ -113,6 +115,15 @@ async function caption(inputs: readonly string[], options: CaptionOptions): Prom
     progress.clear();
     interrupt.dispose();
     await models.release();
+  }
+}
+
+/** What fails here is no file's fault. Containers need no vision tower. */
+async function loadFor(tasks: readonly CaptionTask[], models: Models): Promise<void> {
+  if (tasks.length === 0) return;
+  await models.chat();
+  for (const { source } of tasks) {
+    if (!SERVER_VIDEO.test(source) && !(await isContainer(source).catch(() => false))) return void (await models.tower());
   }
 }
 
@@ -150,6 +161,6 @@ function tell(out: string, added: readonly JsonLine[], earlier: number, seconds:
   const failed = added.filter((line) => line['error'] !== undefined).length;
   const written = added.length - failed;
   const parts = [`${written} written`, ...(earlier > 0 ? [`${earlier} were there already`] : []), ...(failed > 0 ? [`${failed} failed`] : [])];
-  process.stdout.write(`${out}: ${parts.join(', ')}, ${duration(seconds)}\n`);
+  print(`${out}: ${parts.join(', ')}, ${duration(seconds)}\n`);
   if (failed > 0 && written === 0 && earlier === 0) throw new UserError(`No input could be captioned; ${out} says why for each.`);
 }

@@ -22,6 +22,7 @@ import { interruptible } from './interrupt.js';
 import { Models } from './models.js';
 import { replaceFile } from './replace-file.js';
 import { checkOutput } from './sources.js';
+import { print } from './surroundings.js';
 import { duration, Progress } from './terminal.js';
 
 interface EvaluateOptions {
@@ -124,7 +125,7 @@ async function evaluate(task: Task, dataFile: string, options: EvaluateOptions):
     progress.clear();
 
     const title = `${items.length} ${task === 'captions' ? 'captions' : 'answers'} of ${path.basename(dataFile)}`;
-    process.stdout.write(`${title}${suffix(said.origin)}\n${scoreTable(rows)}\n${judgement === null ? '' : `\n${judgementText(judgement)}\n`}`);
+    print(`${title}${suffix(said.origin)}\n${scoreTable(rows)}\n${judgement === null ? '' : `\n${judgementText(judgement)}\n`}`);
     if (options.report !== undefined) {
       const facts = { task, data: dataFile, ...(options.format === undefined ? {} : { format: options.format }), count: items.length, ...said.origin };
       await replaceFile(options.report, reportJson(facts, rows, judgement));

@@ -51,7 +51,7 @@ describe('stretches', () => {
 
 describe('written captions', () => {
   const lines: JsonLine[] = [
-    { id: 'a#1', source: 'a', start_s: 0, end_s: 3661.5, caption: 'One <b> & "two",\nthree', pack: 'p', tokens: 3, seconds: 0.5 },
+    { id: 'a#1', source: 'a', start_s: 0, end_s: 3661.5, caption: 'One <b> & "two",\r\nthree\u001b', pack: 'p', tokens: 3, seconds: 0.5 },
     { id: 'a#2', source: 'a', start_s: 3661.5, end_s: 3661.5, caption: 'Four', pack: 'p', tokens: 1, seconds: 0.1 },
     { id: 'b', source: 'b', error: { code: 'x', message: 'broken' } },
   ];
@@ -59,7 +59,7 @@ describe('written captions', () => {
   test('are SubRip, WebVTT or a table', () => {
     assert.equal(srt(lines), '1\n00:00:00,000 --> 01:01:01,500\nOne <b> & "two", three\n\n2\n01:01:01,500 --> 01:01:01,501\nFour\n');
     assert.equal(vtt(lines), 'WEBVTT\n\n00:00:00.000 --> 01:01:01.500\nOne &lt;b&gt; &amp; "two", three\n\n01:01:01.500 --> 01:01:01.501\nFour\n');
-    assert.equal(csv(lines), 'id,source,start_s,end_s,caption,pack,tokens,seconds,error\r\na#1,a,0,3661.5,"One <b> & ""two"",\nthree",p,3,0.5,\r\na#2,a,3661.5,3661.5,Four,p,1,0.1,\r\nb,b,,,,,,,broken\r\n');
+    assert.equal(csv(lines), 'id,source,start_s,end_s,caption,pack,tokens,seconds,error\r\na#1,a,0,3661.5,"One <b> & ""two"",\r\nthree\u001b",p,3,0.5,\r\na#2,a,3661.5,3661.5,Four,p,1,0.1,\r\nb,b,,,,,,,broken\r\n');
   });
 
   test('tell which sources are done and which parts are there', () => {
