@@ -35,7 +35,7 @@ export async function captionUnderKills({ args, out, kills, mostLines, most_ms, 
       void ended.then(() => (over = true));
       // One in four is killed before its first line, perhaps while it loads.
       const early = random() < 0.25;
-      while (!over && !early && (await linesIn(out)) <= lines) await wait(5);
+      while (!over && !early && (await linesIn(out)) <= lines) await wait(Math.max(5, most_ms / 20));
       await wait(later_ms);
       child.kill('SIGKILL');
     }
