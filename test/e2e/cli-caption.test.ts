@@ -71,7 +71,7 @@ describe('latentchat caption', () => {
   test('writes a line for each input, an error line for a bad one, and goes on where it stopped', async () => {
     const out = at('captions.jsonl');
     // As a process of its own, as a user runs it.
-    const first = await runCli(['caption', photo, at('broken.mp4'), '--out', out]);
+    const first = await runCli(['caption', photo, at('broken.mp4'), '--threads', '1', '--out', out]);
     assert.equal(first.code, 0, first.stderr);
     assert.match(first.stdout, /1 written, 1 failed/);
     const second = await run(photo, at('broken.mp4'), clip, '--out', out);
@@ -136,7 +136,7 @@ describe('latentchat caption', () => {
       await writeFile(at(`many/${String(i).padStart(2, '0')}.linr`), writeContainer({ ...container, latents }));
     }
     await writeFile(at('many/03-broken.linr'), (await readFile(tinyFilm)).subarray(0, 40));
-    const command = [at('many'), '--pack', tiny, '--per', 'every 2s', '--jobs', '3', '--beams', '2', '--max-tokens', '16'];
+    const command = [at('many'), '--pack', tiny, '--per', 'every 2s', '--jobs', '3', '--beams', '2', '--max-tokens', '16', '--threads', '1'];
     const whole = await run(...command, '--out', at('whole.jsonl'));
     assert.equal(whole.code, 0, whole.stderr);
     const out = at('killed.jsonl');

@@ -108,13 +108,13 @@ describe('latentchat evaluate', () => {
   });
 
   test('asks a server through its public API: its own videos, and files that it is sent and forgets again', async () => {
-    const server = new ServerProcess(at('server'), { encode: { preset: 'draft', seconds: 1 } });
+    const server = new ServerProcess(at('server'), { threads: 1, encode: { preset: 'draft', seconds: 1 } });
     await server.start();
     try {
       const { LatentChat } = await import('../../client/sdk/index.js');
       const client = new LatentChat({ baseUrl: server.url });
       // Its latents alone, which need no encoding there.
-      const { container } = await openAskable(at('photo.png'), await shared.open({ threads: 2 }));
+      const { container } = await openAskable(at('photo.png'), await shared.open({ threads: 1 }));
       const { id } = await client.upload(Buffer.from(writeContainer(container)), { name: 'photo.linr' });
       const data = await folder.write('served.jsonl', lines({ id: 'a', source: `video://${id}`, references: REFERENCES }, { id: 'b', source: 'photo.png', references: REFERENCES }));
       const args = ['evaluate', 'captions', data, '--out', at('served-said.jsonl')];

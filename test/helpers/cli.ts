@@ -55,7 +55,8 @@ export class SharedModels {
     const pack = options.pack ?? '';
     let opened = this.#opened.get(pack);
     if (!opened) {
-      opened = Models.load({ ...options, independent: true }).then((models) => {
+      // One thread: commands' tests run two files at a time, and threads that wait for each other's core are far slower than one.
+      opened = Models.load({ ...options, threads: 1, independent: true }).then((models) => {
         const release = models.release.bind(models);
         return { models: Object.assign(models, { release: () => Promise.resolve() }), release };
       });

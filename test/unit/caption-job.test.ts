@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { runBatch } from '../../client/cli/batch.js';
+import { inOrder, runBatch, Slots } from '../../client/cli/batch.js';
 import { WrittenParts } from '../../client/cli/caption/caption-source.js';
 import { csv, srt, vtt } from '../../client/cli/caption/formats.js';
 import { framesFor, parsePer, segmentsOf } from '../../client/cli/caption/segments.js';
@@ -119,5 +119,29 @@ describe('a batch', () => {
     assert.equal(running, 0);
     abort.abort(new Error('enough'));
     await assert.rejects(runBatch([1, 2], [work], options), /enough/);
+  });
+
+  test('shares its slots among all that work, gives results in their order, and leaves nothing at work after a failure', async () => {
+    const slots = new Slots(3);
+    let [running, most] = [0, 0];
+    const work = async (item: number): Promise<number> => {
+      most = Math.max(most, ++running);
+      try {
+        await pause((10 - item) * 2);
+        if (item === 9) throw new Error('the ninth');
+        return item;
+      } finally {
+        running--;
+      }
+    };
+    const all = async (items: readonly number[]): Promise<number[]> => {
+      const results: number[] = [];
+      for await (const result of inOrder(items, slots, work)) results.push(result);
+      return results;
+    };
+    assert.deepEqual(await Promise.all([all([1, 2, 3, 4]), all([5, 6, 7, 8]), all([])]), [[1, 2, 3, 4], [5, 6, 7, 8], []]);
+    assert.equal(most, 3);
+    await assert.rejects(all([9, 1, 2, 3]), /the ninth/);
+    assert.equal(running, 0);
   });
 });
