@@ -115,6 +115,24 @@ test('frames that are like the question light up on the timeline, without moving
   await behaved(page, conduct);
 });
 
+test('an answer that says when has its moments below it, and a press opens the decoded moment', async () => {
+  const { page, conduct } = await browser.open(server.url);
+  await painted(page, '.stage-canvas');
+  await page.getByRole('textbox', { name: /Ask about/ }).fill('When is a rabbit in the grass?');
+  await page.keyboard.press('Enter');
+  const said = await answered(page);
+  const [, start_s] = /from ([\d.]+) s to/i.exec(said) ?? assert.fail(said);
+  const position = page.getByRole('slider', { name: 'Position' });
+  await position.press('End');
+  await page.locator('.chip.moment').first().click();
+  const shown = (await position.getAttribute('aria-valuetext')) ?? '';
+  const [, minutes, seconds] = /^(\d+):([\d.]+) of/.exec(shown) ?? assert.fail(shown);
+  // The answer's seconds are rounded, and frames are where they are.
+  assert.ok(Math.abs(60 * Number(minutes) + Number(seconds) - Number(start_s)) < 0.3, `${shown} for ${said}`);
+  await screenshot(page, 'moment-light-1600');
+  await behaved(page, conduct);
+});
+
 test('a question is edited in its place, and the conversation is saved as a text file', async () => {
   const { page, conduct } = await browser.open(server.url);
   await page.getByRole('button', { name: question }).click();
