@@ -1,4 +1,5 @@
 /** Encodes one video in a process of its own at low priority. Ends when told to stop, when done, or when the server is gone. */
+import { readdirSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import os from 'node:os';
 import { readContainer } from '../../model/container/index.js';
@@ -25,12 +26,21 @@ function send(message: FromEncoder): void {
   process.send?.(message);
 }
 
+/**
+ * Sets the niceness of this process with all its threads: on Linux a thread has its own, which it inherits from whichever made it, so that
+ * of one thread alone would leave ONNX Runtime's, which do the work, as they were.
+ */
 function setNiceness(niceness: number): void {
   try {
-    os.setPriority(niceness);
+    for (const thread of threads()) os.setPriority(thread, niceness);
   } catch {
     // Some sandboxes refuse even a lower priority; the encode then competes as an equal.
   }
+}
+
+/** Ids of this process's threads, or its own where threads have no priority of their own. */
+function threads(): number[] {
+  return process.platform === 'linux' ? readdirSync('/proc/self/task').map(Number) : [process.pid];
 }
 
 /** As writeAtomically, and gives the version of what was written. */

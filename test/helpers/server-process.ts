@@ -55,6 +55,11 @@ export function isRunning(pid: number): boolean {
   return parentOf(pid) !== null;
 }
 
+/** Niceness of each thread of a process. Linux only. */
+export function nicenessOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).map((thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')[16]));
+}
+
 function parentOf(pid: number): number | null {
   try {
     // The second field, the name, may itself hold spaces and brackets. A zombie (Z) has ended already.
