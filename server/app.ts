@@ -172,7 +172,12 @@ function openServices({ log, options, limits, folder, access, model, sockets }: 
     encodes: () => ({ ...library.queue.counts(), seconds_left: library.queue.seconds_left }),
     sockets,
   });
-  const inference: Inference = new Inference({ packDir, threads, most: limits.replyQueue, mostSearches: limits.searchQueue, searchIdle_s: limits.searchIdle_s, observer: metrics, log });
+  const inference: Inference = new Inference({
+    packDir, threads, most: limits.replyQueue, mostSearches: limits.searchQueue, searchIdle_s: limits.searchIdle_s, observer: metrics, log,
+    onAnswering: (answering) => {
+      library.queue.answering = answering;
+    },
+  });
   const arrivals = new Arrivals({ library, folder, limits, remoteHosts: options.remoteHosts ?? [], log });
   const batches = openBatches({ store, log, services: { limits, model, library, folder, arrivals, inference, access, metrics } });
   const services: Services = {

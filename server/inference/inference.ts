@@ -12,6 +12,8 @@ export interface InferenceOptions extends InferenceWorkerData {
   readonly mostSearches: number;
   /** Told of every piece of text and of every reply that has ended. */
   readonly observer?: ReplyObserver;
+  /** Told when the first of several replies that somebody waits for is asked for, and when the last of them has ended. */
+  readonly onAnswering?: (answering: boolean) => void;
   readonly log: FastifyBaseLogger;
 }
 
@@ -62,6 +64,7 @@ export class Inference {
   readonly #log: FastifyBaseLogger;
   readonly #most: number;
   readonly #observer: ReplyObserver | null;
+  readonly #onAnswering: (answering: boolean) => void;
   readonly #mostSearches: number;
   readonly #searches = new Map<number, PendingSearch>();
   readonly #pending = new Map<number, Pending>();
@@ -71,9 +74,10 @@ export class Inference {
   /** Called when the last running reply of a stopping server has ended. */
   #drained: (() => void) | null = null;
 
-  constructor({ packDir, threads, searchIdle_s, most, mostSearches, observer, log }: InferenceOptions) {
+  constructor({ packDir, threads, searchIdle_s, most, mostSearches, observer, onAnswering, log }: InferenceOptions) {
     this.#log = log;
     this.#observer = observer ?? null;
+    this.#onAnswering = onAnswering ?? (() => undefined);
     this.#most = most;
     this.#mostSearches = mostSearches;
     const data: InferenceWorkerData = { packDir, threads, searchIdle_s };
@@ -124,6 +128,7 @@ export class Inference {
       entry = { ...handlers, resolve, reject, client: task.client, background, asked: performance.now(), started: false, startedAt: null, firstTextAt: null, pieces: 0 };
       this.#pending.set(id, entry);
     });
+    if (!background && this.#awaited === 1) this.#onAnswering(true);
     this.#host.post({ type: 'reply', id, task });
     return {
       outcome,
@@ -170,6 +175,10 @@ export class Inference {
     this.#stopping = true;
     this.#failAll(new ApiError('stopping'));
     await this.#host.close();
+  }
+
+  get #awaited(): number {
+    return this.#pendingOf(false, () => true);
   }
 
   /** Those of the background do not count against those that somebody waits for, nor the other way round. */
@@ -255,6 +264,7 @@ export class Inference {
       usage: outcome?.usage ?? null,
       background,
     });
+    if (!background && this.#awaited === 0) this.#onAnswering(false);
     if (this.#pending.size === 0) this.#drained?.();
   }
 }
