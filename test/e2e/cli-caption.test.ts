@@ -7,12 +7,12 @@ import { setTimeout as wait } from 'node:timers/promises';
 import sharp from 'sharp';
 import { LatentChat } from '../../client/sdk/index.js';
 import { readContainer, writeContainer } from '../../model/container/index.js';
-import { defaultPackFolder, ModelPack } from '../../model/pack/open.node.js';
+import { defaultPackFolder } from '../../model/pack/open.node.js';
 import { normal, seededRandom } from '../../model/runtime/random.js';
 import { startServer } from '../../server/index.js';
 import { captionUnderKills } from '../helpers/caption-kills.js';
 import { runCli, runHere, SharedModels } from '../helpers/cli.js';
-import { sampleContainer } from '../helpers/containers.js';
+import { twoShots } from '../helpers/containers.js';
 import { TestFolder } from '../helpers/folder.js';
 import { writeTinyPack } from '../helpers/tiny-pack.js';
 import { discScene, makeVideo } from '../helpers/videos.js';
@@ -27,25 +27,6 @@ let tinyFilm: string;
 const shared = new SharedModels();
 const at = (name: string): string => path.join(folder.path, name);
 const run = (...args: readonly string[]): ReturnType<typeof runHere> => runHere(['caption', ...args], shared);
-
-/** A container of a pack's feature space: two shots of random latents, half a second a frame. */
-async function twoShots(packFolder: string): Promise<Uint8Array> {
-  const { manifest } = await ModelPack.open(packFolder);
-  const { dim } = manifest.latent;
-  const random = seededRandom('two shots');
-  const shot = (): number[][] => {
-    const still = Array.from({ length: dim }, () => normal(random));
-    return Array.from({ length: 10 }, () => still.map((value) => value + 0.02 * normal(random)));
-  };
-  const { meta } = sampleContainer();
-  const { id, feature_space } = manifest;
-  return writeContainer({
-    meta: { ...meta, frames: 20, segments: [20], duration_s: 10, times_s: Float64Array.from({ length: 20 }, (_, i) => i / 2), pack: { id, feature_space } },
-    latents: Float32Array.from([...shot(), ...shot()].flat()),
-    latentDim: dim,
-    networks: [null],
-  });
-}
 
 before(async () => {
   folder = await TestFolder.make();
