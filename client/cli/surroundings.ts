@@ -12,7 +12,7 @@ export interface TextStream {
 export interface Surroundings {
   readonly out: TextStream;
   readonly err: TextStream;
-  /** Opens the models of a pack; what a command releases stays its own affair. */
+  /** Opens the models of a pack. Whoever gives it decides what their `release` frees. */
   readonly openModels: (options: ModelOptions) => Promise<Models>;
 }
 
