@@ -133,7 +133,7 @@ test('a chat goes before a batch: while it is written no line of the batch goes 
     last = await counted();
     first ??= last;
   }
-  assert.ok(pieces > 10, `an answer of ${pieces} pieces`);
+  assert.ok(pieces >= 5, `an answer of ${pieces} pieces`);
   // What was being told when the chat began may have arrived with its first words.
   assert.ok(first !== null && last <= first + 1, `${first} lines at the first word, ${last} at the last`);
   await assert.rejects(client.files.delete(batch.input_file_id), (error) => error instanceof OpenAI.APIError && error.code === 'file_in_use');
