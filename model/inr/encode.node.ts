@@ -20,7 +20,7 @@ import { steppedLevels } from './quantisation.js';
 import { RateControl } from './rate-control.js';
 import { glance, scanVideo, type Scan } from './scan.node.js';
 import { planSegments } from './segments.js';
-import { ROUNDING_FROM, Trainer } from './trainer.js';
+import { ROUNDING_FROM, Trainer, type LatentStart } from './trainer.js';
 import { trainingLayout } from './training-step.js';
 
 export interface EncodeProgress {
@@ -43,6 +43,12 @@ export interface EncodeOptions extends PlanOptions {
   readonly sourceName: string;
   /** Bytes of the source file; null where unknown. */
   readonly sourceBytes: number | null;
+  /** Weight of the alignment in the loss (eq. 6). Default: 0.01, the paper's. */
+  readonly lambda?: number;
+  /** Default: at the features. */
+  readonly latentStart?: LatentStart;
+  /** A clock in seconds that budgets of time are counted by. Default: the time that passes. */
+  readonly clock?: () => number;
   /** Aborting throws the signal's reason after the step under way; a checkpoint is written first if there is a path. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: EncodeProgress) => void;
@@ -71,7 +77,7 @@ export interface EncodeReport {
 }
 
 /** Weight of the alignment in the loss (eq. 6), the paper's. */
-const LAMBDA = 0.01;
+export const LAMBDA = 0.01;
 /** Frames of one training step. */
 const STEP_FRAMES = 8;
 /** Frames a chat looks at: the first container has these. */
@@ -106,7 +112,8 @@ export async function encodeVideo(source: FrameSource, options: EncodeOptions): 
 
 /** One encoding: what is known so far, and the steps that add to it. */
 class Encoding {
-  private readonly started = performance.now();
+  private readonly clock: () => number;
+  private readonly started: number;
   private readonly fingerprint: string;
   private secondsBefore = 0;
   private resumed: Checkpoint | null = null;
@@ -125,10 +132,12 @@ class Encoding {
     private readonly options: EncodeOptions,
     private readonly plan: Plan,
   ) {
-    const { preset, sourceName, sourceBytes, pack, targetBpp, targetPsnr } = options;
+    this.clock = options.clock ?? ((): number => performance.now() / 1000);
+    this.started = this.clock();
+    const { preset, sourceName, sourceBytes, pack, targetBpp, targetPsnr, lambda, latentStart } = options;
     this.fingerprint = JSON.stringify({
       preset, size: plan.size, targetBpp, targetPsnr, source: sourceName, bytes: sourceBytes, pack: pack.manifest.id,
-      network: plan.config(2, 1),
+      network: plan.config(2, 1), lambda, latentStart,
     });
   }
 
@@ -221,7 +230,8 @@ class Encoding {
         columns: Math.max(1, Math.round(columns * share)),
       },
       learningRate,
-      lambda: LAMBDA,
+      lambda: options.lambda ?? LAMBDA,
+      ...(options.latentStart === undefined ? {} : { latentStart: options.latentStart }),
       seed: SEED,
       quantised: plan.goal !== null,
     }, resumed?.state ?? null, this.scan.shots.includes(first) ? null : this.neighbour);
@@ -381,7 +391,7 @@ class Encoding {
 
   /** Seconds spent, earlier runs included. */
   private seconds(): number {
-    return this.secondsBefore + (performance.now() - this.started) / 1000;
+    return this.secondsBefore + this.clock() - this.started;
   }
 }
 
