@@ -12,6 +12,7 @@ import { keysCommand } from './keys-command.js';
 import { exportCommand, lsCommand, rmCommand } from './library-commands.js';
 import { packCommand } from './pack-command.js';
 import { packageRoot } from './package-root.js';
+import { reproduceCommand } from './reproduce-command.js';
 import { searchCommand } from './search-command.js';
 import { serveCommand } from './serve-command.js';
 import { trainCommand } from './train-command.js';
@@ -24,7 +25,7 @@ export function buildProgram(): Command {
     .version(version)
     .option('--debug', 'print a stack trace when something fails')
     .showHelpAfterError('(add --help for the options)');
-  const verbs = [serveCommand(), keysCommand(), encodeCommand(), decodeCommand(), infoCommand(), chatCommand(), searchCommand(), captionCommand(), evaluateCommand(), packCommand(), trainCommand(), lsCommand(), rmCommand(), exportCommand()];
+  const verbs = [serveCommand(), keysCommand(), encodeCommand(), decodeCommand(), infoCommand(), chatCommand(), searchCommand(), captionCommand(), evaluateCommand(), packCommand(), trainCommand(), reproduceCommand(), lsCommand(), rmCommand(), exportCommand()];
   for (const verb of verbs) program.addCommand(verb);
   for (const command of [program, ...verbs, ...verbs.flatMap((verb) => verb.commands)]) {
     command.exitOverride();
