@@ -1,8 +1,7 @@
 // Builds everything that runs: every TypeScript file to dist/<same path>.js, and the page to dist/client/web/public.
-// Types are checked apart from this (npm test): a build takes about a second, so every start can afford one.
-import { build } from 'esbuild';
-import { cp, mkdir, readdir, rm } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
+// Types are checked apart from this (npm test).
+import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,8 +21,11 @@ async function sources(folder) {
     .map((entry) => path.relative(root, path.join(entry.parentPath ?? entry.path, entry.name)));
 }
 
+/** Written when everything is built. */
+const stamp = path.join(dist, 'built');
+
 /** The page: bundled, with ONNX Runtime's wasm beside it, so that nothing is ever fetched from another host. */
-async function buildPage() {
+async function buildPage(build) {
   const web = path.join(root, 'client/web');
   const out = path.join(dist, 'client/web/public');
   await mkdir(out, { recursive: true });
@@ -50,7 +52,30 @@ async function buildPage() {
   }
 }
 
+/**
+ * A package of hundreds of small files as a few, where compiled code finds it before the installed one. Every process and every
+ * worker reads them all at its start: as they come, typebox's take half a second.
+ */
+async function joinPackage(build, name, entries) {
+  const out = path.join(dist, 'node_modules', name);
+  await build({
+    entryPoints: Object.fromEntries(entries.map((entry) => [entry, entry === 'index' ? name : `${name}/${entry}`])),
+    outdir: out,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    logLevel: 'warning',
+  });
+  const exports = Object.fromEntries(entries.map((entry) => [entry === 'index' ? '.' : `./${entry}`, `./${entry}.mjs`]));
+  await writeFile(path.join(out, 'package.json'), JSON.stringify({ name, exports }));
+}
+
 export async function buildAll() {
+  // Only here: the command line needs no esbuild where nothing has changed, and npm has not installed it where nothing ever was.
+  const { build } = await import('esbuild');
   const entryPoints = (await Promise.all(rooms.map(sources))).flat().map((file) => path.join(root, file));
   await build({
     entryPoints,
@@ -62,7 +87,26 @@ export async function buildAll() {
     sourcemap: true,
     logLevel: 'warning',
   });
-  await buildPage();
+  await joinPackage(build, 'typebox', ['index', 'value', 'compile']);
+  await buildPage(build);
+  await writeFile(stamp, '');
+}
+
+/** Builds unless the last build is newer than every source but the tests'. */
+export async function buildIfStale() {
+  if (!existsSync(stamp) || statSync(stamp).mtimeMs < newestSource()) await buildAll();
+}
+
+/** Newest change among the files that the build reads, in milliseconds; deleted ones change their folder. */
+function newestSource() {
+  let newest = statSync(path.join(root, 'package-lock.json')).mtimeMs;
+  for (const room of rooms.filter((room) => room !== 'test')) {
+    for (const entry of readdirSync(path.join(root, room), { recursive: true, withFileTypes: true })) {
+      if (!entry.isDirectory() && !/\.(ts|mjs|html|css|svg|png|ico|webmanifest)$/.test(entry.name)) continue;
+      newest = Math.max(newest, statSync(path.join(entry.parentPath ?? entry.path, entry.name)).mtimeMs);
+    }
+  }
+  return newest;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

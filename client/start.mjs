@@ -4,8 +4,7 @@ import path from 'node:path';
 import { ensureInstalled, root } from './install.mjs';
 
 ensureInstalled({ dev: false });
-const { buildAll } = await import('./build.mjs');
-await buildAll();
+await (await import('./build.mjs')).buildIfStale();
 const server = spawn(process.execPath, [path.join(root, 'dist/client/cli/main.js'), 'serve', ...process.argv.slice(2)], {
   cwd: root,
   stdio: 'inherit',

@@ -20,7 +20,7 @@ export interface MomentAnnotation {
 }
 
 export interface AnnotatedReply extends ReplyResult {
-  /** In order of time; none for answers that do not say when. */
+  /** Every moment that the text names, in order of time; none for answers that do not say when. */
   readonly annotations: readonly MomentAnnotation[];
 }
 
@@ -73,7 +73,7 @@ export async function* replyWithMoments(
   const system = messages.filter(({ role }) => role === 'system');
   const shown: ChatMessage = { role: 'user', content: [cutVideo(best.part, best.moment), { type: 'text', text: chat.defaultQuestion }] };
   const told = yield* chat.reply([...system, shown], options);
-  const annotations = named.map(({ part, moment: { start_s, end_s, score } }): MomentAnnotation => ({ type: 'moment', video: part.id, start_s, end_s, score }));
+  const annotations = nearest.map(({ part, moment: { start_s, end_s, score } }): MomentAnnotation => ({ type: 'moment', video: part.id, start_s, end_s, score }));
   const seconds = { first_token: (opened - started) / 1000, total: (performance.now() - started) / 1000 };
   return { ...told, text: opening + told.text, seconds, annotations };
 }

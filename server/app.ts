@@ -157,7 +157,12 @@ function openServices({ log, options, limits, folder, access, model, sockets }: 
     encodes: () => ({ ...library.queue.counts(), seconds_left: library.queue.seconds_left }),
     sockets,
   });
-  const inference: Inference = new Inference({ packDir, threads, most: limits.replyQueue, mostSearches: limits.searchQueue, searchIdle_s: limits.searchIdle_s, observer: metrics, log });
+  const inference: Inference = new Inference({
+    packDir, threads, most: limits.replyQueue, mostSearches: limits.searchQueue, searchIdle_s: limits.searchIdle_s, observer: metrics, log,
+    onAnswering: (answering) => {
+      library.queue.answering = answering;
+    },
+  });
   const services: Services = {
     library,
     arrivals: new Arrivals({ library, folder, limits, remoteHosts: options.remoteHosts ?? [], log }),

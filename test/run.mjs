@@ -6,14 +6,9 @@ import { ensureInstalled, root } from '../client/install.mjs';
 
 ensureInstalled({ dev: true });
 
-// Light tests share the cores, and so do those of commands, which mostly wait for processes to start; servers, browsers and
-// what measures the model take turns, since each wants both cores.
-const commands = /^(cli|guide)/;
-const groups = [
-  { folders: ['unit', 'fuzz'], concurrency: 2 },
-  { folders: ['e2e'], only: (name) => commands.test(name), concurrency: 2 },
-  { folders: ['model', 'e2e'], only: (name) => !commands.test(name), concurrency: 1 },
-];
+// Two files at a time: most of the time a test waits for a process, a server or a browser to start. The quick ones come first.
+const groups = [['unit', 'fuzz'], ['model', 'e2e']];
+const CONCURRENCY = 2;
 const wanted = process.argv.slice(2);
 /** Of one test file; the slowest take two minutes on two idle cores. */
 const TIMEOUT_MS = 900_000;
@@ -21,19 +16,19 @@ const TIMEOUT_MS = 900_000;
 step('types', [path.join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', root]);
 step('build', [path.join(root, 'client/build.mjs'), '--clean']);
 let failed = false;
-for (const { folders, only = () => true, concurrency } of groups) {
-  const files = folders.filter((folder) => wanted.length === 0 || wanted.includes(folder)).flatMap((folder) => testsOf(folder, only));
+for (const folders of groups) {
+  const files = folders.filter((folder) => wanted.length === 0 || wanted.includes(folder)).flatMap(testsOf);
   if (files.length === 0) continue;
   // A test that hangs fails instead of stopping the rest, and a handle that a library leaves open does not keep a file alive.
-  const args = ['--test', '--test-reporter=spec', '--test-force-exit', `--test-timeout=${TIMEOUT_MS}`, `--test-concurrency=${concurrency}`, ...files];
+  const args = ['--test', '--test-reporter=spec', '--test-force-exit', `--test-timeout=${TIMEOUT_MS}`, `--test-concurrency=${CONCURRENCY}`, ...files];
   failed = run(args) !== 0 || failed;
 }
 process.exit(failed ? 1 : 0);
 
-function testsOf(folder, only) {
+function testsOf(folder) {
   const compiled = path.join(root, 'dist/test', folder);
   if (!existsSync(compiled)) return [];
-  return readdirSync(compiled).filter((name) => name.endsWith('.test.js') && only(name)).sort().map((name) => path.join(compiled, name));
+  return readdirSync(compiled).filter((name) => name.endsWith('.test.js')).sort().map((name) => path.join(compiled, name));
 }
 
 function step(name, args) {

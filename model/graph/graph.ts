@@ -3,7 +3,7 @@
  * One definition of a network serves its training step, its Node decoder and its browser decoder.
  */
 import type { DType, HostTensor } from '../runtime/tensor.js';
-import { weightBytes, writeOnnx, type ExternalWeights } from './onnx.js';
+import { writeOnnx, type ExternalWeights } from './onnx.js';
 
 /** A size known when the graph is built, or the name of one that is known when it runs. */
 export type Dim = number | string;
@@ -100,11 +100,10 @@ export class Graph {
   }
 
   /**
-   * As `toOnnx`, but weights of more than `most` bytes together lie beside the model: a protobuf message ends at 2 GiB.
-   * Give both to `createSession`.
+   * As `toOnnx`, but large weights lie beside the model: a protobuf message ends at 2 GiB, and every copy of the weights takes
+   * its time. Give both to `createSession`.
    */
-  toOnnxParts(most = 2 ** 30): { readonly model: Uint8Array; readonly weights: readonly ExternalWeights[] } {
-    if (weightBytes(this) <= most) return { model: writeOnnx(this), weights: [] };
+  toOnnxParts(): { readonly model: Uint8Array; readonly weights: readonly ExternalWeights[] } {
     const weights: ExternalWeights[] = [];
     return { model: writeOnnx(this, weights), weights };
   }

@@ -109,14 +109,6 @@ function writeAttribute(pbf: PbfWriter, name: string, attribute: Attribute): voi
   }
 }
 
-/** Bytes of the weights the outputs need. */
-export function weightBytes(graph: Graph): number {
-  const { used } = reachable(graph);
-  let bytes = 0;
-  for (const [name, { data }] of graph.initializers) if (used.has(name)) bytes += data.byteLength;
-  return bytes;
-}
-
 function writeTensor(pbf: PbfWriter, name: string, tensor: HostTensor, external: ExternalWeights[] | null = null): void {
   for (const dim of tensor.dims) pbf.writeVarintField(1, dim);
   pbf.writeVarintField(2, ELEMENT_TYPE[tensor.dtype]);

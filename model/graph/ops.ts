@@ -239,6 +239,8 @@ export const reduceSum = (x: Value, axes: readonly number[] | null = null, keepD
 export const sumOfSquares = (x: Value): Value => reduce('ReduceSumSquare', x, null, false);
 /** Mean over `axes` (null: all). */
 export const reduceMean = (x: Value, axes: readonly number[] | null = null, keepDims = true): Value => reduce('ReduceMean', x, axes, keepDims);
+/** Largest over `axes` (null: all). No gradient. */
+export const reduceMax = (x: Value, axes: readonly number[] | null = null, keepDims = true): Value => reduce('ReduceMax', x, axes, keepDims);
 
 export function softmax(x: Value, axis = -1): Value {
   return single('Softmax', [x], x.dtype, x.dims, { axis: normalizeAxis('softmax', axis, x.rank) });

@@ -10,8 +10,8 @@ import { VisionTower } from '../vision/index.js';
 import { loadCheckpoint, removeCheckpoint, saveCheckpoint, type Checkpoint } from './checkpoint.node.js';
 import { patchGrid } from './config.js';
 import { LinrDecoder } from './decoder.js';
-import { EnlargeFit, enlargeTensors, type EnlargeFilters, type EnlargeSamples } from './enlarge.js';
-import { LargeFrames } from './large-frames.node.js';
+import { enlargeTensors, type EnlargeFilters, type EnlargeSamples } from './enlarge.js';
+import { fitFilters, LargeFrames } from './large-frames.node.js';
 import { parameterSpecs } from './network.js';
 import { PatchStore } from './patches.js';
 import { MAX_FRAMES, planEncoding, type Plan, type PlanOptions } from './plan.js';
@@ -52,6 +52,11 @@ export interface EncodeOptions extends PlanOptions {
   /** Aborting throws the signal's reason after the step under way; a checkpoint is written first if there is a path. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: EncodeProgress) => void;
+  /**
+   * Called after each training step with the seconds it took, and waited for. The wait does not count as time of the encoding: so
+   * whoever shares the machine can make a training stand aside.
+   */
+  readonly afterStep?: (seconds: number) => Promise<void> | void;
   /**
    * Called with a complete container: 'latents' as soon as the video can be asked about (at first with the few frames a
    * chat looks at, then with all), 'checkpoint' while the pictures get sharper and further segments come, 'final' once.
@@ -116,6 +121,7 @@ class Encoding {
   private readonly started: number;
   private readonly fingerprint: string;
   private secondsBefore = 0;
+  private paused_s = 0;
   private resumed: Checkpoint | null = null;
   private scan: Scan = { times_s: new Float64Array(0), targets: new Float32Array(0), shots: [] };
   private latentDim = 0;
@@ -238,7 +244,7 @@ class Encoding {
     try {
       await this.train(trainer, first, resumed);
       this.latents.set(trainer.latents(), first * dim);
-      this.networks.push(this.encoded(trainer, await this.enlargeFilters(trainer, samples)));
+      this.networks.push(this.encoded(trainer, await fitFilters(this.container(this.encoded(trainer)), samples, this.options.runtime)));
       this.neighbour = trainer.network();
     } finally {
       await trainer.release();
@@ -278,8 +284,10 @@ class Encoding {
         }
         trainer.rateWeight = control.price / pixels;
       }
+      const stepped = this.seconds();
       await trainer.step(progress);
       const now = this.seconds();
+      await this.pause(now - stepped);
       report({
         stage: 'training', done: Math.min(now, total), total, unit: 'seconds', psnr_db: -10 * Math.log10(trainer.mse),
         eta_s: Math.max(0, total - now) + total * FINISH_SHARE,
@@ -331,19 +339,6 @@ class Encoding {
     };
   }
 
-  /** Filters fitted to the segment as it will be decoded; null where the video has no more detail than is encoded. */
-  private async enlargeFilters(trainer: Trainer, samples: ReadonlyMap<number, EnlargeSamples>): Promise<EnlargeFilters | null> {
-    if (samples.size === 0) return null;
-    const decoder = new LinrDecoder(this.container(this.encoded(trainer)), this.options.runtime);
-    const fit = new EnlargeFit();
-    try {
-      for (const [t, wanted] of samples) fit.add(await decoder.frame(t), wanted);
-    } finally {
-      await decoder.release();
-    }
-    return fit.solve();
-  }
-
   /** A segment's network as the container stores it. */
   private encoded(trainer: Trainer, filters: EnlargeFilters | null = null): Uint8Array {
     const { goal, coder } = this.plan;
@@ -389,9 +384,16 @@ class Encoding {
     await saveCheckpoint(checkpointPath, this.fingerprint, { scan, latents, networks, training, neighbour, seconds: this.seconds() });
   }
 
-  /** Seconds spent, earlier runs included. */
+  /** Lets others have the machine, off the clock. */
+  private async pause(step_s: number): Promise<void> {
+    const paused = this.clock();
+    await this.options.afterStep?.(step_s);
+    this.paused_s += this.clock() - paused;
+  }
+
+  /** Seconds spent, earlier runs included, pauses not. */
   private seconds(): number {
-    return this.secondsBefore + this.clock() - this.started;
+    return this.secondsBefore + this.clock() - this.started - this.paused_s;
   }
 }
 

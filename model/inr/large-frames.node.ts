@@ -1,6 +1,8 @@
 /** Some of a video's frames at the size they are enlarged to, read beside the encoded ones and kept as samples. */
 import type { Frame, FrameSource } from '../frames/index.js';
-import { sampleEnlarged, type EnlargeSamples } from './enlarge.js';
+import type { Runtime } from '../runtime/types.js';
+import { LinrDecoder } from './decoder.js';
+import { EnlargeFit, sampleEnlarged, type EnlargeFilters, type EnlargeSamples } from './enlarge.js';
 import type { Plan } from './plan.js';
 
 /** One frame in so many is looked at: eight of a segment of 128. */
@@ -46,4 +48,21 @@ export class LargeFrames {
     const next = await this.frames?.next();
     return next === undefined || next.done === true ? null : next.value;
   }
+}
+
+/**
+ * Filters fitted to a segment as it will be decoded; null where the video has no more detail than is encoded.
+ * @param container file that holds the segment
+ * @param samples what each of some frames should look like enlarged
+ */
+export async function fitFilters(container: Uint8Array, samples: ReadonlyMap<number, EnlargeSamples>, runtime: Runtime): Promise<EnlargeFilters | null> {
+  if (samples.size === 0) return null;
+  const decoder = new LinrDecoder(container, runtime);
+  const fit = new EnlargeFit();
+  try {
+    for (const [t, wanted] of samples) fit.add(await decoder.frame(t), wanted);
+  } finally {
+    await decoder.release();
+  }
+  return fit.solve();
 }

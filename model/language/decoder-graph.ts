@@ -8,7 +8,7 @@ import type { LanguageConfig } from '../pack/manifest.js';
 import { fp32Linear, product, q4Linear, q8Product, transposed, type WeightKind } from './linear.js';
 import { dequantize, type Matrix, type Q8Matrix } from './matrix.js';
 import { rotaryFrequencies } from './rotary.js';
-import { LINEARS, type DecoderWeights, type LinearName } from './weights.js';
+import { type DecoderWeights, type LinearName } from './weights.js';
 
 const MICROSOFT = 'com.microsoft';
 
@@ -121,20 +121,6 @@ function layerStack(weights: DecoderWeights, embeddings: Value, linear: LinearOf
     residuals.push(residual);
   }
   return residuals;
-}
-
-/** Merged matrices of all layers by the order of LINEARS, made by `merge` one at a time. */
-export async function mergeLayers(
-  weights: DecoderWeights,
-  merge: (layer: number, name: LinearName) => Promise<Q8Matrix>,
-): Promise<MergedLayers> {
-  const layers: Record<LinearName, Q8Matrix>[] = [];
-  for (const layer of weights.layers.keys()) {
-    const entries: [LinearName, Q8Matrix][] = [];
-    for (const name of LINEARS) entries.push([name, await merge(layer, name)]);
-    layers.push(Object.fromEntries(entries) as Record<LinearName, Q8Matrix>);
-  }
-  return layers;
 }
 
 interface AttentionInputs {

@@ -1,22 +1,20 @@
 /** A decoder ready to run: sessions over its graph, one call a step. */
-import { Graph, ops } from '../graph/index.js';
 import { float32, int32, int64, type HostTensor } from '../runtime/tensor.js';
 import type { Runtime, Session } from '../runtime/types.js';
 import type { LanguageConfig } from '../pack/manifest.js';
-import { buildDecoder, cacheNames, mergeLayers, type MergedLayers } from './decoder-graph.js';
+import { buildDecoder, cacheNames } from './decoder-graph.js';
 import { prepareInPlace, runInPlace } from '../runtime/in-place.js';
 import { KvCache } from './kv-cache.js';
-import { mergeQ8, type WeightKind } from './linear.js';
-import type { Matrix, Q8Matrix } from './matrix.js';
-import { embed, type DecoderWeights, type Linear } from './weights.js';
+import type { WeightKind } from './linear.js';
+import type { Matrix } from './matrix.js';
+import { mergeLayers } from './merge.js';
+import { embed, type DecoderWeights } from './weights.js';
 
 export interface DecoderOptions {
   /** How weights enter the graph; see linear.ts. */
   readonly kind: WeightKind;
   /** Longest sequence in tokens: prompt and answer together. At most the model's own context. */
   readonly context: number;
-  /** Bytes of weights up to which they lie in the serialised model itself. Default: 1 GiB, see Graph.toOnnxParts. */
-  readonly inlineBytes?: number;
 }
 
 /** Raised when a sequence does not fit the context. */
@@ -43,8 +41,8 @@ export class Decoder {
 
   static async create(weights: DecoderWeights, runtime: Runtime, options: DecoderOptions): Promise<Decoder> {
     const { kind, context } = options;
-    const merged = kind === 'q8' ? await mergeAdapters(weights, runtime) : null;
-    const { model, weights: beside } = buildDecoder(weights, kind, merged, context).toOnnxParts(options.inlineBytes);
+    const merged = kind === 'q8' ? await mergeLayers(weights, runtime) : null;
+    const { model, weights: beside } = buildDecoder(weights, kind, merged, context).toOnnxParts();
     const session = await runtime.createSession(prepareInPlace(model), { weights: beside });
     return new Decoder(weights.config, context, weights.embedding, session);
   }
@@ -126,28 +124,5 @@ export class Decoder {
 
   async release(): Promise<void> {
     await this.session.release();
-  }
-}
-
-/** Adds each adapter's product to its base and rounds the sum to 8 bits. */
-async function mergeAdapters(weights: DecoderWeights, runtime: Runtime): Promise<MergedLayers> {
-  const graph = new Graph('adapter-product');
-  const a = graph.input('a', 'float32', ['K', 'R']);
-  const b = graph.input('b', 'float32', ['R', 'N']);
-  graph.output('change', ops.matmul(ops.transpose(b, [1, 0]), ops.transpose(a, [1, 0])));
-  const session = await runtime.createSession(prepareInPlace(graph.toOnnx()));
-  const linears = weights.layers.flatMap((layer) => Object.values(layer.linears));
-  const room = new Float32Array(Math.max(...linears.map(({ base }) => base.out * base.in)));
-  const merge = async ({ base, adapter }: Linear): Promise<Q8Matrix> => {
-    if (adapter === null) return mergeQ8(base, null);
-    const feeds = { a: float32(adapter.a, [base.in, adapter.rank]), b: float32(adapter.b, [adapter.rank, base.out]) };
-    const change = room.subarray(0, base.out * base.in);
-    await runInPlace(session, feeds, { change: float32(change, [base.out, base.in]) });
-    return mergeQ8(base, change);
-  };
-  try {
-    return await mergeLayers(weights, (layer, name) => merge((weights.layers[layer] as DecoderWeights['layers'][number]).linears[name]));
-  } finally {
-    await session.release();
   }
 }

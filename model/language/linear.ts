@@ -11,7 +11,7 @@
  */
 import { ops, type Graph, type Value } from '../graph/index.js';
 import type { HostTensor } from '../runtime/tensor.js';
-import { BLOCK, dequantize, dequantizeInto, emptyQ8, quantizeInto, quantizeQ8, toQ8, type Matrix, type Q4Matrix, type Q8Matrix } from './matrix.js';
+import { BLOCK, dequantize, quantizeQ8, toQ8, type Matrix, type Q4Matrix, type Q8Matrix } from './matrix.js';
 import type { Linear } from './weights.js';
 
 export type WeightKind = 'fp32' | 'q4' | 'q8';
@@ -95,28 +95,6 @@ function lowRankPair({ base, adapter }: Linear): { first: Float32Array; second: 
     }
   }
   return { first, second: { rows, data: second } };
-}
-
-/**
- * Base and adapter as one 8-bit matrix.
- * @param change the adapter's product (N, K), or null for the base alone
- */
-export function mergeQ8(base: Matrix, change: Float32Array | null): Q8Matrix {
-  if (change === null && base.form !== 'float32') return toQ8(base);
-  const merged = emptyQ8(base.out, base.in);
-  // A few rows at a time stay in the processor's cache: whole matrices of float32 would each cross memory three times.
-  const rows = 64;
-  const values = new Float32Array(rows * base.in);
-  for (let row = 0; row < base.out; row += rows) {
-    const part = values.subarray(0, Math.min(rows, base.out - row) * base.in);
-    dequantizeInto(base, row, part);
-    if (change !== null) {
-      const start = row * base.in;
-      for (let i = 0; i < part.length; i++) part[i] = (part[i] as number) + (change[start + i] as number);
-    }
-    quantizeInto(part, merged, row);
-  }
-  return merged;
 }
 
 /** (rows, columns) to (columns, rows). */

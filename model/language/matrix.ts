@@ -88,20 +88,8 @@ export function quantize(values: Float32Array, out: number, columns: number, bit
 /** Rounds float32 weights (N, K) to 8-bit blocks; K is a multiple of 32. */
 export function quantizeQ8(values: Float32Array, out: number, columns: number): Q8Matrix {
   const matrix = emptyQ8(out, columns);
-  quantizeInto(values, matrix, 0);
-  return matrix;
-}
-
-/** An 8-bit matrix whose numbers are still to be written. */
-export function emptyQ8(out: number, columns: number): Q8Matrix {
-  return { form: 'q8', out, in: columns, q8: new Uint8Array(out * columns), scale: new Float32Array((out * columns) / BLOCK) };
-}
-
-/** Rounds whole rows of float32 weights into `matrix` from row `row` on. */
-export function quantizeInto(values: Float32Array, matrix: Q8Matrix, row: number): void {
   const { q8, scale } = matrix;
-  const offset = row * matrix.in;
-  for (let start = 0, block = offset / BLOCK; start < values.length; start += BLOCK, block++) {
+  for (let start = 0, block = 0; start < values.length; start += BLOCK, block++) {
     let largest = 0;
     for (let i = start; i < start + BLOCK; i++) {
       const size = Math.abs(values[i] as number);
@@ -110,8 +98,14 @@ export function quantizeInto(values: Float32Array, matrix: Q8Matrix, row: number
     scale[block] = largest / 127;
     const inverse = largest === 0 ? 0 : 127 / largest;
     // Truncation of a sum that is never negative: the half makes it rounding to the nearest.
-    for (let i = start; i < start + BLOCK; i++) q8[offset + i] = ((values[i] as number) * inverse + 128.5) | 0;
+    for (let i = start; i < start + BLOCK; i++) q8[i] = ((values[i] as number) * inverse + 128.5) | 0;
   }
+  return matrix;
+}
+
+/** An 8-bit matrix whose numbers are still to be written. */
+export function emptyQ8(out: number, columns: number): Q8Matrix {
+  return { form: 'q8', out, in: columns, q8: new Uint8Array(out * columns), scale: new Float32Array((out * columns) / BLOCK) };
 }
 
 /**
@@ -150,14 +144,24 @@ function roundBlock(values: Float32Array, start: number, d: number, levels: Uint
 export function toQ8(matrix: Matrix): Q8Matrix {
   if (matrix.form === 'q8') return matrix;
   if (matrix.form === 'q4' && matrix.min === null) {
-    const q8 = new Uint8Array(matrix.out * matrix.in);
-    for (const [i, pair] of matrix.q4.entries()) {
-      q8[2 * i] = (pair & 15) + 120;
-      q8[2 * i + 1] = (pair >> 4) + 120;
-    }
-    return { form: 'q8', out: matrix.out, in: matrix.in, q8, scale: matrix.scale };
+    return { form: 'q8', out: matrix.out, in: matrix.in, q8: unpacked(matrix.q4, 120), scale: matrix.scale };
   }
   return quantizeQ8(dequantize(matrix), matrix.out, matrix.in);
+}
+
+/** A block matrix as w = scale * q + offset: q (N, K/32, 32), a byte each, offset (N, K/32). */
+export function levels(matrix: Q4Matrix | Q8Matrix): { q: Uint8Array; offset: Float32Array } {
+  if (matrix.form === 'q8') return { q: matrix.q8, offset: matrix.scale.map((d) => -128 * d) };
+  return { q: unpacked(matrix.q4, 0), offset: matrix.min ?? matrix.scale.map((d) => -8 * d) };
+}
+
+/** Two levels a byte as a byte each, `added` to both. */
+function unpacked(q4: Uint8Array, added: number): Uint8Array {
+  // Pairs of bytes by table: the low half of a byte comes first, as the low byte of a little-endian word does.
+  const pairs = Uint16Array.from({ length: 256 }, (_, pair) => ((pair & 15) + added) | (((pair >> 4) + added) << 8));
+  const words = new Uint16Array(q4.length);
+  for (let i = 0; i < q4.length; i++) words[i] = pairs[q4[i] as number] as number;
+  return new Uint8Array(words.buffer);
 }
 
 /**

@@ -12,6 +12,8 @@ export interface InferenceOptions extends InferenceWorkerData {
   readonly mostSearches: number;
   /** Told of every piece of text and of every reply that has ended. */
   readonly observer?: ReplyObserver;
+  /** Told when the first of several replies is asked for, and when the last of them has ended. */
+  readonly onAnswering?: (answering: boolean) => void;
   readonly log: FastifyBaseLogger;
 }
 
@@ -61,6 +63,7 @@ export class Inference {
   readonly #log: FastifyBaseLogger;
   readonly #most: number;
   readonly #observer: ReplyObserver | null;
+  readonly #onAnswering: (answering: boolean) => void;
   readonly #mostSearches: number;
   readonly #searches = new Map<number, PendingSearch>();
   readonly #pending = new Map<number, Pending>();
@@ -70,9 +73,10 @@ export class Inference {
   /** Called when the last running reply of a stopping server has ended. */
   #drained: (() => void) | null = null;
 
-  constructor({ packDir, threads, searchIdle_s, most, mostSearches, observer, log }: InferenceOptions) {
+  constructor({ packDir, threads, searchIdle_s, most, mostSearches, observer, onAnswering, log }: InferenceOptions) {
     this.#log = log;
     this.#observer = observer ?? null;
+    this.#onAnswering = onAnswering ?? (() => undefined);
     this.#most = most;
     this.#mostSearches = mostSearches;
     const data: InferenceWorkerData = { packDir, threads, searchIdle_s };
@@ -121,6 +125,7 @@ export class Inference {
       entry = { ...handlers, resolve, reject, client: task.client, asked: performance.now(), started: false, startedAt: null, firstTextAt: null, pieces: 0 };
       this.#pending.set(id, entry);
     });
+    if (this.#pending.size === 1) this.#onAnswering(true);
     this.#host.post({ type: 'reply', id, task });
     return {
       outcome,
@@ -249,6 +254,8 @@ export class Inference {
       finish: outcome?.finish ?? 'failed',
       usage: outcome?.usage ?? null,
     });
-    if (this.#pending.size === 0) this.#drained?.();
+    if (this.#pending.size > 0) return;
+    this.#onAnswering(false);
+    this.#drained?.();
   }
 }

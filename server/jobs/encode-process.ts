@@ -1,6 +1,8 @@
 /** Encodes one video in a process of its own at low priority. Ends when told to stop, when done, or when the server is gone. */
+import { readdirSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import os from 'node:os';
+import { setTimeout } from 'node:timers/promises';
 import { readContainer } from '../../model/container/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
 import { encodeVideo, type EncodeProgress } from '../../model/inr/encode.node.js';
@@ -19,18 +21,40 @@ import type { EncodeTask, FromEncoder, ToEncoder } from './messages.js';
 const readingNiceness = 10;
 const trainingNiceness = 19;
 
+/**
+ * While an answer is being written, a training rests this many times as long as its last step took. A low priority alone is not enough:
+ * the step under way has filled the caches and keeps its core for a slice of time. It never rests for good, since answers may never end.
+ */
+const restPerStep = 9;
+const restTick_ms = 5;
+
 const stop = new AbortController();
+let answering = false;
 
 function send(message: FromEncoder): void {
   process.send?.(message);
 }
 
+/**
+ * Sets the niceness of this process with all its threads: on Linux a thread has its own, which it inherits from whichever made it, so that
+ * of one thread alone would leave ONNX Runtime's, which do the work, as they were.
+ */
 function setNiceness(niceness: number): void {
   try {
-    os.setPriority(niceness);
+    for (const thread of threads()) os.setPriority(thread, niceness);
   } catch {
     // Some sandboxes refuse even a lower priority; the encode then competes as an equal.
   }
+}
+
+/** Ids of this process's threads, or its own where threads have no priority of their own. */
+function threads(): number[] {
+  return process.platform === 'linux' ? readdirSync('/proc/self/task').map(Number) : [process.pid];
+}
+
+async function rest(step_s: number): Promise<void> {
+  const end = performance.now() + restPerStep * step_s * 1000;
+  while (answering && !stop.signal.aborted && performance.now() < end) await setTimeout(restTick_ms);
 }
 
 /** As writeAtomically, and gives the version of what was written. */
@@ -66,6 +90,7 @@ async function encode(task: EncodeTask): Promise<FromEncoder> {
       checkpointPath: task.checkpoint,
       sourceName: task.sourceName,
       sourceBytes: task.sourceBytes,
+      afterStep: rest,
       onProgress: (progress) => {
         if (progress.stage === 'training') setNiceness(trainingNiceness);
         psnr_db = finite(progress.psnr_db) ?? psnr_db;
@@ -99,6 +124,10 @@ function finite(value: number | undefined): number | null {
 process.on('message', (message: ToEncoder) => {
   if (message.type === 'stop') {
     stop.abort();
+    return;
+  }
+  if (message.type === 'answering') {
+    ({ answering } = message);
     return;
   }
   const { task } = message;

@@ -45,7 +45,11 @@ export interface EncodeTask {
   readonly threads: number;
 }
 
-export type ToEncoder = { readonly type: 'start'; readonly task: EncodeTask } | { readonly type: 'stop' };
+export type ToEncoder =
+  | { readonly type: 'start'; readonly task: EncodeTask }
+  | { readonly type: 'stop' }
+  /** Whether an answer is being written. */
+  | { readonly type: 'answering'; readonly answering: boolean };
 
 export type FromEncoder =
   | { readonly type: 'progress'; readonly progress: VideoProgress }

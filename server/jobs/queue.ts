@@ -56,6 +56,7 @@ export class EncodeQueue {
   readonly #parked = new Map<string, Job>();
   #diskTimer: NodeJS.Timeout | null = null;
   #open = false;
+  #answering = false;
 
   constructor(options: EncodeQueueOptions) {
     this.#options = options;
@@ -88,6 +89,12 @@ export class EncodeQueue {
     let left = 0;
     for (const { progress } of this.#running.values()) left += progress.eta_s ?? 0;
     return left;
+  }
+
+  /** Trainings stand aside while an answer is being written. */
+  set answering(answering: boolean) {
+    this.#answering = answering;
+    for (const { child } of this.#running.values()) tell(child, { type: 'answering', answering });
   }
 
   /** Stops the encode of a video and forgets it; resolves when its process has ended. */
@@ -169,6 +176,7 @@ export class EncodeQueue {
       this.#schedule();
     });
     tell(child, { type: 'start', task });
+    if (this.#answering) tell(child, { type: 'answering', answering: true });
     events.progressed(videoId);
   }
 

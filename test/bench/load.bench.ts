@@ -14,7 +14,7 @@ import { machine, printTable } from './table.js';
 
 const SOCKETS = Number(process.env['LATENTCHAT_LOAD_SOCKETS'] ?? 50);
 /** Questions asked one after the other, idle and beside an encode. */
-const QUESTIONS = 60;
+const QUESTIONS = 150;
 const ANSWER_TOKENS = 24;
 const LIMIT_S = 600;
 /** Seconds of training beside which chats are measured: longer than the questions take. */

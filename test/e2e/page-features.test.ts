@@ -4,30 +4,20 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Page } from 'playwright-core';
-import { TestFolder } from '../helpers/folder.js';
 import { defaultPackFolder } from '../../model/pack/open.node.js';
-import { answered, behaved, Chromium, coloursOf, dropFile, painted, screenshot, ServerProcess, until } from './page-harness.js';
+import { answered, behaved, coloursOf, dropFile, painted, screenshot, Site, until } from './page-harness.js';
 
 const question = 'Describe what you see in one sentence.';
 
-let folder: TestFolder;
-let server: ServerProcess;
-let browser: Chromium;
+let site: Site;
 
 before(async () => {
-  folder = await TestFolder.make();
-  server = new ServerProcess(folder.path);
-  [browser] = await Promise.all([Chromium.start(), server.start()]);
+  site = await Site.start();
 });
-
-after(async () => {
-  await browser.close();
-  await server.stop();
-  await folder.remove();
-});
+after(() => site.stop());
 
 test('slow motion draws moments between frames, life speed does not', async () => {
-  const { page, conduct } = await browser.open(server.url);
+  const { page, conduct } = await site.open();
   // What the page asks of its decoder's worker.
   await page.addInitScript(() => {
     const asked: number[] = [];
@@ -55,7 +45,7 @@ test('slow motion draws moments between frames, life speed does not', async () =
 });
 
 test('the latent map is loaded when it is opened, shows frames, and leads to them by pointer and by keyboard', async () => {
-  const { page, conduct } = await browser.open(server.url);
+  const { page, conduct } = await site.open();
   await painted(page, '.stage-canvas');
   assert.ok(!conduct.requests.some((address) => address.includes('latent-map')), 'nothing of the map is loaded before');
   await page.locator('.map-summary').click();
@@ -86,7 +76,7 @@ test('the latent map is loaded when it is opened, shows frames, and leads to the
 });
 
 test('frames that are like the question light up on the timeline, without moving anything; where the server cannot compare, nothing does', async () => {
-  const { page, conduct } = await browser.open(server.url);
+  const { page, conduct } = await site.open();
   const likeness = page.locator('.timeline-heat');
   await painted(page, '.timeline-strip');
   const before = await page.locator('.timeline').boundingBox();
@@ -94,8 +84,8 @@ test('frames that are like the question light up on the timeline, without moving
   await likeness.waitFor();
   assert.deepEqual(await page.locator('.timeline').boundingBox(), before);
   // The frame it names is the one the server's search finds first, and the brightest of the strip.
-  const videos = (await (await fetch(`${server.url}/v1/videos`)).json()) as { data: { id: string }[] };
-  const found = await fetch(`${server.url}/v1/search`, {
+  const videos = (await (await fetch(`${site.server.url}/v1/videos`)).json()) as { data: { id: string }[] };
+  const found = await fetch(`${site.server.url}/v1/search`, {
     method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ text: question, videos: [videos.data[0]?.id], scope: 'frames', limit: 1 }),
   });
   const best = ((await found.json()) as { data: { frame: number }[] }).data[0]?.frame ?? -1;
@@ -115,8 +105,26 @@ test('frames that are like the question light up on the timeline, without moving
   await behaved(page, conduct);
 });
 
+test('an answer that says when has its moments below it, and a press opens the decoded moment', async () => {
+  const { page, conduct } = await site.open();
+  await painted(page, '.stage-canvas');
+  await page.getByRole('textbox', { name: /Ask about/ }).fill('When is a rabbit in the grass?');
+  await page.keyboard.press('Enter');
+  const said = await answered(page);
+  const [, start_s] = /from ([\d.]+) s to/i.exec(said) ?? assert.fail(said);
+  const position = page.getByRole('slider', { name: 'Position' });
+  await position.press('End');
+  await page.locator('.chip.moment').first().click();
+  const shown = (await position.getAttribute('aria-valuetext')) ?? '';
+  const [, minutes, seconds] = /^(\d+):([\d.]+) of/.exec(shown) ?? assert.fail(shown);
+  // The answer's seconds are rounded, and frames are where they are.
+  assert.ok(Math.abs(60 * Number(minutes) + Number(seconds) - Number(start_s)) < 0.3, `${shown} for ${said}`);
+  await screenshot(page, 'moment-light-1600');
+  await behaved(page, conduct);
+});
+
 test('a question is edited in its place, and the conversation is saved as a text file', async () => {
-  const { page, conduct } = await browser.open(server.url);
+  const { page, conduct } = await site.open();
   await page.getByRole('button', { name: question }).click();
   await answered(page);
   await page.getByRole('textbox', { name: /Ask about/ }).fill('What colours are there?');
@@ -146,7 +154,7 @@ test('a question is edited in its place, and the conversation is saved as a text
 });
 
 test('a page that is reloaded in the middle of an answer goes on with it', async () => {
-  const { page, conduct } = await browser.open(server.url);
+  const { page, conduct } = await site.open();
   // From inside the page, at the first word: an answer takes less time than a test runner's reload.
   await page.addInitScript(() => {
     globalThis.WebSocket = class extends WebSocket {
@@ -173,7 +181,7 @@ test('a page that is reloaded in the middle of an answer goes on with it', async
 });
 
 test('by keyboard alone: a question is asked, answered and asked again, a frame is found, the colours change', async () => {
-  const { page, conduct } = await browser.open(server.url);
+  const { page, conduct } = await site.open();
   await painted(page, '.stage-canvas');
   await page.keyboard.press('/');
   await page.keyboard.type('What is happening?');
@@ -199,7 +207,7 @@ test('by keyboard alone: a question is asked, answered and asked again, a frame 
 });
 
 test('a dropped container can be asked about and watched at once', async () => {
-  const { page, conduct } = await browser.open(server.url);
+  const { page, conduct } = await site.open();
   const container = await readFile(path.join(defaultPackFolder(), '../demo/bunny.linr'));
   await dropFile(page, 'again.linr', 'application/octet-stream', container);
   await page.locator('.player-title', { hasText: 'again.linr' }).waitFor();

@@ -1,7 +1,6 @@
 /** Starts a real server and a real browser, and keeps what the tests are to hold the page to. */
 import assert from 'node:assert/strict';
-import { execFileSync, fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,59 +8,35 @@ import { fileURLToPath } from 'node:url';
 import { brotliDecompressSync } from 'node:zlib';
 import chromiumPackage from '@sparticuz/chromium';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import { TestFolder } from '../helpers/folder.js';
+import { ServerProcess } from '../helpers/server-process.js';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
-/** Seconds an upload is trained in these tests: enough for pictures, not for good ones. */
-const encodeSeconds = 6;
+/** A server with the demo video in a folder of its own, and a browser. */
+export class Site {
+  private constructor(
+    private readonly folder: TestFolder,
+    readonly server: ServerProcess,
+    private readonly browser: Chromium,
+  ) {}
 
-export class ServerProcess {
-  readonly dataDir: string;
-  #child: ChildProcess | null = null;
-  #url = '';
-
-  constructor(dataDir: string) {
-    this.dataDir = dataDir;
+  static async start(): Promise<Site> {
+    const folder = await TestFolder.make();
+    // Uploads are trained for long enough for pictures, not for good ones.
+    const server = new ServerProcess(folder.path, { demoDir: path.join(root, 'weights/demo'), logLevel: 'error', threads: 1, encode: { preset: 'draft', seconds: 6 } });
+    const [browser] = await Promise.all([Chromium.start(), server.start()]);
+    return new Site(folder, server, browser);
   }
 
-  get url(): string {
-    return this.#url;
-  }
-
-  /** Starts it, on the port it had before where there was one. */
-  async start(): Promise<void> {
-    const options = {
-      port: this.#url === '' ? 0 : Number(new URL(this.#url).port),
-      dataDir: this.dataDir,
-      packDir: path.join(root, 'weights/default'),
-      demoDir: path.join(root, 'weights/demo'),
-      logLevel: 'error',
-      threads: 1,
-      encode: { preset: 'draft', seconds: encodeSeconds },
-    };
-    const child = fork(path.join(root, 'dist/test/e2e/page-server.js'), [JSON.stringify(options)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    this.#child = child;
-    const [message] = (await Promise.race([
-      once(child, 'message'),
-      once(child, 'exit').then(([code]) => Promise.reject(new Error(`the server ended with ${String(code)} before it listened`))),
-    ])) as [unknown];
-    this.#url = String(message);
-  }
-
-  /** Ends it at once, as a power cut would. */
-  async kill(): Promise<void> {
-    const child = this.#child;
-    this.#child = null;
-    if (!child || child.exitCode !== null) return;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
+  /** The page in a profile of its own. */
+  open(options: BrowserContextOptions = {}): Promise<{ page: Page; conduct: Conduct }> {
+    return this.browser.open(this.server.url, options);
   }
 
   async stop(): Promise<void> {
-    const child = this.#child;
-    this.#child = null;
-    if (!child || child.exitCode !== null) return;
-    child.kill('SIGTERM');
-    await once(child, 'exit');
+    await this.browser.close();
+    await this.server.stop();
+    await this.folder.remove();
   }
 }
 

@@ -3,27 +3,21 @@ import { after, before, test } from 'node:test';
 import sharp from 'sharp';
 import { TestFolder } from '../helpers/folder.js';
 import { makeVideo } from '../helpers/videos.js';
-import { Chromium, dropFile, painted, screenshot, ServerProcess } from './page-harness.js';
+import { dropFile, painted, screenshot, Site } from './page-harness.js';
 
-let folder: TestFolder;
+let site: Site;
 let files: TestFolder;
-let server: ServerProcess;
-let browser: Chromium;
 
 before(async () => {
-  [folder, files] = await Promise.all([TestFolder.make(), TestFolder.make()]);
-  server = new ServerProcess(folder.path);
-  [browser] = await Promise.all([Chromium.start(), server.start()]);
+  [site, files] = await Promise.all([Site.start(), TestFolder.make()]);
 });
-
 after(async () => {
-  await browser.close();
-  await server.stop();
-  await Promise.all([folder.remove(), files.remove()]);
+  await site.stop();
+  await files.remove();
 });
 
 test('a dropped video uploads, becomes askable, shows its first pictures and sharpens; then it can be removed', async () => {
-  const { page, conduct } = await browser.open(server.url);
+  const { page, conduct } = await site.open();
   const video = await makeVideo({ width: 160, height: 96, picture: movingSquare });
   await dropFile(page, 'square.mp4', 'video/mp4', video);
   const entry = page.locator('.library-row', { hasText: 'square.mp4' });
@@ -54,7 +48,7 @@ test('a dropped video uploads, becomes askable, shows its first pictures and sha
 });
 
 test('a chosen photo is a video of one frame: no timeline, and it is asked about as a photo', async () => {
-  const { page, conduct } = await browser.open(server.url);
+  const { page, conduct } = await site.open();
   const photo = await sharp(movingSquare(5, 320, 200), { raw: { width: 320, height: 200, channels: 3 } }).jpeg().toBuffer();
   await page.setInputFiles('input[type=file]', { name: 'still.jpg', mimeType: 'image/jpeg', buffer: photo });
   await page.locator('.player-title', { hasText: 'still.jpg' }).waitFor();
@@ -70,7 +64,7 @@ test('a chosen photo is a video of one frame: no timeline, and it is asked about
 });
 
 test('a file that is no video fails with its reason, where the viewer looks, and an empty one is never sent', async () => {
-  const { page } = await browser.open(server.url);
+  const { page } = await site.open();
   await page.setInputFiles('input[type=file]', { name: 'letter.mp4', mimeType: 'video/mp4', buffer: Buffer.from('Dear Sir or Madam, this is no video at all.') });
   const row = page.locator('.library-row.is-failed', { hasText: 'letter.mp4' });
   await row.waitFor();
@@ -90,17 +84,17 @@ test('a file that is no video fails with its reason, where the viewer looks, and
 });
 
 test('a server that goes away is told of, and the page is whole again when it is back', async () => {
-  const { page } = await browser.open(server.url);
+  const { page } = await site.open();
   await page.locator('.chip').first().click();
   await page.getByRole('button', { name: 'Answer again' }).waitFor({ timeout: 120_000 });
   const answer = await page.locator('.message.is-assistant .message-text').innerText();
-  await server.kill();
+  await site.server.kill();
   await page.getByText('The server does not answer.').waitFor();
   await page.getByRole('textbox', { name: 'Not connected' }).fill('Are you there?');
   assert.ok(await page.getByRole('button', { name: 'Send' }).isDisabled());
   await screenshot(page, 'offline-light-1600');
 
-  await server.start();
+  await site.server.start();
   await page.getByText('The server does not answer.').waitFor({ state: 'hidden', timeout: 60_000 });
   assert.ok(await page.getByRole('button', { name: 'Send' }).isEnabled(), 'what was typed is kept and can be sent');
   assert.equal(await page.locator('.message.is-assistant .message-text').innerText(), answer);

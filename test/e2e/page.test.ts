@@ -1,30 +1,20 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Page } from 'playwright-core';
-import { TestFolder } from '../helpers/folder.js';
-import { answered, behaved, Chromium, painted, screenshot, ServerProcess, until } from './page-harness.js';
+import { answered, behaved, painted, screenshot, Site, until } from './page-harness.js';
 
 const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
 const question = 'Describe what you see in one sentence.';
 
-let folder: TestFolder;
-let server: ServerProcess;
-let browser: Chromium;
+let site: Site;
 
 before(async () => {
-  folder = await TestFolder.make();
-  server = new ServerProcess(folder.path);
-  [browser] = await Promise.all([Chromium.start(), server.start()]);
+  site = await Site.start();
 });
-
-after(async () => {
-  await browser.close();
-  await server.stop();
-  await folder.remove();
-});
+after(() => site.stop());
 
 test('opens with the demo video: its thumbnail and its first frame are decoded by the browser', async () => {
-  const { page, conduct } = await browser.open(server.url);
+  const { page, conduct } = await site.open();
   await painted(page, '.thumbnail canvas');
   await painted(page, '.stage-canvas');
   assert.match(await page.locator('.player-title').innerText(), /\S/);
@@ -35,7 +25,7 @@ test('opens with the demo video: its thumbnail and its first frame are decoded b
 });
 
 test('the first load is small: under 300 kB before the decoder is asked for', async () => {
-  const { page, conduct } = await browser.open(server.url);
+  const { page, conduct } = await site.open();
   await page.locator('.library-item').first().waitFor();
   const decoder = /decoder-worker|ort-wasm|\/container$/;
   const bytes = [...conduct.bytes].filter(([path]) => !decoder.test(path)).reduce((sum, [, size]) => sum + size, 0);
@@ -44,7 +34,7 @@ test('the first load is small: under 300 kB before the decoder is asked for', as
 });
 
 test('playing moves through the frames, the slider shows any of them, the width changes the size decoded at', async () => {
-  const { page, conduct } = await browser.open(server.url);
+  const { page, conduct } = await site.open();
   await painted(page, '.stage-canvas');
   const slider = page.getByRole('slider', { name: 'Position' });
   const first = await slider.getAttribute('aria-valuetext');
@@ -73,7 +63,7 @@ test('playing moves through the frames, the slider shows any of them, the width 
 });
 
 test('a question is answered in a stream, without layout shift, and the conversation is there after a reload', async () => {
-  const { page, conduct } = await browser.open(server.url);
+  const { page, conduct } = await site.open();
   await watchLayout(page);
   await page.evaluate(() => {
     const lengths = new Set<number>();
@@ -109,7 +99,7 @@ test('a question is answered in a stream, without layout shift, and the conversa
 });
 
 test('the stop button cancels the answer on the server, and another question can follow', async () => {
-  const { page, conduct } = await browser.open(server.url);
+  const { page, conduct } = await site.open();
   const sent: string[] = [];
   const received: string[] = [];
   page.on('websocket', (socket) => {
@@ -146,11 +136,11 @@ test('the stop button cancels the answer on the server, and another question can
 });
 
 test('a second tab follows the conversation, and neither disturbs the other', async () => {
-  const { page, conduct } = await browser.open(server.url);
+  const { page, conduct } = await site.open();
   await page.locator('.chip').first().click();
   await answered(page);
   const second = await page.context().newPage();
-  await second.goto(server.url);
+  await second.goto(site.server.url);
   await second.locator('.message.is-assistant').waitFor();
   await page.getByRole('textbox', { name: /Ask about/ }).fill('What colours are there?');
   await page.keyboard.press('Enter');
@@ -161,7 +151,7 @@ test('a second tab follows the conversation, and neither disturbs the other', as
 });
 
 test('everything is reached by keyboard', async () => {
-  const { page, conduct } = await browser.open(server.url);
+  const { page, conduct } = await site.open();
   await painted(page, '.stage-canvas');
   const reached: string[] = [];
   for (let presses = 0; presses < 25; presses += 1) {
@@ -178,7 +168,7 @@ test('everything is reached by keyboard', async () => {
 });
 
 test('fits a phone: nothing scrolls sideways, a suggestion is answered with the end of it in sight', async () => {
-  const { page, conduct } = await browser.open(server.url, phone);
+  const { page, conduct } = await site.open(phone);
   await painted(page, '.stage-canvas');
   await screenshot(page, 'demo-light-360');
   assert.ok(await fits(page));
@@ -194,7 +184,7 @@ test('fits a phone: nothing scrolls sideways, a suggestion is answered with the 
 
 test('follows the dark scheme, at every width', async () => {
   for (const width of [360, 820, 1600]) {
-    const { page, conduct } = await browser.open(server.url, { viewport: { width, height: 900 }, colorScheme: 'dark' });
+    const { page, conduct } = await site.open({ viewport: { width, height: 900 }, colorScheme: 'dark' });
     await painted(page, '.stage-canvas');
     const [ground, ink] = await page.evaluate(() => {
       const style = getComputedStyle(document.body);

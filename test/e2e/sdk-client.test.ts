@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { LatentChat, LatentChatError, type ServerEvent, type UploadProgress } from '../../client/sdk/index.js';
 import { readContainer } from '../../model/container/index.js';
+import { defaultPackFolder } from '../../model/pack/open.node.js';
 import { TestFolder } from '../helpers/folder.js';
 import { makeVideo } from '../helpers/videos.js';
-import { ServerProcess } from './page-harness.js';
+import { ServerProcess } from '../helpers/server-process.js';
 
 const question = 'Describe what you see in one sentence.';
 
@@ -16,7 +18,7 @@ let demo: string;
 
 before(async () => {
   folder = await TestFolder.make();
-  server = new ServerProcess(folder.path);
+  server = new ServerProcess(folder.path, { demoDir: path.join(defaultPackFolder(), '..', 'demo'), encode: { preset: 'draft', seconds: 6 } });
   await server.start();
   client = new LatentChat({ baseUrl: server.url });
   demo = (await client.videos.list())[0]?.id ?? '';

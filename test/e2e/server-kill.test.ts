@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { afterEach, before, beforeEach, test } from 'node:test';
 import { getVideo, untilVideo } from '../helpers/api.js';
 import { TestFolder } from '../helpers/folder.js';
 import { TestSocket } from '../helpers/realtime.js';
-import { isRunning, ServerProcess } from '../helpers/server-process.js';
+import { isRunning, nicenessOf, ServerProcess } from '../helpers/server-process.js';
 import { createUpload, sendAndCut, sendBytes, upload, uploadOffset } from '../helpers/tus.js';
 import { makeVideo } from '../helpers/videos.js';
 
@@ -20,14 +20,13 @@ before(async () => {
 });
 beforeEach(async () => {
   folder = await TestFolder.make();
-  server = new ServerProcess(folder.path, { encode: { preset: 'draft', seconds: 6 } });
+  server = new ServerProcess(folder.path, { encode: { preset: 'draft', seconds: 4 } });
   await server.start();
 });
 afterEach(async () => {
   await server.stop();
   await folder.remove();
 });
-after(() => undefined);
 
 async function restart(): Promise<void> {
   await server.kill();
@@ -61,6 +60,8 @@ test('a video whose server is killed again and again while it is encoded becomes
   for (let tries = 0; tries < 100 && isRunning(encoder); tries++) await new Promise((resolve) => setTimeout(resolve, 50));
   assert.ok(!isRunning(encoder), 'the encoder of the killed server has ended by itself');
   assert.ok((await getVideo(server.url, vid)).askable);
+  const [trainer = 0] = server.children();
+  assert.deepEqual([...new Set(nicenessOf(trainer))], [19], 'every thread of a training stands back behind answers');
   await restart();
   assert.ok((await getVideo(server.url, vid)).askable, 'what could be asked about still can be');
   const video = await untilVideo(server.url, vid, ({ state }) => state === 'ready' || state === 'failed');
@@ -86,7 +87,7 @@ test('a graceful stop in training writes a checkpoint, and the next start goes o
 
 test('a new video does not wait for the training of an older one, and the older one is finished too', async () => {
   await server.stop();
-  server = new ServerProcess(folder.path, { encode: { preset: 'draft', seconds: 12 } });
+  server = new ServerProcess(folder.path, { encode: { preset: 'draft', seconds: 8 } });
   await server.start();
   const older = await upload(server.url, clip, 'older.mp4');
   await untilVideo(server.url, older, ({ progress }) => progress?.stage === 'training');

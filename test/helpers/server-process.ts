@@ -8,20 +8,21 @@ import type { ServerOptions } from '../../server/index.js';
 
 /** A real server process over one data folder, which can be stopped, killed and started again. */
 export class ServerProcess {
-  readonly #options: ServerOptions;
+  readonly #options: Omit<ServerOptions, 'port'>;
   #child: ChildProcess | null = null;
   url = '';
 
-  constructor(dataDir: string, options: Partial<ServerOptions> = {}) {
+  constructor(dataDir: string, options: Partial<Omit<ServerOptions, 'port'>> = {}) {
     const demoDir = path.join(dataDir, 'no-demos');
-    this.#options = { port: 0, dataDir, packDir: defaultPackFolder(), demoDir, logLevel: 'warn', encode: { preset: 'draft', seconds: 4 }, ...options };
+    this.#options = { dataDir, packDir: defaultPackFolder(), demoDir, logLevel: 'warn', encode: { preset: 'draft', seconds: 4 }, ...options };
   }
 
+  /** Starts it, on the port it had before where there was one. */
   async start(): Promise<void> {
     const runner = fileURLToPath(new URL('./server-runner.js', import.meta.url));
-    const child = fork(runner, [JSON.stringify(this.#options)], { execArgv: ['--enable-source-maps'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const child = fork(runner, [JSON.stringify({ ...this.#options, port: this.url === '' ? 0 : Number(new URL(this.url).port) })], { execArgv: ['--enable-source-maps'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#child = child;
-    const [url] = (await Promise.race([once(child, 'message'), once(child, 'exit').then(() => Promise.reject(new Error('the server did not start')))])) as [string];
+    const [url] = (await Promise.race([once(child, 'message'), once(child, 'exit').then(() => Promise.reject(new Error('the server ended before it listened')))])) as [string];
     this.url = url;
   }
 
@@ -53,6 +54,11 @@ export class ServerProcess {
 
 export function isRunning(pid: number): boolean {
   return parentOf(pid) !== null;
+}
+
+/** Niceness of each thread of a process. Linux only. */
+export function nicenessOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).map((thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')[16]));
 }
 
 function parentOf(pid: number): number | null {

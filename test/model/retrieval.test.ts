@@ -111,7 +111,7 @@ test('an answer about when names the seconds it is annotated with; what does not
 
     const nothing = await ask('When does a wedding cake explode on the moon?', search);
     assert.match(nothing.text, /^I do not find that in the video\. What comes nearest is from \d/);
-    assert.deepEqual(nothing.annotations, []);
+    assert.equal(nothing.annotations.length, 1, 'what comes nearest can be looked at, too');
 
     const other = await ask('What is in the video?', search);
     assert.deepEqual(other.annotations, []);
