@@ -20,7 +20,7 @@ import { steppedLevels } from './quantisation.js';
 import { RateControl } from './rate-control.js';
 import { glance, scanVideo, type Scan } from './scan.node.js';
 import { planSegments } from './segments.js';
-import { ROUNDING_FROM, Trainer, type LatentStart } from './trainer.js';
+import { ROUNDING_FROM, Trainer } from './trainer.js';
 import { trainingLayout } from './training-step.js';
 
 export interface EncodeProgress {
@@ -36,6 +36,8 @@ export interface EncodeProgress {
   readonly eta_s?: number;
 }
 
+export type LatentStart = 'features' | 'random';
+
 export interface EncodeOptions extends PlanOptions {
   readonly pack: ModelPack;
   readonly runtime: Runtime;
@@ -45,7 +47,7 @@ export interface EncodeOptions extends PlanOptions {
   readonly sourceBytes: number | null;
   /** Weight of the alignment in the loss (eq. 6). Default: 0.01, the paper's. */
   readonly lambda?: number;
-  /** Default: at the features. */
+  /** Whether latents start at the features they are aligned to, or at random, as in the paper. Default: at the features. */
   readonly latentStart?: LatentStart;
   /** A clock in seconds that budgets of time are counted by. Default: the time that passes. */
   readonly clock?: () => number;
@@ -237,7 +239,8 @@ class Encoding {
       },
       learningRate,
       lambda: options.lambda ?? LAMBDA,
-      ...(options.latentStart === undefined ? {} : { latentStart: options.latentStart }),
+      // Latents of two segments, or of two videos, that start alike would look related.
+      ...(options.latentStart === 'random' ? { latentSeed: `${options.sourceName}/${first}` } : {}),
       seed: SEED,
       quantised: plan.goal !== null,
     }, resumed?.state ?? null, this.scan.shots.includes(first) ? null : this.neighbour);

@@ -38,7 +38,7 @@ function layerDeviation(config: InrConfig, layer: number, inputs: number): numbe
 const LATENT_DEVIATION = 0.1;
 
 /** Latents (T, D) to start from where they are not to start from features. */
-export function randomLatents(frames: number, dim: number, seed: number): Float32Array {
+export function randomLatents(frames: number, dim: number, seed: string): Float32Array {
   const random = seededRandom(`latents ${seed}`);
   return Float32Array.from({ length: frames * dim }, () => normal(random) * LATENT_DEVIATION);
 }

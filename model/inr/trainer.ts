@@ -11,8 +11,6 @@ import { fixedSpecs, LATENT_GAIN, LATENT_MEAN, MEAN_FRAME, parameterSpecs } from
 import type { PatchStore } from './patches.js';
 import { LATENTS, meanPatchesGraph, momentLayout, stateGroups, stateOutput, trainingLayout, trainingStep, type StepKind, type StepShape } from './training-step.js';
 
-export type LatentStart = 'features' | 'random';
-
 export interface TrainingOptions {
   readonly shape: StepShape;
   /** Peak learning rate. */
@@ -20,8 +18,8 @@ export interface TrainingOptions {
   /** Weight of the alignment in the loss (eq. 6). */
   readonly lambda: number;
   readonly seed: number;
-  /** Where the latents start: at the features they are aligned to, or at random with a small deviation, as in the paper. Default: at the features. */
-  readonly latentStart?: LatentStart;
+  /** The latents start at random from this seed, with a small deviation, as in the paper. Default: at the features they are aligned to. */
+  readonly latentSeed?: string;
   /**
    * Whether the last part of the training rounds the tensors to the levels a container stores and prices their bits all
    * along; if not, the file's own rounding comes after the training, as in the paper.
@@ -95,7 +93,7 @@ export class Trainer {
     }
     const { rows, columns } = patchGrid(config);
     const meanFrame = patches.meanFrame();
-    const latents = options.latentStart === 'random' ? randomLatents(config.frames, config.latentDim, options.seed) : targets;
+    const latents = options.latentSeed === undefined ? targets : randomLatents(config.frames, config.latentDim, options.latentSeed);
     const { mean, gain } = latentStatistics(latents, config.latentDim);
     const constants: Readonly<Record<string, HostTensor>> = {
       video: { dtype: 'uint8', dims: [config.frames, rows, columns, config.patch ** 2 * 3], data: patches.data },

@@ -112,7 +112,7 @@ test('frames decode at other widths, and what does not exist is refused by name'
 test('only the layers that are named are modulated, and latents that start at random come to the features', async () => {
   const config: InrConfig = { ...CONFIG, modulated: [1] };
   const { patches, targets, frames } = segment();
-  const trainer = await Trainer.create(runtime, config, patches, targets, { ...OPTIONS, lambda: 1, latentStart: 'random' });
+  const trainer = await Trainer.create(runtime, config, patches, targets, { ...OPTIONS, lambda: 1, latentSeed: 'any' });
   const [start] = [trainer.latents()];
   assert.ok(start.every((value) => Math.abs(value) < 1) && start.some((value, i) => Math.abs(value - (targets[i] as number)) > 0.2));
   assert.deepEqual([...trainer.tensors().keys()].filter((name) => name.includes('hyper2.weight')), ['layer1.hyper2.weight']);

@@ -40,45 +40,73 @@ const TEXT = '#222222';
 const LINES = '#d8d8d8';
 /** Pixels. */
 const PANEL = { width: 380, height: 290, left: 76, right: 20, top: 34, bottom: 62 };
+/** Of a panel that stands alone. */
+const ALONE = 600;
 const MOST_ACROSS = 3;
 const TITLE_HEIGHT = 40;
 const LEGEND_ROW = 26;
-/** Pixels a letter of a legend takes about, and what stands before and behind each name. */
-const LETTER = 7.2;
-const LEGEND_MARK = 48;
+/** Of a letter's size, its width in a wide sans-serif: too much room is better than letters on each other. */
+const LETTER = 0.6;
+const LEGEND_SIZE = 12;
+/** Pixels before and behind each name of the legend. */
+const LEGEND_MARK = 50;
 
 let registered = false;
 
 export function plotSvg({ title, panels, across: wanted = MOST_ACROSS }: Plot): string {
-  if (!registered) echarts.use([LineChart, ScatterChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
-  registered = true;
+  if (!registered) register();
   const across = Math.min(wanted, Math.max(1, panels.length));
   const names = [...new Set(panels.flatMap(({ series }) => series.map(({ name }) => name)))];
-  const width = across * PANEL.width;
-  const legendRows = Math.ceil(names.reduce((sum, name) => sum + name.length * LETTER + LEGEND_MARK, 0) / (width - 40));
+  const panelWidth = across === 1 ? ALONE : PANEL.width;
+  const width = across * panelWidth;
+  const legendRows = rowsOf(names.map((name) => name.length * LETTER * LEGEND_SIZE + LEGEND_MARK), width - 40);
   const height = TITLE_HEIGHT + Math.ceil(panels.length / across) * PANEL.height + legendRows * LEGEND_ROW + 8;
   const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width, height });
   try {
-    chart.setOption(optionsOf({ title, panels }, across, names));
+    chart.setOption(optionsOf({ title, panels }, { across, width: panelWidth, names }));
     return chart.renderToSVGString();
   } finally {
     chart.dispose();
   }
 }
 
-function optionsOf({ title, panels }: Plot, across: number, names: readonly string[]): Record<string, unknown> {
-  const place = (index: number): { left: number; top: number } => ({ left: (index % across) * PANEL.width, top: TITLE_HEIGHT + Math.floor(index / across) * PANEL.height });
+/** There is no canvas to measure a text with. */
+function register(): void {
+  echarts.use([LineChart, ScatterChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
+  echarts.setPlatformAPI({ measureText: (text, font) => ({ width: (text ?? '').length * LETTER * Number(/(\d+)px/.exec(font ?? '')?.[1] ?? LEGEND_SIZE) }) });
+  registered = true;
+}
+
+/** Rows that things of these widths fill, one after another. */
+function rowsOf(widths: readonly number[], most: number): number {
+  let [rows, used] = [1, 0];
+  for (const width of widths) {
+    if (used > 0 && used + width > most) [rows, used] = [rows + 1, 0];
+    used += width;
+  }
+  return rows;
+}
+
+interface Layout {
+  readonly across: number;
+  /** Of a panel, in pixels. */
+  readonly width: number;
+  readonly names: readonly string[];
+}
+
+function optionsOf({ title, panels }: Plot, { across, width, names }: Layout): Record<string, unknown> {
+  const place = (index: number): { left: number; top: number } => ({ left: (index % across) * width, top: TITLE_HEIGHT + Math.floor(index / across) * PANEL.height });
   const titles = panels.map((panel, i) => ({
-    text: panel.title, left: place(i).left + PANEL.left + (PANEL.width - PANEL.left - PANEL.right) / 2, top: place(i).top + 8, textAlign: 'center', textStyle: { fontSize: 13, fontWeight: 'bold', color: TEXT },
+    text: panel.title, left: place(i).left + PANEL.left + (width - PANEL.left - PANEL.right) / 2, top: place(i).top + 8, textAlign: 'center', textStyle: { fontSize: 13, fontWeight: 'bold', color: TEXT },
   }));
   return {
     animation: false,
     backgroundColor: '#ffffff',
     textStyle: { fontFamily: 'sans-serif', color: TEXT },
     title: [{ text: title, left: 'center', top: 8, textStyle: { fontSize: 15, color: TEXT } }, ...titles],
-    legend: { bottom: 4, left: 'center', width: across * PANEL.width - 40, itemGap: 16, textStyle: { fontSize: 12, color: TEXT }, data: names },
+    legend: { bottom: 4, left: 'center', width: across * width - 40, itemGap: 14, textStyle: { fontSize: LEGEND_SIZE, color: TEXT }, data: names },
     grid: panels.map((_, i) => ({
-      left: place(i).left + PANEL.left, top: place(i).top + PANEL.top, width: PANEL.width - PANEL.left - PANEL.right, height: PANEL.height - PANEL.top - PANEL.bottom,
+      left: place(i).left + PANEL.left, top: place(i).top + PANEL.top, width: width - PANEL.left - PANEL.right, height: PANEL.height - PANEL.top - PANEL.bottom,
     })),
     xAxis: panels.map(({ x, series }, i) => ({ gridIndex: i, ...axisOf(x, series.flatMap(({ points }) => points.map(([value]) => value)), 30) })),
     yAxis: panels.map(({ y, series }, i) => ({ gridIndex: i, ...axisOf(y, series.flatMap(({ points }) => points.map(([, value]) => value)), 52) })),

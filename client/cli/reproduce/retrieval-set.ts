@@ -89,7 +89,7 @@ async function isPhoto(file: string): Promise<boolean> {
 async function clipsOf(photos: readonly CaptionedPhoto[]): Promise<RetrievalClip[]> {
   const clips: RetrievalClip[] = [];
   for (let first = 0, count = 2; first + count <= photos.length; first += count, count = 5 - count) {
-    const id = `clip ${clips.length + 1}`;
+    const id = `made clip ${clips.length + 1}`;
     const { source, make } = madeClip(id, photos.slice(first, first + count));
     const { scenes } = await make();
     clips.push({ ...source, id, texts: [], label: null, segments: scenes.map(({ caption, span }) => ({ text: caption, span })) });

@@ -1,6 +1,6 @@
 /** Table 2: what aligning the latents costs in quality and gives in search, by the weight lambda of eq. 6. */
+import type { LatentStart } from '../../../../model/inr/encode.node.js';
 import { bitsPerPixel } from '../../../../model/inr/quality.js';
-import type { LatentStart } from '../../../../model/inr/trainer.js';
 import { measureLinr } from '../../../peers/measure.js';
 import { dataOf, numberOf, shown, valuesOf, where } from '../data.js';
 import { STUDY_FACTS } from '../facts.js';
