@@ -27,6 +27,11 @@ export interface TextVectors {
   readonly segments: readonly (readonly number[])[];
 }
 
+/** Stands for all of the pack that decides vectors of clips and texts. */
+export function searchMark({ pack: { manifest } }: Models): string[] {
+  return Object.entries(manifest.files).filter(([name]) => !/^(projector|adapter|chat_template|LICENSE|MODEL_CARD)/.test(name)).map(([, { sha256 }]) => sha256);
+}
+
 /** Of the features of every frame, as they are and as a container without network keeps them. */
 export async function featureVectors(clip: RetrievalClip, models: Models, signal: AbortSignal): Promise<Record<'raw' | 'written', ClipVectors>> {
   const source = await clip.open();

@@ -2,7 +2,7 @@
 import { numberOf, shown } from '../data.js';
 import { STUDY_FACTS } from '../facts.js';
 import type { RetrievalClip, RetrievalSet } from '../retrieval-set.js';
-import { classScores, featureVectors, kept, KINDS, recallBothWays, textVectors, trainedVectors, type ClipVectors, type Kind, type TextVectors } from '../retrieval-vectors.js';
+import { classScores, featureVectors, kept, KINDS, recallBothWays, searchMark, textVectors, trainedVectors, type ClipVectors, type Kind, type TextVectors } from '../retrieval-vectors.js';
 import type { Cell, Datum, Results, Study, StudyContext, StudyReport } from '../study.js';
 
 /** What a clip's cell keeps. */
@@ -16,7 +16,7 @@ function cellsOf(clips: readonly RetrievalClip[], { models, settings }: StudyCon
   const { clipSeconds } = settings;
   return clips.map((clip) => ({
     id: clip.id,
-    depends: [clip.identity, clip.texts, clip.label, clip.segments, clipSeconds],
+    depends: [clip.identity, clip.texts, clip.label, clip.segments, clipSeconds, searchMark(models)],
     async run({ signal, encode, report }) {
       const bytes = await encode(clip, { seconds: clipSeconds });
       report(0.95, 'search');

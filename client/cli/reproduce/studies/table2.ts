@@ -5,7 +5,7 @@ import { measureLinr } from '../../../peers/measure.js';
 import { dataOf, numberOf, shown, valuesOf, where } from '../data.js';
 import { STUDY_FACTS } from '../facts.js';
 import type { RetrievalClip, RetrievalSet } from '../retrieval-set.js';
-import { dot, featureVectors, kept, recallBothWays, textVectors, trainedVectors, type ClipVectors, type TextVectors } from '../retrieval-vectors.js';
+import { dot, featureVectors, kept, recallBothWays, searchMark, textVectors, trainedVectors, type ClipVectors, type TextVectors } from '../retrieval-vectors.js';
 import type { Cell, Datum, Results, Study, StudyContext } from '../study.js';
 
 /** The paper's. */
@@ -61,7 +61,7 @@ export const table2: Study = {
 function featuresCell(clip: RetrievalClip, { models }: StudyContext): Cell {
   return {
     id: featuresId(clip),
-    depends: [clip.identity, clip.texts],
+    depends: [clip.identity, clip.texts, searchMark(models)],
     async run({ signal }) {
       return { data: [], vectors: { features: (await featureVectors(clip, models, signal)).raw, words: await textVectors(clip, models) } };
     },
@@ -71,7 +71,7 @@ function featuresCell(clip: RetrievalClip, { models }: StudyContext): Cell {
 function encodedCell(clip: RetrievalClip, start: LatentStart, lambda: number, { models, settings: { clipSeconds, size } }: StudyContext): Cell {
   return {
     id: idOf(clip, start, lambda),
-    depends: [clip.identity, clipSeconds, lambda, start],
+    depends: [clip.identity, clipSeconds, lambda, start, searchMark(models)],
     async run({ signal, encode }) {
       const bytes = await encode(clip, { seconds: clipSeconds, lambda, latentStart: start });
       const frames: Uint8Array[] = [];
