@@ -8,6 +8,9 @@ import { ModelPack } from '../model/pack/open.node.js';
 import { Access } from './access/access.js';
 import { KeyFile } from './access/keys.js';
 import type { App } from './api/typed.js';
+import { BatchApi } from './batches/api.js';
+import { FileShelf } from './batches/files.js';
+import { BatchRunner, type RunnerOptions } from './batches/runner.js';
 import { defaultLimits, type Limits } from './config.js';
 import { FrameDecoder } from './decode/decoder.js';
 import { toApiError } from './errors.js';
@@ -21,13 +24,17 @@ import { guard } from './plugins/guard.js';
 import { openApi } from './plugins/openapi.js';
 import { ConversationHub } from './realtime/conversations.js';
 import { realtimeRoute } from './realtime/route.js';
+import { batchRoutes } from './routes/batches.js';
 import { chatRoutes } from './routes/chat.js';
+import { fileRoutes } from './routes/files.js';
 import { pageRoutes } from './routes/page.js';
 import { searchRoutes } from './routes/search.js';
 import { serverRoutes } from './routes/server.js';
 import { uploadRoutes } from './routes/uploads.js';
 import { videoRoutes } from './routes/videos.js';
 import type { Services } from './services.js';
+import { ApiFiles } from './store/api-files.js';
+import { Batches } from './store/batches.js';
 import { Conversations } from './store/conversations.js';
 import { Store } from './store/database.js';
 import { DataFolder } from './store/files.js';
@@ -92,12 +99,16 @@ export async function buildApp(options: AppOptions): Promise<App> {
   // First of all: loading takes seconds, and everything below can happen beside it.
   services.inference.start();
   const conversations = new ConversationHub({ ...services, store: new Conversations(store), log: app.log });
-  const sweep = (): void => void receiver.removeExpired().catch((err: unknown) => app.log.error({ err }, 'sweep failed'));
+  const sweep = (): void => void Promise.all([receiver.removeExpired(), services.batches.removeExpired()]).catch((err: unknown) => app.log.error({ err }, 'sweep failed'));
   const sweeper = setInterval(sweep, sweep_s * 1000).unref();
   // Before sockets are closed: answers that are being written reach who asked for them.
-  app.addHook('preClose', () => services.inference.drain(limits.drain_s));
+  app.addHook('preClose', async () => {
+    await services.batches.stop();
+    await services.inference.drain(limits.drain_s);
+  });
   app.addHook('onClose', async () => {
     clearInterval(sweeper);
+    await services.batches.stop();
     await Promise.all([services.inference.close(), services.decoder.close(), services.library.close()]);
     store.close();
   });
@@ -121,10 +132,13 @@ export async function buildApp(options: AppOptions): Promise<App> {
     await uploadRoutes(app, receiver);
     chatRoutes(app, services);
     searchRoutes(app, services);
+    await fileRoutes(app, services);
+    batchRoutes(app, services);
     await pageRoutes(app, options.publicDir ?? fileURLToPath(new URL('../client/web/public', import.meta.url)));
 
     await receiver.recover();
     await services.library.recover();
+    await services.batches.recover();
     await importDemos({ library: services.library, store, demoDir: options.demoDir ?? path.join(options.packDir, '..', 'demo'), log: app.log });
   } catch (error) {
     await app.close();
@@ -154,6 +168,7 @@ function openServices({ log, options, limits, folder, access, model, sockets }: 
   const library = new Library({ store, folder, packDir, limits, log, encode });
   const metrics = new Metrics(model?.id ?? 'none', {
     replies: () => inference.counts(),
+    batches: () => batches.running,
     encodes: () => ({ ...library.queue.counts(), seconds_left: library.queue.seconds_left }),
     sockets,
   });
@@ -163,12 +178,15 @@ function openServices({ log, options, limits, folder, access, model, sockets }: 
       library.queue.answering = answering;
     },
   });
+  const arrivals = new Arrivals({ library, folder, limits, remoteHosts: options.remoteHosts ?? [], log });
+  const batches = openBatches({ store, log, services: { limits, model, library, folder, arrivals, inference, access, metrics } });
   const services: Services = {
     library,
-    arrivals: new Arrivals({ library, folder, limits, remoteHosts: options.remoteHosts ?? [], log }),
+    arrivals,
     access,
     folder,
     inference,
+    batches,
     metrics,
     decoder: new FrameDecoder({ threads: 1, containerBytes: limits.containerBytes, most: limits.frameQueue, idle_s: limits.decoderIdle_s, log }),
     limits,
@@ -176,6 +194,13 @@ function openServices({ log, options, limits, folder, access, model, sockets }: 
     version: programVersion(),
   };
   return { services, store, receiver: new Receiver({ folder, uploads: new Uploads(store), library, limits, log }) };
+}
+
+function openBatches({ store, log, services }: Pick<RunnerOptions, 'store' | 'log' | 'services'>): BatchApi {
+  const { folder, limits, access } = services;
+  const [files, batches] = [new ApiFiles(store), new Batches(store)];
+  const shelf = new FileShelf(folder, files, limits);
+  return new BatchApi({ files, batches, shelf, runner: new BatchRunner({ services, store, batches, files, shelf, log }), access, limits });
 }
 
 async function readPack(packDir: string, log: FastifyBaseLogger): Promise<{ id: string } | null> {

@@ -10,11 +10,14 @@ export interface ReplyRecord {
   readonly total_s: number;
   readonly finish: ReplyOutcome['finish'] | 'failed';
   readonly usage: ReplyOutcome['usage'] | null;
+  /** Nobody waited for it: its times say nothing about how long people wait. */
+  readonly background: boolean;
 }
 
 /** What is looked up whenever the metrics are asked for. */
 export interface Gauges {
-  readonly replies: () => { readonly running: number; readonly waiting: number };
+  readonly replies: () => { readonly running: number; readonly waiting: number; readonly background: number };
+  readonly batches: () => number;
   readonly encodes: () => { readonly running: number; readonly waiting: number; readonly seconds_left: number };
   readonly sockets: () => number;
 }
@@ -44,9 +47,10 @@ export class Metrics {
   readonly #writtenTokens;
   readonly #prefixQueries;
   readonly #prefixHits;
+  readonly #batchLines;
   readonly #requests;
 
-  constructor(model: string, { replies, encodes, sockets }: Gauges) {
+  constructor(model: string, { replies, batches, encodes, sockets }: Gauges) {
     const registers = [this.#registry];
     this.#registry.setDefaultLabels({ model_name: model });
     prometheus.collectDefaultMetrics({ register: this.#registry });
@@ -64,6 +68,8 @@ export class Metrics {
     gauge('num_encodes_running', 'Videos that are being encoded.', () => encodes().running);
     gauge('num_encodes_waiting', 'Videos that wait for the encoder.', () => encodes().waiting);
     gauge('encode_seconds_left', 'Seconds that running encodes still need, as far as known, added up.', () => encodes().seconds_left);
+    gauge('num_batches', 'Batches that are not finished.', batches);
+    gauge('num_batch_requests_running', "Replies to batches' lines that are being written, or pause behind others.", () => replies().background);
     gauge('num_sockets', 'Open realtime sockets.', sockets);
     this.#firstToken = histogram('time_to_first_token_seconds', 'From the question to the first text of the answer.', firstTokenBuckets);
     this.#queue = histogram('request_queue_time_seconds', 'From the question to when the model begins to read it.', firstTokenBuckets);
@@ -74,6 +80,7 @@ export class Metrics {
     this.#writtenTokens = counter('generation_tokens_total', 'Tokens of answers.');
     this.#prefixQueries = counter('prefix_cache_queries_total', 'Tokens of prompts that were looked for in the prefix cache.');
     this.#prefixHits = counter('prefix_cache_hits_total', 'Tokens of prompts that were found in the prefix cache.');
+    this.#batchLines = counter('batch_requests_total', 'Lines of batches that have their result, by what it is.', ['outcome']);
     this.#requests = histogram('http_request_duration_seconds', 'HTTP requests.', requestBuckets, ['method', 'route', 'status']);
   }
 
@@ -95,17 +102,23 @@ export class Metrics {
     while ((this.#seconds[0]?.second ?? second) <= second - window_s) this.#seconds.shift();
   }
 
-  replied({ queue_s, firstToken_s, total_s, finish, usage }: ReplyRecord): void {
-    this.#finished.inc({ finished_reason: finish });
-    if (queue_s !== null) this.#queue.observe(queue_s);
-    if (firstToken_s !== null) this.#firstToken.observe(firstToken_s);
-    this.#total.observe(total_s);
+  replied({ queue_s, firstToken_s, total_s, finish, usage, background }: ReplyRecord): void {
+    if (!background) {
+      this.#finished.inc({ finished_reason: finish });
+      if (queue_s !== null) this.#queue.observe(queue_s);
+      if (firstToken_s !== null) this.#firstToken.observe(firstToken_s);
+      this.#total.observe(total_s);
+    }
     if (!usage) return;
     this.#promptTokens.inc(usage.prompt_tokens);
     this.#writtenTokens.inc(usage.completion_tokens);
     this.#prefixQueries.inc(usage.prompt_tokens);
     this.#prefixHits.inc(usage.cached_tokens);
-    if (firstToken_s !== null && usage.completion_tokens > 1) this.#perToken.observe((total_s - firstToken_s) / (usage.completion_tokens - 1));
+    if (!background && firstToken_s !== null && usage.completion_tokens > 1) this.#perToken.observe((total_s - firstToken_s) / (usage.completion_tokens - 1));
+  }
+
+  batchLine(outcome: 'completed' | 'failed'): void {
+    this.#batchLines.inc({ outcome });
   }
 
   /** @param route as registered, so that ids make no series of their own */

@@ -1,4 +1,5 @@
 import type { Access } from './access/access.js';
+import type { BatchApi } from './batches/api.js';
 import type { Limits } from './config.js';
 import type { FrameDecoder } from './decode/decoder.js';
 import type { Inference } from './inference/inference.js';
@@ -14,6 +15,7 @@ export interface Services {
   readonly access: Access;
   readonly folder: DataFolder;
   readonly inference: Inference;
+  readonly batches: BatchApi;
   readonly decoder: FrameDecoder;
   readonly metrics: Metrics;
   readonly limits: Limits;

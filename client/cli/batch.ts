@@ -62,6 +62,46 @@ export async function runBatch<T>(tasks: readonly T[], workers: readonly TaskWor
   return seconds();
 }
 
+/** So many pieces of work at once, whoever they belong to; the others wait in the order they came. */
+export class Slots {
+  readonly #waiting: (() => void)[] = [];
+  #free: number;
+
+  constructor(readonly count: number) {
+    this.#free = count;
+  }
+
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
+  }
+}
+
+/** Results in the order of `items`, of which as many are worked on ahead as there are slots. */
+export async function* inOrder<T, R>(items: readonly T[], slots: Slots, work: (item: T) => Promise<R>): AsyncGenerator<R> {
+  const ahead: Promise<R>[] = [];
+  try {
+    for (const item of items) {
+      const result = slots.run(() => work(item));
+      // Heard of when its turn comes.
+      result.catch(() => undefined);
+      ahead.push(result);
+      if (ahead.length === slots.count) yield (await ahead.shift()) as R;
+    }
+    for (const result of ahead) yield await result;
+  } finally {
+    // After a failure nothing may still be at work.
+    await Promise.allSettled(ahead);
+  }
+}
+
 /** Passes lines on in the order of their tasks: those of the first unfinished task at once, later ones when their turn has come. */
 class OrderedLines {
   readonly #waiting: JsonLine[][];

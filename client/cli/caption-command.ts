@@ -4,18 +4,19 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { LatentChat } from '../sdk/index.js';
 import { choiceOption, formatFrom, schemaOption, type FormatOptions } from './answer-format.js';
 import { wholeNumber } from './arguments.js';
-import { checkSameRun, runBatch, runMark } from './batch.js';
-import { captionSource, WrittenParts, type CaptionSettings, type CaptionTask } from './caption/caption-source.js';
+import { checkSameRun, runBatch, runMark, Slots } from './batch.js';
+import { captionSource, WrittenParts, type CaptionRun, type CaptionSettings, type CaptionTask } from './caption/caption-source.js';
 import { CAPTION_FORMATS, csv, srt, vtt, type CaptionFormat } from './caption/formats.js';
 import { parsePer, type Per } from './caption/segments.js';
-import { CaptionWorker } from './caption/workers.js';
 import { beamsOption, CAPTION_BEAMS, maxTokensOption, packOption, threadsOption } from './common-options.js';
+import { SERVER_VIDEO } from './evaluate/data.js';
 import { oneLine, UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { ResumedLines, type JsonLine } from './json-lines.js';
 import { Models } from './models.js';
 import { replaceFile } from './replace-file.js';
-import { checkOutput, expandInputs } from './sources.js';
+import { checkOutput, expandInputs, isContainer } from './sources.js';
+import { print } from './surroundings.js';
 import { duration, Progress } from './terminal.js';
 
 interface CaptionOptions extends FormatOptions {
@@ -33,7 +34,7 @@ interface CaptionOptions extends FormatOptions {
   readonly maxTokens: number;
 }
 
-/** Each job loads the model once more, about half a gigabyte. */
+/** Each job's beams hold some 40 MB of keys and values; beyond these the cores have nothing more to give. */
 const MOST_JOBS = 16;
 /** Stands for every video of a server. */
 const WHOLE_LIBRARY = 'video://*';
@@ -47,7 +48,7 @@ export function captionCommand(): Command {
     .addOption(new Option('--format <name>', 'how captions are written').choices(CAPTION_FORMATS).default('jsonl'))
     .option('--prompt <text>', "what to ask of each (default: the model pack's own question for a caption)")
     .option('--server <url>', 'server whose videos are named as video://<id>; their containers are fetched and captioned here')
-    .addOption(new Option('--jobs <n>', 'captions written at once, each with a model of its own that shares --threads').argParser(wholeNumber(1, MOST_JOBS)).default(1))
+    .addOption(new Option('--jobs <n>', 'captions written side by side, a word of each in one run of the model').argParser(wholeNumber(1, MOST_JOBS)).default(1))
     .addOption(new Option('--temperature <t>', '0 writes the likeliest caption, higher is more varied and searches no beams').argParser(temperature).default(0))
     .addOption(new Option('--seed <n>', 'same seed, same captions; only relevant above temperature 0').argParser(wholeNumber(0, 2 ** 32 - 1)).default(1))
     .addOption(choiceOption())
@@ -81,8 +82,7 @@ async function caption(inputs: readonly string[], options: CaptionOptions): Prom
   if (!several) await checkOutput(out);
   const interrupt = interruptible(`The captions so far are in ${journal}; the same command goes on from there.`);
   const progress = new Progress();
-  const models = await Models.open(options);
-  const workers: CaptionWorker[] = [];
+  const models = await Models.open({ ...options, independent: true });
   try {
     const settings: CaptionSettings = { prompt, per, beams, maxTokens, temperature, seed, ...(answerFormat === undefined ? {} : { format: answerFormat }) };
     const pack = models.pack.manifest.id;
@@ -92,14 +92,12 @@ async function caption(inputs: readonly string[], options: CaptionOptions): Prom
     const written = new WrittenParts(output.earlier);
     const tasks = sources.filter((source) => !written.isDone(source)).map((source): CaptionTask => ({ source, server, written: written.of(source) }));
     const jobs = Math.min(options.jobs, tasks.length);
-    if (jobs === 1) await Promise.all([models.tower(), models.chat()]);
-    const threads = Math.max(1, Math.floor(options.threads / options.jobs));
-    const data = { models: { threads, ...(options.pack === undefined ? {} : { pack: options.pack }) }, settings, run };
-    for (let i = 0; jobs > 1 && i < jobs; i++) workers.push(await CaptionWorker.start(data));
-    const here = (task: CaptionTask, signal: AbortSignal): AsyncIterable<JsonLine> => captionSource(models, task, settings, run, signal);
+    await loadFor(tasks, models);
+    const job: CaptionRun = { models, settings, mark: run, slots: new Slots(options.jobs) };
+    const work = (task: CaptionTask, signal: AbortSignal): AsyncIterable<JsonLine> => captionSource(job, task, signal);
 
     const lines = [...output.earlier];
-    const seconds = await runBatch(tasks, jobs > 1 ? workers.map(({ work }) => work) : [here], {
+    const seconds = await runBatch(tasks, new Array<typeof work>(jobs).fill(work), {
       unit: 'files',
       before: sources.length - tasks.length,
       progress,
@@ -115,9 +113,17 @@ async function caption(inputs: readonly string[], options: CaptionOptions): Prom
     tell(out, lines.slice(output.earlier.length), output.earlier.length, seconds);
   } finally {
     progress.clear();
-    await Promise.all(workers.map((worker) => worker.stop()));
     interrupt.dispose();
     await models.release();
+  }
+}
+
+/** What fails here is no file's fault. Containers need no vision tower. */
+async function loadFor(tasks: readonly CaptionTask[], models: Models): Promise<void> {
+  if (tasks.length === 0) return;
+  await models.chat();
+  for (const { source } of tasks) {
+    if (!SERVER_VIDEO.test(source) && !(await isContainer(source).catch(() => false))) return void (await models.tower());
   }
 }
 
@@ -155,6 +161,6 @@ function tell(out: string, added: readonly JsonLine[], earlier: number, seconds:
   const failed = added.filter((line) => line['error'] !== undefined).length;
   const written = added.length - failed;
   const parts = [`${written} written`, ...(earlier > 0 ? [`${earlier} were there already`] : []), ...(failed > 0 ? [`${failed} failed`] : [])];
-  process.stdout.write(`${out}: ${parts.join(', ')}, ${duration(seconds)}\n`);
+  print(`${out}: ${parts.join(', ')}, ${duration(seconds)}\n`);
   if (failed > 0 && written === 0 && earlier === 0) throw new UserError(`No input could be captioned; ${out} says why for each.`);
 }

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { PRESETS, type Preset } from '../../model/inr/plan.js';
-import type { Frame } from '../../model/frames/index.js';
 import { positiveSeconds, wholeNumber } from './arguments.js';
 import { beamsOption, CAPTION_BEAMS, maxTokensOption, packOption, threadsOption } from './common-options.js';
 import { evaluatePackCommand } from './evaluate-pack-command.js';
@@ -16,12 +15,13 @@ import { reportJson, scoreTable } from './evaluate/report.js';
 import { retrievalCommand } from './evaluate/retrieval-command.js';
 import { parseRows, ROWS, type Row } from './evaluate/rows.js';
 import { scoreRows } from './evaluate/scores.js';
-import { SourceViews } from './evaluate/views.js';
+import { SourceViews, type Pictures } from './evaluate/views.js';
 import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { Models } from './models.js';
 import { replaceFile } from './replace-file.js';
 import { checkOutput } from './sources.js';
+import { print } from './surroundings.js';
 import { duration, Progress } from './terminal.js';
 
 interface EvaluateOptions {
@@ -124,7 +124,7 @@ async function evaluate(task: Task, dataFile: string, options: EvaluateOptions):
     progress.clear();
 
     const title = `${items.length} ${task === 'captions' ? 'captions' : 'answers'} of ${path.basename(dataFile)}`;
-    process.stdout.write(`${title}${suffix(said.origin)}\n${scoreTable(rows)}\n${judgement === null ? '' : `\n${judgementText(judgement)}\n`}`);
+    print(`${title}${suffix(said.origin)}\n${scoreTable(rows)}\n${judgement === null ? '' : `\n${judgementText(judgement)}\n`}`);
     if (options.report !== undefined) {
       const facts = { task, data: dataFile, ...(options.format === undefined ? {} : { format: options.format }), count: items.length, ...said.origin };
       await replaceFile(options.report, reportJson(facts, rows, judgement));
@@ -132,7 +132,7 @@ async function evaluate(task: Task, dataFile: string, options: EvaluateOptions):
     if (options.html !== undefined) {
       const { htmlReport } = await import('./evaluate/html.js');
       const models = await Models.open(options);
-      const pictures = (item: Item, count: number): Promise<readonly Frame[]> => picturesOf(item, count, answerer, models, options, work.path, interrupt.signal);
+      const pictures = (item: Item, count: number): Promise<Pictures> => picturesOf(item, count, answerer, models, options, work.path, interrupt.signal);
       try {
         await replaceFile(options.html, await htmlReport({ task, title, facts: factsOf(said.origin), items, rows, judge: judgement, pictures }));
       } finally {
@@ -179,11 +179,11 @@ async function picturesOf(
   options: EvaluateOptions,
   containers: string,
   signal: AbortSignal,
-): Promise<readonly Frame[]> {
+): Promise<Pictures> {
   const views = answerer instanceof LocalAnswerer ? await answerer.views(item) : new SourceViews(item, false, models, viewOptions(options, containers));
   return views.pictures(count, signal).catch(() => {
     signal.throwIfAborted();
-    return [];
+    return { frames: [], decoded: false };
   });
 }
 

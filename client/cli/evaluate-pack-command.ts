@@ -10,6 +10,7 @@ import { interruptible } from './interrupt.js';
 import { Models } from './models.js';
 import { replaceFile } from './replace-file.js';
 import { checkOutput } from './sources.js';
+import { print } from './surroundings.js';
 import { Progress } from './terminal.js';
 
 interface EvaluatePackOptions {
@@ -82,7 +83,7 @@ async function evaluatePack(options: EvaluatePackOptions): Promise<void> {
     const videos = options.videos === undefined ? null : await videoAnswers(options.videos, context);
     progress.clear();
     const { id } = models.pack.manifest;
-    process.stdout.write([`pack ${id}`, ...(rows.length === 0 ? [] : [packTable(rows)]), ...(videos === null ? [] : [videosText(videos)])].join('\n') + '\n');
+    print([`pack ${id}`, ...(rows.length === 0 ? [] : [packTable(rows)]), ...(videos === null ? [] : [videosText(videos)])].join('\n') + '\n');
     if (options.report !== undefined) await replaceFile(options.report, `${JSON.stringify({ pack: id, ...(options.limit === undefined ? {} : { limit: options.limit }), rows, ...(videos === null ? {} : { video_questions: VIDEO_QUESTIONS, videos }) }, null, 2)}\n`);
   } finally {
     progress.clear();

@@ -5,6 +5,7 @@ import type { Runtime } from '../../model/runtime/types.js';
 import type { VisionTower } from '../../model/vision/index.js';
 import type { MomentSearch } from '../../model/retrieval/index.js';
 import type { ChatModel } from '../../projector/index.js';
+import { errorStream, modelOpener } from './surroundings.js';
 
 /** More threads than these two gain little at these sizes; on a single core a second one loses much. */
 export const DEFAULT_THREADS = Math.min(2, os.availableParallelism());
@@ -13,27 +14,32 @@ export interface ModelOptions {
   /** Folder of the model pack; default: the one that comes with latentchat. */
   readonly pack?: string;
   readonly threads: number;
+  /** See ChatModelOptions. */
+  readonly independent?: boolean;
 }
 
 export class Models {
-  readonly runtime: Runtime;
   #tower: Promise<VisionTower> | null = null;
   #chat: Promise<ChatModel> | null = null;
   #search: Promise<MomentSearch> | null = null;
 
   private constructor(
     readonly pack: ModelPack,
-    runtime: Runtime,
-  ) {
-    this.runtime = runtime;
+    readonly runtime: Runtime,
+    private readonly independent: boolean,
+  ) {}
+
+  static open(options: ModelOptions): Promise<Models> {
+    return modelOpener()?.(options) ?? Models.load(options);
   }
 
-  static async open({ pack, threads }: ModelOptions): Promise<Models> {
+  /** Models of its own, wherever the command runs. */
+  static async load({ pack, threads, independent = false }: ModelOptions): Promise<Models> {
     const [{ ModelPack }, { nodeRuntime }] = await Promise.all([
       import('../../model/pack/open.node.js'),
       import('../../model/runtime/node.node.js'),
     ]);
-    return new Models(await ModelPack.open(pack), nodeRuntime({ threads }));
+    return new Models(await ModelPack.open(pack), nodeRuntime({ threads }), independent);
   }
 
   tower(): Promise<VisionTower> {
@@ -43,9 +49,9 @@ export class Models {
 
   chat(): Promise<ChatModel> {
     if (this.#chat === null && this.pack.manifest.projector.trained === false) {
-      process.stderr.write(`The projector of pack ${this.pack.manifest.id} has learned nothing yet: answers about videos mean nothing until "latentchat train projector" has run.\n`);
+      errorStream().write(`The projector of pack ${this.pack.manifest.id} has learned nothing yet: answers about videos mean nothing until "latentchat train projector" has run.\n`);
     }
-    this.#chat ??= import('../../projector/index.js').then(({ ChatModel }) => ChatModel.load(this.pack, this.runtime));
+    this.#chat ??= import('../../projector/index.js').then(({ ChatModel }) => ChatModel.load(this.pack, this.runtime, { independent: this.independent }));
     return this.#chat;
   }
 

@@ -1,4 +1,5 @@
 /** What a command writes while it works: a bar on a terminal, plain lines elsewhere. Results go to standard output, this to standard error. */
+import { errorStream, type TextStream } from './surroundings.js';
 
 export interface ProgressState {
   /** What is being done, such as "training". */
@@ -13,19 +14,13 @@ export interface ProgressState {
   readonly eta_s?: number;
 }
 
-export interface ProgressStream {
-  readonly isTTY?: boolean;
-  readonly columns?: number;
-  write(text: string): unknown;
-}
-
 const BAR_CELLS = 24;
 /** Milliseconds between redraws of the bar, and between plain lines of one label. */
 const REDRAW_MS = 100;
 const LINE_MS = 10_000;
 
 export class Progress {
-  readonly #stream: ProgressStream;
+  readonly #stream: TextStream;
   readonly #now: () => number;
   readonly #bar: boolean;
   #last = -Infinity;
@@ -33,7 +28,7 @@ export class Progress {
   #shown = false;
 
   /** `now` in milliseconds. */
-  constructor(stream: ProgressStream = process.stderr, now: () => number = () => performance.now()) {
+  constructor(stream: TextStream = errorStream(), now: () => number = () => performance.now()) {
     this.#stream = stream;
     this.#now = now;
     this.#bar = stream.isTTY === true;

@@ -8,12 +8,19 @@ export type RateGoal =
   /** PSNR in dB of the decoded frames; the smallest file that reaches it. */
   | { readonly kind: 'psnr'; readonly psnr_db: number };
 
-/** Where a steered price begins: between the presets' own. */
+/** Where a price that is steered towards a quality begins: between the presets' own. */
 const FIRST_PRICE = 4e-3;
+/**
+ * Where one that is steered towards a size begins: near where it will end, since a file takes most of the training to become as small as a
+ * price makes it, and what too dear a price has taken away does not come back. Big Buck Bunny at 320 x 160 had 0.82 bits a pixel at a price of
+ * 0.0012, 0.23 at 0.02 and 0.145 at 0.035.
+ */
+const PRICE_OF_ONE_BIT = 8e-4;
+const PRICE_SLOPE = -2;
 /** Bounds of a steered price: free, and so dear that nothing is left. */
 const PRICES = { min: 1e-6, max: 10 } as const;
 /** Change of the price for a size off by a factor e, and for a quality off by 1 dB; and the most one observation changes it. */
-const BPP_GAIN = 0.7;
+const BPP_GAIN = 0.5;
 const PSNR_GAIN = 0.35;
 const MAX_CHANGE = 1.6;
 
@@ -22,7 +29,7 @@ export class RateControl {
   price: number;
 
   constructor(private readonly goal: RateGoal) {
-    this.price = goal.kind === 'price' ? goal.price : FIRST_PRICE;
+    this.price = firstPrice(goal);
   }
 
   /** Takes in how large the file would be now and how good its pictures are. */
@@ -32,6 +39,13 @@ export class RateControl {
     const exponent = goal.kind === 'bpp' ? BPP_GAIN * Math.log(bpp / goal.bpp) : PSNR_GAIN * (psnr_db - goal.psnr_db);
     if (!Number.isFinite(exponent)) return;
     const change = Math.min(MAX_CHANGE, Math.max(1 / MAX_CHANGE, Math.exp(exponent)));
-    this.price = Math.min(PRICES.max, Math.max(PRICES.min, this.price * change));
+    this.price = within(this.price * change);
   }
 }
+
+function firstPrice(goal: RateGoal): number {
+  if (goal.kind === 'price') return goal.price;
+  return goal.kind === 'psnr' ? FIRST_PRICE : within(PRICE_OF_ONE_BIT * goal.bpp ** PRICE_SLOPE);
+}
+
+const within = (price: number): number => Math.min(PRICES.max, Math.max(PRICES.min, price));

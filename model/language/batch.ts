@@ -26,6 +26,21 @@ interface Row extends Sequence {
   length: number;
 }
 
+/** Rows that go on from what others of them were: see `reorder`. */
+interface Move {
+  readonly rows: readonly Row[];
+  readonly parents: readonly number[];
+  readonly from: number;
+}
+
+export interface DecoderBatchOptions {
+  /**
+   * Rows of the smallest run. A single row is multiplied in another order than several and differs in the last digits: with 2, which costs a
+   * lone text some of its speed, a text never depends on what is written beside it. Default 1.
+   */
+  readonly leastRows?: number;
+}
+
 interface Wish {
   readonly token: number;
   readonly logits: Float32Array;
@@ -38,12 +53,13 @@ interface Wish {
  * Whoever asks for a step while another run is under way, or in the same turn of the event loop, takes part in the next run.
  */
 export class DecoderBatch {
-  readonly #decoder: Decoder;
+  readonly #leastRows: number;
   /** In the order of memory. */
   readonly #rows: Row[] = [];
   /** What happens to the rows before the next run: memory must stay as it is while one is under way. */
   readonly #joining = new Map<Row, KvCache>();
   readonly #leaving = new Set<Row>();
+  #moves: Move[] = [];
   readonly #wishes = new Map<Row, Wish>();
   /** Per layer, key then value: room for (#room, kv_heads, #positions, head_dim). */
   #tensors: Float32Array<ArrayBuffer>[] = [];
@@ -52,8 +68,11 @@ export class DecoderBatch {
   #logits = new Float32Array();
   #running = false;
 
-  constructor(decoder: Decoder) {
-    this.#decoder = decoder;
+  constructor(
+    readonly decoder: Decoder,
+    { leastRows = 1 }: DecoderBatchOptions = {},
+  ) {
+    this.#leastRows = leastRows;
   }
 
   /** Sequences that have joined and not left. */
@@ -61,9 +80,8 @@ export class DecoderBatch {
     return this.#rows.length + this.#joining.size - this.#leaving.size;
   }
 
-  /** A sequence that goes on from a cache of one row, of which the first step makes a copy. */
+  /** A sequence that goes on from a cache, of which the first step makes a copy. */
   join(cache: KvCache): Sequence {
-    if (cache.rows !== 1) throw new RangeError(`a cache of ${cache.rows} sequences cannot join a batch`);
     const row: Row = {
       length: cache.length,
       step: (token, logits) => this.#step(row, token, logits),
@@ -71,6 +89,17 @@ export class DecoderBatch {
     };
     this.#joining.set(row, cache);
     return row;
+  }
+
+  /**
+   * Sequence i goes on from what sequence `parents[i]` was. Tokens before `from` are the same in all of them and stay where they are. Each must
+   * have taken a step since it joined; it counts from their next step on.
+   */
+  reorder(sequences: readonly Sequence[], parents: readonly number[], from: number): void {
+    if (parents.every((parent, index) => parent === index)) return;
+    const rows = sequences.map((sequence) => this.#rows.find((row) => row === sequence));
+    if (!rows.every((row) => row !== undefined)) throw new RangeError('only sequences that have taken a step can be reordered');
+    this.#moves.push({ rows, parents, from });
   }
 
   /** Frees the memory, to be called between runs. Sequences that are still there cannot go on. */
@@ -87,7 +116,7 @@ export class DecoderBatch {
 
   #step(row: Row, token: number, logits: Float32Array): Promise<void> {
     if (!this.#joining.has(row) && (!this.#rows.includes(row) || this.#leaving.has(row))) return Promise.reject(new RangeError('this sequence has left its batch'));
-    const { context } = this.#decoder;
+    const { context } = this.decoder;
     if (row.length >= context) return Promise.reject(new ContextError(row.length + 1, context));
     return new Promise((resolve, reject) => {
       this.#wishes.set(row, { token, logits, resolve, reject });
@@ -119,14 +148,16 @@ export class DecoderBatch {
     }
   }
 
-  /** Lets go who leaves and takes in who joins. */
+  /** Moves what is reordered, lets go who leaves and takes in who joins. */
   #settle(): void {
+    for (const move of this.#moves) this.#move(move);
+    this.#moves = [];
     for (const row of this.#leaving) this.#remove(row);
     this.#leaving.clear();
     if (this.#rows.length === 0 && this.#joining.size === 0 && this.#room > KEPT_ROWS) this.#free();
     for (const [row, cache] of this.#joining) {
       this.#reserve(this.#rows.length + 1, cache.length + 1);
-      const { layers } = this.#decoder.config;
+      const { layers } = this.decoder.config;
       for (let layer = 0; layer < layers; layer++) {
         this.#copyIn(2 * layer, cache.key(layer), cache);
         this.#copyIn(2 * layer + 1, cache.value(layer), cache);
@@ -137,21 +168,69 @@ export class DecoderBatch {
   }
 
   async #forward(wishes: ReadonlyMap<Row, Wish>): Promise<void> {
-    const rows = [...this.#rows];
-    const { context, config: { vocab, eos } } = this.#decoder;
-    // A full row can only be one that does not ask: its last token is what is overwritten.
-    const lengths = rows.map(({ length }) => Math.min(length, context - 1));
-    this.#reserve(rows.length, 1 + Math.max(...lengths));
-    if (this.#logits.length < rows.length * vocab) this.#logits = new Float32Array(this.#room * vocab);
-    const logits = this.#logits.subarray(0, rows.length * vocab);
-    // A row that does not ask now runs along; what is written after its end is overwritten when it does ask.
-    const tokens = rows.map((row) => wishes.get(row)?.token ?? eos);
-    await this.#decoder.forwardRows(this.#decoder.embed(tokens), lengths, (tensor) => this.#tensor(tensor, rows.length), logits);
-    for (const [index, row] of rows.entries()) {
-      const wish = wishes.get(row);
-      if (!wish) continue;
-      wish.logits.set(logits.subarray(index * vocab, (index + 1) * vocab));
+    const asking = this.#toFront(wishes);
+    const { vocab, eos } = this.decoder.config;
+    const lengths = this.#rows.slice(0, asking).map(({ length }) => length);
+    const tokens = this.#rows.slice(0, asking).map((row) => wishes.get(row)?.token ?? eos);
+    // Rows that nobody reads fill the smallest run up. They write over what lies after their end, which a row that waits there does not miss.
+    while (lengths.length < this.#leastRows) {
+      lengths.push(Math.min(this.#rows[lengths.length]?.length ?? 0, this.decoder.context - 1));
+      tokens.push(eos);
+    }
+    const rows = lengths.length;
+    this.#reserve(Math.max(rows, this.#rows.length), 1 + Math.max(...lengths));
+    if (this.#logits.length < rows * vocab) this.#logits = new Float32Array(this.#room * vocab);
+    const logits = this.#logits.subarray(0, rows * vocab);
+    await this.decoder.forwardRows(this.decoder.embed(tokens), lengths, (tensor) => this.#tensor(tensor, rows), logits);
+    for (const [index, row] of this.#rows.slice(0, asking).entries()) {
+      wishes.get(row)?.logits.set(logits.subarray(index * vocab, (index + 1) * vocab));
       row.length += 1;
+    }
+  }
+
+  /** Brings the rows that ask before the others, which then cost nothing; gives their number. */
+  #toFront(wishes: ReadonlyMap<Row, Wish>): number {
+    let asking = 0;
+    for (let index = 0; index < this.#rows.length; index++) {
+      if (!wishes.has(this.#rows[index] as Row)) continue;
+      if (index !== asking) this.#swap(index, asking);
+      asking++;
+    }
+    return asking;
+  }
+
+  #swap(a: number, b: number): void {
+    const [rowA, rowB] = [this.#rows[a] as Row, this.#rows[b] as Row];
+    this.#rows[a] = rowB;
+    this.#rows[b] = rowA;
+    const { kv_heads, head_dim } = this.decoder.config;
+    const size = this.#positions * head_dim;
+    const length = Math.max(rowA.length, rowB.length) * head_dim;
+    const kept = new Float32Array(length);
+    for (const tensor of this.#tensors) {
+      for (let head = 0; head < kv_heads; head++) {
+        const [x, y] = [a, b].map((index) => (index * kv_heads + head) * size) as [number, number];
+        kept.set(tensor.subarray(x, x + length));
+        tensor.copyWithin(x, y, y + length);
+        tensor.set(kept, y);
+      }
+    }
+  }
+
+  #move({ rows, parents, from }: Move): void {
+    const places = rows.map((row) => this.#rows.indexOf(row));
+    const { kv_heads, head_dim } = this.decoder.config;
+    const length = (Math.max(...rows.map((row) => row.length)) - from) * head_dim;
+    const moved = new Float32Array(rows.length * length);
+    const start = (place: number, head: number): number => ((place * kv_heads + head) * this.#positions + from) * head_dim;
+    for (const tensor of this.#tensors) {
+      for (let head = 0; head < kv_heads; head++) {
+        for (const [index, parent] of parents.entries()) {
+          const at = start(places[parent] as number, head);
+          moved.set(tensor.subarray(at, at + length), index * length);
+        }
+        for (const [index, place] of places.entries()) tensor.set(moved.subarray(index * length, (index + 1) * length), start(place, head));
+      }
     }
   }
 
@@ -168,7 +247,7 @@ export class DecoderBatch {
     const last = this.#rows.pop() as Row;
     if (last === row) return;
     this.#rows[index] = last;
-    const { kv_heads, head_dim } = this.#decoder.config;
+    const { kv_heads, head_dim } = this.decoder.config;
     const size = this.#positions * head_dim;
     const from = this.#rows.length * kv_heads * size;
     const to = index * kv_heads * size;
@@ -178,13 +257,13 @@ export class DecoderBatch {
   }
 
   #tensor(index: number, rows: number): HostTensor {
-    const { kv_heads, head_dim } = this.#decoder.config;
+    const { kv_heads, head_dim } = this.decoder.config;
     const size = rows * kv_heads * this.#positions * head_dim;
     return { dtype: 'float32', dims: [rows, kv_heads, this.#positions, head_dim], data: (this.#tensors[index] as Float32Array).subarray(0, size) };
   }
 
   #copyIn(index: number, { data }: HostTensor, { length, capacity }: KvCache): void {
-    const { kv_heads, head_dim } = this.#decoder.config;
+    const { kv_heads, head_dim } = this.decoder.config;
     const tensor = this.#tensors[index] as Float32Array;
     const first = this.#rows.length * kv_heads;
     for (let head = 0; head < kv_heads; head++) {
@@ -196,7 +275,7 @@ export class DecoderBatch {
   /** Makes room, keeping what the rows hold. */
   #reserve(rows: number, positions: number): void {
     if (rows <= this.#room && positions <= this.#positions) return;
-    const { kv_heads, head_dim, layers } = this.#decoder.config;
+    const { kv_heads, head_dim, layers } = this.decoder.config;
     const [old, oldPositions] = [this.#tensors, this.#positions];
     while (this.#room < rows) this.#room = Math.max(1, 2 * this.#room);
     this.#positions = Math.max(this.#positions, Math.ceil(positions / STEP) * STEP);

@@ -1,5 +1,5 @@
 /** Beam search: several continuations side by side, the likeliest whole text wins. */
-import type { Decoder } from './decoder.js';
+import type { DecoderBatch } from './batch.js';
 import type { FinishReason } from './generate.js';
 import type { KvCache } from './kv-cache.js';
 import { logSumExp, repeating } from './sampler.js';
@@ -29,53 +29,58 @@ interface Candidate {
 }
 
 /**
- * @param cache the prompt, one row; left as it is
+ * The beams are sequences of `batch`: several searches, and other texts that are written meanwhile, share its runs.
+ * @param cache the prompt; left as it is
  * @param logits (V) after the prompt
  * @returns the best text's ids, without the end token; on abort, the best so far
  */
 export async function beamSearch(
-  decoder: Decoder,
+  batch: DecoderBatch,
   cache: KvCache,
   logits: Float32Array,
   options: BeamOptions,
 ): Promise<{ tokens: readonly number[]; finish: FinishReason }> {
   const { beams: width, lengthPenalty = 0.6, noRepeatNgram = 0, signal } = options;
+  const { decoder } = batch;
   const { vocab } = decoder.config;
   const room = Math.min(options.maxTokens ?? 256, decoder.context - cache.length);
   const rated = (beam: Beam): number => beam.score / Math.max(1, beam.tokens.length) ** lengthPenalty;
-  const rows = cache.spread(width, cache.length + room);
-  const rowLogits = new Float32Array(width * vocab);
+  const rows = Array.from({ length: width }, () => ({ sequence: batch.join(cache), logits: new Float32Array(vocab) }));
 
   let beams: Beam[] = [{ tokens: [], score: 0 }];
   let finished: Beam[] = [];
-  let source = logits;
-  for (let step = 0; step < room; step++) {
-    if (signal?.aborted === true) return { tokens: best([...finished, ...beams], rated).tokens, finish: 'cancelled' };
-    const candidates = beams
-      .flatMap((beam, parent) => {
-        const row = source.subarray(parent * vocab, (parent + 1) * vocab);
-        for (const token of repeating(beam.tokens, noRepeatNgram)) row[token] = -Infinity;
-        return likeliest(row, 2 * width, parent, beam.score);
-      })
-      .sort((a, b) => b.score - a.score || a.parent - b.parent || a.token - b.token)
-      .slice(0, 2 * width);
-    const going: Candidate[] = [];
-    for (const [place, candidate] of candidates.entries()) {
-      const { tokens } = beams[candidate.parent] as Beam;
-      // An end that is not among the best `width` would only crowd out better texts.
-      if (decoder.ends(candidate.token)) {
-        if (place < width) finished.push({ tokens, score: candidate.score });
-      } else if (going.length < width) going.push(candidate);
+  let after: readonly Float32Array[] = [logits];
+  try {
+    for (let step = 0; step < room; step++) {
+      if (signal?.aborted === true) return { tokens: best([...finished, ...beams], rated).tokens, finish: 'cancelled' };
+      const candidates = beams
+        .flatMap((beam, parent) => {
+          const next = after[parent] as Float32Array;
+          for (const token of repeating(beam.tokens, noRepeatNgram)) next[token] = -Infinity;
+          return likeliest(next, 2 * width, parent, beam.score);
+        })
+        .sort((a, b) => b.score - a.score || a.parent - b.parent || a.token - b.token)
+        .slice(0, 2 * width);
+      const going: Candidate[] = [];
+      for (const [place, candidate] of candidates.entries()) {
+        const { tokens } = beams[candidate.parent] as Beam;
+        // An end that is not among the best `width` would only crowd out better texts.
+        if (decoder.ends(candidate.token)) {
+          if (place < width) finished.push({ tokens, score: candidate.score });
+        } else if (going.length < width) going.push(candidate);
+      }
+      finished = finished.sort((a, b) => rated(b) - rated(a)).slice(0, width);
+      const next = going.map(({ parent, token, score }) => ({ tokens: [...(beams[parent] as Beam).tokens, token], score }));
+      // Done when no beam, should it end now, would come before the worst of enough finished texts.
+      if (finished.length === width && rated(next[0] as Beam) <= rated(finished[width - 1] as Beam)) break;
+      beams = next;
+      if (step + 1 === room) break;
+      if (step > 0) batch.reorder(rows.map(({ sequence }) => sequence), going.map(({ parent }) => parent), cache.length);
+      await Promise.all(rows.map(({ sequence, logits: into }, index) => sequence.step((going[index] as Candidate).token, into)));
+      after = rows.map((row) => row.logits);
     }
-    finished = finished.sort((a, b) => rated(b) - rated(a)).slice(0, width);
-    const next = going.map(({ parent, token, score }) => ({ tokens: [...(beams[parent] as Beam).tokens, token], score }));
-    // Done when no beam, should it end now, would come before the worst of enough finished texts.
-    if (finished.length === width && rated(next[0] as Beam) <= rated(finished[width - 1] as Beam)) break;
-    if (step > 0) rows.reorder(going.map(({ parent }) => parent), cache.length);
-    beams = next;
-    if (step + 1 === room) break;
-    await decoder.forward(decoder.embed(going.map(({ token }) => token)), rows, 1, rowLogits);
-    source = rowLogits;
+  } finally {
+    for (const { sequence } of rows) sequence.leave();
   }
   return finished.length > 0 ? { tokens: best(finished, rated).tokens, finish: 'stop' } : { tokens: best(beams, rated).tokens, finish: 'length' };
 }

@@ -52,9 +52,9 @@ export class Decoder {
     return token === this.config.eos || this.config.ends?.includes(token) === true;
   }
 
-  /** An empty cache for `rows` sequences. */
-  newCache(capacity = 0, rows = 1): KvCache {
-    return new KvCache(this.config, capacity, rows);
+  /** An empty cache. */
+  newCache(capacity = 0): KvCache {
+    return new KvCache(this.config, capacity);
   }
 
   /** Embeddings (ids.length, H) of token ids. */
@@ -64,28 +64,26 @@ export class Decoder {
 
   /**
    * Runs new tokens after those in `cache`, to which their keys and values are appended.
-   * Several rows at once go on from one length together; for rows of their own lengths see `forwardRows`.
-   * @param embeddings (B, S, H), B being the rows of the cache
+   * @param embeddings (S, H)
    * @param wanted number of positions, counted from the end, whose logits are returned
-   * @param into memory for the logits, (B, wanted, V); allocated when absent
-   * @returns logits (B, wanted, V)
+   * @param into memory for the logits, (wanted, V); allocated when absent
+   * @returns logits (wanted, V)
    * @throws ContextError when the sequence would grow past the context
    */
   async forward(embeddings: Float32Array, cache: KvCache, wanted = 1, into?: Float32Array): Promise<Float32Array> {
     const { hidden, vocab } = this.config;
-    const { rows } = cache;
-    const tokens = embeddings.length / hidden / rows;
+    const tokens = embeddings.length / hidden;
     const total = cache.length + tokens;
     if (total > this.context) throw new ContextError(total, this.context);
     cache.reserve(total);
-    const logits = into ?? new Float32Array(rows * wanted * vocab);
+    const logits = into ?? new Float32Array(wanted * vocab);
     const feeds = {
-      embeddings: float32(embeddings, [rows, tokens, hidden]),
-      last_position: int32(new Array<number>(rows).fill(total - 1)),
+      embeddings: float32(embeddings, [1, tokens, hidden]),
+      last_position: int32([total - 1]),
       total_length: int32([total]),
       first_logit: int64([tokens - wanted]),
     };
-    await this.run(feeds, float32(logits, [rows, wanted, vocab]), (index) => (index % 2 === 0 ? cache.key(index / 2) : cache.value((index - 1) / 2)));
+    await this.run(feeds, float32(logits, [1, wanted, vocab]), (index) => (index % 2 === 0 ? cache.key(index / 2) : cache.value((index - 1) / 2)));
     cache.length = total;
     return logits;
   }

@@ -20,12 +20,15 @@ const fresh_s = 1;
 export const socketProtocol = 'latentchat';
 export const keyProtocolPrefix = 'latentchat-key.';
 
+/** What a key has a rate of. */
+type Counted = 'request' | 'line';
+
 /** Who may use the server: everybody on loopback while there are no keys, else whoever has one. */
 export class Access {
   readonly #options: AccessOptions;
   #byHash = new Map<string, ApiKey>();
-  readonly #ids = new Set<string>();
-  readonly #buckets = new Map<string, { perMinute: number; bucket: TokenBucket }>();
+  #byId = new Map<string, ApiKey>();
+  readonly #buckets: Record<Counted, Map<string, { perMinute: number; bucket: TokenBucket }>> = { request: new Map(), line: new Map() };
   #version = '';
   #looked = -Infinity;
   #required: boolean;
@@ -49,11 +52,16 @@ export class Access {
 
   /** Number of keys. */
   get size(): number {
-    return this.#ids.size;
+    return this.#byId.size;
   }
 
   has(id: string): boolean {
-    return this.#ids.has(id);
+    return this.#byId.has(id);
+  }
+
+  /** null where the key was removed. */
+  find(id: string): ApiKey | null {
+    return this.#byId.get(id) ?? null;
   }
 
   /** Takes note of keys that were added or removed. */
@@ -88,15 +96,31 @@ export class Access {
 
   /** Counts a request of a key. @throws ApiError `rate_limited` */
   admit(key: ApiKey): void {
-    const perMinute = key.requestsPerMinute ?? this.#options.limits.keyRequestsPerMinute;
-    let entry = this.#buckets.get(key.id);
+    const retryAfter_s = this.#take('request', key);
+    if (retryAfter_s > 0) throw new ApiError('rate_limited', { message: `This key may make ${this.#perMinute(key)} requests a minute.`, retryAfter_s });
+  }
+
+  /**
+   * Counts a line of a key's batches. They may be as many a minute as its requests, and are counted by themselves, so that a batch
+   * never keeps its key from asking.
+   * @returns 0, or the seconds to wait before it is asked again
+   */
+  admitLine(key: ApiKey): number {
+    return this.#take('line', key);
+  }
+
+  #perMinute(key: ApiKey): number {
+    return key.requestsPerMinute ?? this.#options.limits.keyRequestsPerMinute;
+  }
+
+  #take(counted: Counted, key: ApiKey): number {
+    const perMinute = this.#perMinute(key);
+    let entry = this.#buckets[counted].get(key.id);
     if (entry?.perMinute !== perMinute) {
       entry = { perMinute, bucket: new TokenBucket(perMinute / 60, perMinute) };
-      this.#buckets.set(key.id, entry);
+      this.#buckets[counted].set(key.id, entry);
     }
-    if (entry.bucket.take()) return;
-    const message = `This key may make ${perMinute} requests a minute.`;
-    throw new ApiError('rate_limited', { message, retryAfter_s: entry.bucket.wait_s });
+    return entry.bucket.take() ? 0 : entry.bucket.wait_s;
   }
 
   /** Replies that a key may have waiting or running. */
@@ -108,9 +132,8 @@ export class Access {
     const keys = await this.#options.keys.list();
     this.#version = version;
     this.#byHash = new Map(keys.map((key) => [key.sha256, key]));
-    this.#ids.clear();
-    for (const { id } of keys) this.#ids.add(id);
-    for (const id of this.#buckets.keys()) if (!this.#ids.has(id)) this.#buckets.delete(id);
+    this.#byId = new Map(keys.map((key) => [key.id, key]));
+    for (const buckets of Object.values(this.#buckets)) for (const id of buckets.keys()) if (!this.#byId.has(id)) buckets.delete(id);
     if (keys.length > 0) this.#required = true;
   }
 

@@ -223,3 +223,86 @@ export const ChatCompletionSchema = Type.Object({
   ),
   usage: UsageSchema,
 });
+
+export const FileSchema = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('file'),
+  bytes: Type.Integer(),
+  created_at: Type.Integer({ description: 'Seconds since 1970.' }),
+  expires_at: Type.Integer(),
+  filename: Type.String(),
+  purpose: Type.Enum(['batch', 'batch_output']),
+  status: Type.Literal('processed'),
+});
+
+export const FileDeletedSchema = Type.Object({ id: Type.String(), object: Type.Literal('file'), deleted: Type.Literal(true) });
+
+/** A page of a list, as OpenAI's clients turn it. */
+const pageOf = <T extends TSchema>(schema: T) =>
+  Type.Object({ object: Type.Literal('list'), data: Type.Array(schema), first_id: nullable(Type.String()), last_id: nullable(Type.String()), has_more: Type.Boolean() });
+export const FilePageSchema = pageOf(FileSchema);
+
+const when = (description: string) => nullable(Type.Integer({ description: `Seconds since 1970 when ${description}.` }));
+
+export const BatchSchema = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('batch'),
+  endpoint: Type.Literal('/v1/chat/completions'),
+  input_file_id: Type.String(),
+  completion_window: Type.Literal('24h'),
+  status: Type.Enum(['validating', 'failed', 'in_progress', 'finalizing', 'completed', 'expired', 'cancelling', 'cancelled'], {
+    description: 'failed: the input is wrong, see errors, and nothing was asked; expired: not all lines had their turn in time.',
+  }),
+  errors: nullable(
+    Type.Object({
+      object: Type.Literal('list'),
+      data: Type.Array(
+        Type.Object({ code: Type.String(), message: Type.String(), param: nullable(Type.String()), line: nullable(Type.Integer({ description: 'Of the input file, from 1.' })) }),
+      ),
+    }),
+  ),
+  output_file_id: nullable(Type.String({ description: 'File of the answers, in the order of the input; null where there are none.' })),
+  error_file_id: nullable(Type.String({ description: 'File of the lines that could not be answered; null where there are none.' })),
+  created_at: Type.Integer({ description: 'Seconds since 1970.' }),
+  in_progress_at: when('its first line was asked'),
+  expires_at: when('it ends even if it is not finished'),
+  finalizing_at: when('its last line was answered'),
+  completed_at: when('its files were there'),
+  failed_at: when('its input was found to be wrong'),
+  expired_at: when('it ran out of time'),
+  cancelling_at: when('it was cancelled'),
+  cancelled_at: when('the cancelling was done'),
+  request_counts: Type.Object({ total: Type.Integer(), completed: Type.Integer(), failed: Type.Integer() }),
+  metadata: nullable(Type.Record(Type.String(), Type.String())),
+});
+export type Batch = Static<typeof BatchSchema>;
+export const BatchPageSchema = pageOf(BatchSchema);
+
+export const BatchRequestSchema = Type.Object(
+  {
+    input_file_id: Type.String({ maxLength: 100, description: 'A file uploaded to /v1/files with the purpose batch.' }),
+    endpoint: Type.Literal('/v1/chat/completions'),
+    completion_window: Type.Literal('24h'),
+    metadata: optional(
+      Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 512 }), { maxProperties: 16, description: 'Up to 16 texts to find the batch by.' }),
+    ),
+  },
+  strict,
+);
+
+/** How lists are turned over. */
+export const PageQuerySchema = Type.Object(
+  {
+    after: Type.Optional(Type.String({ maxLength: 100, description: 'Id of the last one of the page before.' })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, description: 'Default 20.' })),
+  },
+  strict,
+);
+export const FilesQuerySchema = Type.Object(
+  {
+    ...PageQuerySchema.properties,
+    order: Type.Optional(Type.Enum(['asc', 'desc'], { description: 'By age; default desc, newest first.' })),
+    purpose: Type.Optional(Type.String({ maxLength: 100 })),
+  },
+  strict,
+);

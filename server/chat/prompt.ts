@@ -4,6 +4,9 @@ import type { PromptMessage, PromptPart } from '../inference/messages.js';
 import type { Library } from '../library/library.js';
 import type { DataFolder } from '../store/files.js';
 
+/** After this many seconds it is worth asking again whether a video can be asked about. */
+const READING_S = 2;
+
 /** A message as a conversation holds it: text, and videos by id. */
 export interface Turn {
   readonly role: 'system' | 'user' | 'assistant';
@@ -37,8 +40,8 @@ export function checkLength(text: string, limits: Limits, param: string): void {
 export function checkAskable(context: PromptContext, id: string, param: string): void {
   const row = context.library.row(id, param);
   if (row.container) return;
-  const message = row.error ? `The video "${row.name}" cannot be asked about: ${row.error.message}` : undefined;
-  throw new ApiError('video_not_ready', { param, ...(message === undefined ? {} : { message }) });
+  if (row.error) throw new ApiError('video_not_ready', { param, message: `The video "${row.name}" cannot be asked about: ${row.error.message}` });
+  throw new ApiError('video_not_ready', { param, retryAfter_s: READING_S });
 }
 
 /**

@@ -12,7 +12,7 @@ export interface InferenceOptions extends InferenceWorkerData {
   readonly mostSearches: number;
   /** Told of every piece of text and of every reply that has ended. */
   readonly observer?: ReplyObserver;
-  /** Told when the first of several replies is asked for, and when the last of them has ended. */
+  /** Told when the first of several replies that somebody waits for is asked for, and when the last of them has ended. */
   readonly onAnswering?: (answering: boolean) => void;
   readonly log: FastifyBaseLogger;
 }
@@ -42,6 +42,7 @@ interface Pending extends ReplyHandlers {
   readonly resolve: (outcome: ReplyOutcome) => void;
   readonly reject: (error: ApiError) => void;
   readonly client: string;
+  readonly background: boolean;
   /** Milliseconds, as performance.now() has them. */
   readonly asked: number;
   started: boolean;
@@ -105,27 +106,29 @@ export class Inference {
     return this.#stopping;
   }
 
-  counts(): { running: number; waiting: number } {
-    let running = 0;
-    for (const { started } of this.#pending.values()) if (started) running++;
-    return { running, waiting: this.#pending.size - running };
+  /** Replies that somebody waits for, and those of the background. */
+  counts(): { running: number; waiting: number; background: number } {
+    const counts = { running: 0, waiting: 0, background: 0 };
+    for (const { started, background } of this.#pending.values()) counts[background ? 'background' : started ? 'running' : 'waiting']++;
+    return counts;
   }
 
   /** Throws `stopping`, `model_unavailable`, `queue_full` or `too_many_replies` where nothing can be queued. */
   reply(task: ReplyTask, handlers: ReplyHandlers): Reply {
     if (this.#stopping) throw new ApiError('stopping');
     if (this.#status === 'failed') throw new ApiError('model_unavailable');
-    if (this.#pending.size >= this.#most) throw new ApiError('queue_full');
-    if (task.mostOfClient !== undefined && this.#pendingOf(task.client) >= task.mostOfClient) {
+    const { background = false } = task;
+    if (this.#pendingOf(background, () => true) >= this.#most) throw new ApiError('queue_full');
+    if (task.mostOfClient !== undefined && this.#pendingOf(background, ({ client }) => client === task.client) >= task.mostOfClient) {
       throw new ApiError('too_many_replies', { message: `This key may have ${task.mostOfClient} answers waiting or running. Wait for one of them.` });
     }
     const id = ++this.#lastId;
     let entry: Pending | undefined;
     const outcome = new Promise<ReplyOutcome>((resolve, reject) => {
-      entry = { ...handlers, resolve, reject, client: task.client, asked: performance.now(), started: false, startedAt: null, firstTextAt: null, pieces: 0 };
+      entry = { ...handlers, resolve, reject, client: task.client, background, asked: performance.now(), started: false, startedAt: null, firstTextAt: null, pieces: 0 };
       this.#pending.set(id, entry);
     });
-    if (this.#pending.size === 1) this.#onAnswering(true);
+    if (!background && this.#awaited === 1) this.#onAnswering(true);
     this.#host.post({ type: 'reply', id, task });
     return {
       outcome,
@@ -154,7 +157,8 @@ export class Inference {
   async drain(seconds: number): Promise<void> {
     this.#stopping = true;
     for (const [id, pending] of this.#pending) {
-      if (pending.started) continue;
+      // Those of the background can be asked for again without anybody noticing.
+      if (pending.started && !pending.background) continue;
       this.#host.post({ type: 'cancel', id });
       this.#fail(id, pending, new ApiError('stopping'));
     }
@@ -173,9 +177,14 @@ export class Inference {
     await this.#host.close();
   }
 
-  #pendingOf(client: string): number {
+  get #awaited(): number {
+    return this.#pendingOf(false, () => true);
+  }
+
+  /** Those of the background do not count against those that somebody waits for, nor the other way round. */
+  #pendingOf(background: boolean, fits: (entry: Pending) => boolean): number {
     let count = 0;
-    for (const entry of this.#pending.values()) if (entry.client === client) count++;
+    for (const entry of this.#pending.values()) if (entry.background === background && fits(entry)) count++;
     return count;
   }
 
@@ -244,7 +253,7 @@ export class Inference {
     pending.reject(error);
   }
 
-  #ended(id: number, { asked, startedAt, firstTextAt }: Pending, outcome: ReplyOutcome | null): void {
+  #ended(id: number, { asked, startedAt, firstTextAt, background }: Pending, outcome: ReplyOutcome | null): void {
     this.#pending.delete(id);
     const since = (time: number | null): number | null => (time === null ? null : (time - asked) / 1000);
     this.#observer?.replied({
@@ -253,9 +262,9 @@ export class Inference {
       total_s: (performance.now() - asked) / 1000,
       finish: outcome?.finish ?? 'failed',
       usage: outcome?.usage ?? null,
+      background,
     });
-    if (this.#pending.size > 0) return;
-    this.#onAnswering(false);
-    this.#drained?.();
+    if (!background && this.#awaited === 0) this.#onAnswering(false);
+    if (this.#pending.size === 0) this.#drained?.();
   }
 }

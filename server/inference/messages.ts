@@ -34,6 +34,8 @@ export interface ReplyTask {
   readonly client: string;
   /** Replies that this client may have waiting or running; absent: as many as fit the queue. */
   readonly mostOfClient?: number;
+  /** It is written only while nobody else asks anything, and pauses as soon as somebody does. Nobody waits for it: it has no place in line. */
+  readonly background?: boolean;
   readonly messages: readonly PromptMessage[];
   readonly sampling: Sampling;
 }

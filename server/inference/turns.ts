@@ -14,6 +14,14 @@ export class Turns<T> {
     this.#length += 1;
   }
 
+  /** Puts back what was taken too early: it is the next of its client. */
+  putBack(client: string, entry: T): void {
+    const entries = this.#byClient.get(client);
+    if (entries) entries.unshift(entry);
+    else this.#byClient.set(client, [entry]);
+    this.#length += 1;
+  }
+
   /** The next entry; its client goes to the end of the line. */
   next(): T | null {
     for (const [client, entries] of this.#byClient) {

@@ -1,7 +1,8 @@
 /**
  * The worker that owns the language model. A few replies are written side by side, a token of each in one run of the model, so that
  * nobody's long answer keeps another from beginning; the others wait, clients in turn. Nobody's slow connection holds a reply up:
- * its text waits in the server.
+ * its text waits in the server. Replies of the background, which nobody waits for, are written while there are no others: they pause
+ * between two tokens, and one whose prompt is still being read is given up and begun again later.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { ContextError } from '../../model/language/index.js';
@@ -23,6 +24,8 @@ interface Run {
   readonly id: number;
   readonly task: ReplyTask;
   readonly abort: AbortController;
+  /** It was begun, perhaps not for the first time. */
+  begun: boolean;
   /** In line, as last told; 0 before. */
   place: number;
 }
@@ -31,6 +34,7 @@ interface Run {
 const SIDE_BY_SIDE = 8;
 
 const waiting = new Turns<Run>();
+const behind = new Turns<Run>();
 const runs = new Map<number, Run>();
 const searches: Search[] = [];
 /** One search runs at a time. */
@@ -38,8 +42,13 @@ let searching = false;
 /** Until the text tower's memory is given back. */
 let idle: NodeJS.Timeout | undefined;
 const latents = new LatentReader();
-/** Replies that are being written. */
+/** Replies that are being written, and those of the background that are, or pause. */
 let active = 0;
+let activeBehind = 0;
+/** The reply of the background whose prompt is being read: one at a time, so that nobody who comes waits for several. Aborting gives it up. */
+let reading: AbortController | null = null;
+/** Goes on with what pauses. */
+const paused = new Set<() => void>();
 /** Begins what waits as far as there is room. Until the model is loaded, everything waits and hears its place in line. */
 let startWaiting = tellPlaces;
 
@@ -70,27 +79,69 @@ interface Search {
   readonly task: SearchTask;
 }
 
-/** Writes a reply from its prompt to its end. */
-async function write(model: ChatModel, searcher: Searcher | null, manifest: PackManifest, run: Run): Promise<void> {
-  const { maxTokens, temperature, topP, seed, stop, format } = run.task.sampling;
-  send({ type: 'started', id: run.id });
+/** Writes a reply from its prompt to its end. @returns false for one of the background that was given up before it had any text */
+async function write(model: ChatModel, searcher: Searcher | null, manifest: PackManifest, run: Run): Promise<boolean> {
+  const { sampling: { maxTokens, temperature, topP, seed, stop, format }, background = false } = run.task;
+  if (!run.begun) send({ type: 'started', id: run.id });
+  run.begun = true;
+  const giveUp = new AbortController();
+  if (background) reading = giveUp;
+  const hasRead = (): void => {
+    if (reading !== giveUp) return;
+    reading = null;
+    startWaiting();
+  };
+  const givenUp = (): boolean => giveUp.signal.aborted && !run.abort.signal.aborted;
   try {
     const messages = await promptOf(run.task.messages, manifest);
     const grammar = grammarOf(format);
-    const options = { maxTokens, temperature, topP, ...(seed === null ? {} : { seed }), ...(grammar === null ? {} : { grammar }), stop: [...stop], signal: run.abort.signal };
+    const signal = background ? AbortSignal.any([run.abort.signal, giveUp.signal]) : run.abort.signal;
+    const options = { maxTokens, temperature, topP, ...(seed === null ? {} : { seed }), ...(grammar === null ? {} : { grammar }), stop: [...stop], signal };
     const reply = replyWithMoments(model, grammar === null ? (searcher?.moments ?? null) : null, messages, options);
     for (;;) {
       const step = await reply.next();
+      if (givenUp()) {
+        if (step.done === true) return false;
+        continue;
+      }
+      hasRead();
       if (step.done === true) {
         send({ type: 'done', id: run.id, outcome: outcomeOf(step.value) });
         runs.delete(run.id);
-        return;
+        return true;
       }
       send({ type: 'delta', id: run.id, text: step.value.text });
+      if (background) await untilQuiet(run.abort.signal);
     }
   } catch (error) {
+    if (givenUp()) return false;
     fail(run, error);
+    return true;
+  } finally {
+    hasRead();
   }
+}
+
+/** Begins a reply of the background; the next one when its prompt has been read. */
+function startBehind(model: ChatModel, searcher: Searcher | null, manifest: PackManifest): void {
+  const run = behind.next();
+  if (!run) return;
+  activeBehind += 1;
+  void write(model, searcher, manifest, run).then((ended) => {
+    activeBehind -= 1;
+    if (!ended) behind.putBack(run.task.client, run);
+    startWaiting();
+  });
+}
+
+/** Resolves when nobody waits for an answer, or the reply was cancelled. */
+async function untilQuiet(cancelled: AbortSignal): Promise<void> {
+  while ((active > 0 || waiting.length > 0) && !cancelled.aborted) await new Promise<void>((resolve) => paused.add(resolve));
+}
+
+function goOn(): void {
+  for (const resolve of paused) resolve();
+  paused.clear();
 }
 
 function fail(run: Run, error: unknown): void {
@@ -152,15 +203,18 @@ function receive(message: ToInference | typeof endMessage): void {
   if (message === endMessage) process.exit();
   switch (message.type) {
     case 'reply': {
-      const run: Run = { id: message.id, task: message.task, abort: new AbortController(), place: 0 };
+      const run: Run = { id: message.id, task: message.task, abort: new AbortController(), begun: false, place: 0 };
       runs.set(run.id, run);
-      waiting.add(run.task.client, run);
+      if (run.task.background === true) behind.add(run.task.client, run);
+      else waiting.add(run.task.client, run);
       break;
     }
     case 'cancel': {
       const run = runs.get(message.id);
       run?.abort.abort();
-      if (waiting.remove((entry) => entry.id === message.id)) {
+      goOn();
+      const line = run?.task.background === true ? behind : waiting;
+      if (line.remove((entry) => entry.id === message.id)) {
         runs.delete(message.id);
         const usage = { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 };
         send({ type: 'done', id: message.id, outcome: { text: '', finish: 'cancelled', usage, annotations: [] } });
@@ -187,10 +241,15 @@ try {
       const run = waiting.next();
       if (!run) break;
       active += 1;
+      reading?.abort();
       void write(model, searcher, pack.manifest, run).finally(() => {
         active -= 1;
         startWaiting();
       });
+    }
+    if (active === 0) {
+      goOn();
+      if (reading === null && activeBehind < SIDE_BY_SIDE) startBehind(model, searcher, pack.manifest);
     }
     tellPlaces();
     const search = searching ? undefined : searches.shift();
@@ -201,7 +260,7 @@ try {
         startWaiting();
       });
     }
-    if (active === 0 && !searching) idle = setTimeout(() => void searcher?.moments.releaseText(), searchIdle_s * 1000).unref();
+    if (active === 0 && activeBehind === 0 && !searching) idle = setTimeout(() => void searcher?.moments.releaseText(), searchIdle_s * 1000).unref();
   };
   startWaiting();
 } catch (error) {

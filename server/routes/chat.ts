@@ -1,15 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { SchemaError } from '../../model/language/json-schema.js';
-import { ChatCompletionSchema, ChatRequestSchema, ErrorSchema, type ChatRequest, type ResponseFormat, type Usage } from '../api/schemas.js';
+import { ChatCompletionSchema, ChatRequestSchema, ErrorSchema } from '../api/schemas.js';
 import type { App } from '../api/typed.js';
-import { buildPrompt, checkLength, type Turn } from '../chat/prompt.js';
+import { completionHead, completionOf, taskOf, usageOf, type Asking, type CompletionHead } from '../chat/completion.js';
 import { ApiError, toApiError, validationError } from '../errors.js';
-import { newId } from '../ids.js';
-import { grammarOf } from '../inference/format.js';
 import type { Reply } from '../inference/inference.js';
-import type { ReplyOutcome, ReplyTask, Sampling } from '../inference/messages.js';
+import type { ReplyTask } from '../inference/messages.js';
 import type { Services } from '../services.js';
 
 /** Bytes that base64 makes of `bytes`. */
@@ -33,15 +30,12 @@ export function chatRoutes(app: App, services: Services): void {
       const { body } = request;
       const gone = closing(reply);
       const task = await taskOf(services, body, clientOf(services, request), gone);
-      const head = { id: newId('chatcmpl'), created: Math.floor(Date.now() / 1000), model: services.model?.id ?? '' };
+      const head = completionHead(services);
       if (body.stream) return stream(services, reply, gone, task, head, body.stream_options?.include_usage === true);
       const answer = services.inference.reply(task, { onDelta: () => undefined });
       cancelWithClient(gone, answer);
       const outcome = await answer.outcome;
-      if (outcome.finish === 'cancelled') throw new ApiError('cancelled');
-      const message = { role: 'assistant' as const, content: outcome.text, refusal: null, annotations: [...outcome.annotations] };
-      const choice = { index: 0, message, finish_reason: outcome.finish, logprobs: null };
-      return reply.code(200).send({ ...head, object: 'chat.completion' as const, choices: [choice], usage: usageOf(outcome) });
+      return reply.code(200).send(completionOf(head, outcome));
     },
   );
 }
@@ -52,79 +46,9 @@ export function strictValidator({ schema }: { schema: unknown }): (value: unknow
   return (value) => (validator.Check(value) ? { value } : { error: validationError(validator.Errors(value)) });
 }
 
-interface Head {
-  readonly id: string;
-  readonly created: number;
-  readonly model: string;
-}
-
-type Asking = Pick<ReplyTask, 'client' | 'mostOfClient'>;
-
 /** Clients are told apart by their keys, without keys by their addresses. */
 function clientOf({ access }: Services, { apiKey, ip }: FastifyRequest): Asking {
   return apiKey ? { client: apiKey.id, mostOfClient: access.mostReplies(apiKey) } : { client: `http:${ip}` };
-}
-
-async function taskOf(services: Services, body: ChatRequest, client: Asking, signal: AbortSignal): Promise<ReplyTask> {
-  const { limits, model } = services;
-  if (body.model && model && body.model !== model.id) {
-    throw new ApiError('model_not_found', { param: 'model', message: `There is no model "${body.model}". This server runs "${model.id}".` });
-  }
-  if (body.messages.length > limits.requestMessages) {
-    const message = `There are ${body.messages.length} messages; the limit is ${limits.requestMessages}.`;
-    throw new ApiError('invalid_request', { param: 'messages', message });
-  }
-  // What costs nothing to check is checked before any video is fetched.
-  const sampling = samplingOf(services, body);
-  const turns: Turn[] = [];
-  for (const [index, message] of body.messages.entries()) turns.push(await turnOf(services, message, `messages[${index}].content`, signal));
-  const messages = buildPrompt(services, turns, `messages[${body.messages.length - 1}].content`);
-  return { ...client, messages, sampling };
-}
-
-async function turnOf(services: Services, { role, content }: ChatRequest['messages'][number], param: string, signal: AbortSignal): Promise<Turn> {
-  const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content;
-  const text = parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n');
-  checkLength(text, services.limits, param);
-  const videos: string[] = [];
-  for (const [index, part] of parts.entries()) {
-    if (part.type === 'text') continue;
-    if (role !== 'user') throw new ApiError('invalid_request', { param, message: 'Only a message of the user can have a video.' });
-    const url = part.type === 'video_url' ? part.video_url.url : part.image_url.url;
-    videos.push(await services.arrivals.videoIdOf(url, `${param}[${index}].${part.type}.url`, signal));
-  }
-  return { role: role === 'developer' ? 'system' : role, text, videos };
-}
-
-function samplingOf({ limits }: Services, body: ChatRequest): Sampling {
-  const field = typeof body.max_completion_tokens === 'number' ? 'max_completion_tokens' : 'max_tokens';
-  const maxTokens = body[field] ?? Math.min(256, limits.answerTokens);
-  if (maxTokens > limits.answerTokens) {
-    throw new ApiError('invalid_request', { param: field, message: `The field "${field}" may be at most ${limits.answerTokens}.` });
-  }
-  const { temperature, top_p, seed, stop, response_format } = body;
-  const format = response_format ?? null;
-  checkFormat(format);
-  return { maxTokens, temperature: temperature ?? 0, topP: top_p ?? 1, seed: seed ?? null, stop: typeof stop === 'string' ? [stop] : (stop ?? []), format };
-}
-
-/** Throws `invalid_request`, naming the part of a schema that no answer could be held to. */
-function checkFormat(format: ResponseFormat | null): void {
-  try {
-    grammarOf(format);
-  } catch (error) {
-    if (!(error instanceof SchemaError)) throw error;
-    throw new ApiError('invalid_request', { param: 'response_format.json_schema.schema', message: `The schema's part ${error.message}.` });
-  }
-}
-
-function usageOf({ usage }: ReplyOutcome): Usage {
-  return {
-    prompt_tokens: usage.prompt_tokens,
-    completion_tokens: usage.completion_tokens,
-    total_tokens: usage.prompt_tokens + usage.completion_tokens,
-    prompt_tokens_details: { cached_tokens: usage.cached_tokens },
-  };
 }
 
 /** Aborts when the client hangs up before it has its answer. */
@@ -147,7 +71,7 @@ async function stream(
   reply: FastifyReply,
   gone: AbortSignal,
   task: ReplyTask,
-  head: Head,
+  head: CompletionHead,
   includeUsage: boolean,
 ): Promise<FastifyReply> {
   const chunk = (delta: object, finish: string | null): object => ({

@@ -22,6 +22,20 @@ const migrations: readonly string[] = [
      position INTEGER NOT NULL, role TEXT NOT NULL, status TEXT NOT NULL, content TEXT NOT NULL, created_s REAL NOT NULL,
      UNIQUE (conversation_id, position)
    ) STRICT;`,
+  `CREATE TABLE files (
+     id TEXT PRIMARY KEY, owner TEXT, name TEXT NOT NULL, purpose TEXT NOT NULL, bytes INTEGER NOT NULL, created_s REAL NOT NULL
+   ) STRICT;
+   CREATE TABLE batches (
+     id TEXT PRIMARY KEY, owner TEXT, sequence INTEGER NOT NULL, input_file TEXT NOT NULL, status TEXT NOT NULL, metadata TEXT,
+     created_s REAL NOT NULL, expires_s REAL NOT NULL, times TEXT NOT NULL DEFAULT '{}', errors TEXT,
+     total INTEGER NOT NULL DEFAULT 0, completed INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,
+     output_file TEXT, error_file TEXT
+   ) STRICT;
+   CREATE TABLE batch_results (
+     batch_id TEXT NOT NULL REFERENCES batches(id) ON DELETE CASCADE,
+     line INTEGER NOT NULL, failed INTEGER NOT NULL, content TEXT NOT NULL,
+     PRIMARY KEY (batch_id, line)
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 export type SqlValue = string | number | null;

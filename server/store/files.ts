@@ -1,12 +1,12 @@
 import { accessSync, constants, mkdirSync, type BigIntStats } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
-import { isId } from '../ids.js';
+import { isId, type IdPrefix } from '../ids.js';
 
 /**
  * Where things lie in the data folder:
  * `latentchat.db`, `uploads/<id>` (bytes received so far), `videos/<id>/source.<ext>`, `videos/<id>/video.linr`,
- * `videos/<id>/video.vectors` (what search needs of it), `videos/<id>/checkpoint`. Every name is made here from an id that was checked, never from what a caller sent.
+ * `videos/<id>/video.vectors` (what search needs of it), `videos/<id>/checkpoint`, `files/<id>` (of the files API). Every name is made here from an id that was checked, never from what a caller sent.
  */
 export class DataFolder {
   readonly root: string;
@@ -17,6 +17,7 @@ export class DataFolder {
     try {
       mkdirSync(this.uploads, { recursive: true });
       mkdirSync(this.videos, { recursive: true });
+      mkdirSync(this.files, { recursive: true });
       accessSync(this.root, constants.W_OK);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message.replace(/, \w+ '.*$/, '') : String(cause);
@@ -36,12 +37,21 @@ export class DataFolder {
     return path.join(this.root, 'videos');
   }
 
+  get files(): string {
+    return path.join(this.root, 'files');
+  }
+
   upload(id: string): string {
-    return path.join(this.uploads, checked(id));
+    return path.join(this.uploads, checked('vid', id));
   }
 
   video(id: string): string {
-    return path.join(this.videos, checked(id));
+    return path.join(this.videos, checked('vid', id));
+  }
+
+  /** Of the files API. */
+  file(id: string): string {
+    return path.join(this.files, checked('file', id));
   }
 
   /** The original as it was uploaded; `file` is the name the store keeps, such as `source.mp4`. */
@@ -96,8 +106,8 @@ export class DataFolder {
   }
 }
 
-function checked(id: string): string {
-  if (!isId('vid', id)) throw new Error(`"${id.slice(0, 60)}" is not the id of a video`);
+function checked(prefix: IdPrefix, id: string): string {
+  if (!isId(prefix, id)) throw new Error(`"${id.slice(0, 60)}" is not an id that begins with ${prefix}_`);
   return id;
 }
 
@@ -139,7 +149,7 @@ export async function moveDurably(from: string, to: string): Promise<void> {
 }
 
 /** Renames become durable when their folder is; systems that cannot synchronise a folder order them by themselves. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   let handle;
   try {
     handle = await open(folder, 'r');

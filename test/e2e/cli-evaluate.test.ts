@@ -5,8 +5,10 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
+import { openAskable } from '../../client/cli/ask.js';
 import { CAPTION_BEAMS } from '../../client/cli/common-options.js';
-import { runCli } from '../helpers/cli.js';
+import { writeContainer } from '../../model/container/index.js';
+import { runCli, runHere, SharedModels } from '../helpers/cli.js';
 import { TestFolder } from '../helpers/folder.js';
 import { ServerProcess } from '../helpers/server-process.js';
 import { discScene, makeVideo } from '../helpers/videos.js';
@@ -14,6 +16,8 @@ import { Chromium, screenshot } from './page-harness.js';
 
 let folder: TestFolder;
 let captions: string;
+const shared = new SharedModels();
+const run = (args: readonly string[]): ReturnType<typeof runHere> => runHere(args, shared);
 const at = (name: string): string => path.join(folder.path, name);
 const lines = (...objects: unknown[]): string => objects.map((object) => `${JSON.stringify(object)}\n`).join('');
 
@@ -28,13 +32,16 @@ before(async () => {
   await sharp(discScene(4, 120, 80), { raw: { width: 120, height: 80, channels: 3 } }).png().toFile(at('photo.png'));
   captions = await folder.write('data.jsonl', lines({ id: 'photo', source: 'photo.png', references: REFERENCES }, { id: 'clip', source: 'clip.mp4', references: REFERENCES }));
 });
-after(() => folder.remove());
+after(async () => {
+  await shared.release();
+  await folder.remove();
+});
 
 describe('latentchat evaluate', () => {
-  const command = (): string[] => ['evaluate', 'captions', captions, '--seconds', '4', '--out', at('said.jsonl'), '--report', at('report.json'), '--html', at('report.html')];
+  const command = (): string[] => ['evaluate', 'captions', captions, '--seconds', '1', '--out', at('said.jsonl'), '--report', at('report.json'), '--html', at('report.html')];
 
   test('captions: a video gets all four rows, a photo all but the decoded one, and every line has its references', async () => {
-    const { code, stdout, stderr } = await runCli(command());
+    const { code, stdout, stderr } = await run(command());
     assert.equal(code, 0, stderr);
     assert.match(stdout, /^2 captions .*\n +items +BLEU-1.*\nlatents, read back from \.linr +2 .*\nfeatures of the original frames +2 .*\nfeatures of the decoded frames +1 .*\nno video at all +2 .*\n$/);
     const said = await linesOf(at('said.jsonl'));
@@ -50,14 +57,15 @@ describe('latentchat evaluate', () => {
     const before = await linesOf(at('said.jsonl'));
     const text = await readFile(at('said.jsonl'), 'utf8');
     await writeFile(at('said.jsonl'), text.slice(0, text.lastIndexOf('{"id"') + 25));
-    const again = await runCli(command());
+    const again = await run(command());
     assert.equal(again.code, 0, again.stderr);
     const timeless = ({ seconds: _, ...line }: Line): Line => line;
     assert.deepEqual((await linesOf(at('said.jsonl'))).map(timeless), before.map(timeless));
     assert.equal((JSON.parse(await readFile(at('report.json'), 'utf8')) as { answered: number }).answered, 1);
+    // As a process of its own, as a user runs it.
     const scored = await runCli(['evaluate', 'captions', captions, '--predictions', at('said.jsonl')]);
     assert.equal(scored.stdout.split('\n').slice(1).join('\n'), again.stdout.split('\n').slice(1).join('\n'));
-    const other = await runCli([...command(), '--max-tokens', '8']);
+    const other = await run([...command(), '--max-tokens', '8']);
     assert.match(other.stderr, /begun with other options/);
   });
 
@@ -87,7 +95,7 @@ describe('latentchat evaluate', () => {
         { id: '3', source: 'missing.mp4', question: 'What is it?', answers: ['x'] },
       ),
     );
-    const { code, stdout, stderr } = await runCli(['evaluate', 'qa', data, '--rows', 'latents,decoded,none', '--seconds', '2', '--limit', '3', '--out', at('answers.jsonl')]);
+    const { code, stdout, stderr } = await run(['evaluate', 'qa', data, '--rows', 'latents,decoded,none', '--seconds', '1', '--limit', '3', '--out', at('answers.jsonl')]);
     assert.equal(code, 0, stderr);
     const said = await linesOf(at('answers.jsonl'));
     const answer = (id: string, row: string): unknown => said.find((line) => line['id'] === id && line['row'] === row)?.['answer'];
@@ -100,28 +108,30 @@ describe('latentchat evaluate', () => {
   });
 
   test('asks a server through its public API: its own videos, and files that it is sent and forgets again', async () => {
-    const server = new ServerProcess(at('server'));
+    const server = new ServerProcess(at('server'), { threads: 1, encode: { preset: 'draft', seconds: 1 } });
     await server.start();
     try {
       const { LatentChat } = await import('../../client/sdk/index.js');
       const client = new LatentChat({ baseUrl: server.url });
-      const { id } = await client.upload(await readFile(at('photo.png')), { name: 'photo.png' });
+      // Its latents alone, which need no encoding there.
+      const { container } = await openAskable(at('photo.png'), await shared.open({ threads: 1 }));
+      const { id } = await client.upload(Buffer.from(writeContainer(container)), { name: 'photo.linr' });
       const data = await folder.write('served.jsonl', lines({ id: 'a', source: `video://${id}`, references: REFERENCES }, { id: 'b', source: 'photo.png', references: REFERENCES }));
       const args = ['evaluate', 'captions', data, '--out', at('served-said.jsonl')];
       for (let look = 0; !(await client.videos.get(id)).askable; look++) {
         assert.ok(look < 300);
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
-      const { code, stdout, stderr } = await runCli([...args, '--beams', '1', '--server', server.url]);
+      const { code, stdout, stderr } = await run([...args, '--beams', '1', '--server', server.url]);
       assert.equal(code, 0, stderr);
       assert.match(stdout, /latents, read back from \.linr +2 .*\nno video at all +2 /);
       const said = await linesOf(at('served-said.jsonl'));
       assert.equal(said[0]?.['caption'], said[2]?.['caption'], 'the same photo, there and sent');
       assert.deepEqual((await client.videos.list()).map((video) => video.id), [id]);
-      assert.match((await runCli([...args, '--server', server.url])).stderr, /add --beams 1/);
-      assert.match((await runCli([...args, '--beams', '1', '--rows', 'raw', '--server', server.url])).stderr, /leave "raw" out/);
-      assert.match((await runCli([...args, '--beams', '1', '--server', 'http://127.0.0.1:9'])).stderr, /does not answer/);
-      const judged = await runCli(['evaluate', 'captions', data, '--predictions', at('served-said.jsonl'), '--judge-url', `${server.url}/v1`, '--judge-model', 'latentchat-smollm2-135m-v1', '--report', at('judged.json')]);
+      assert.match((await run([...args, '--server', server.url])).stderr, /add --beams 1/);
+      assert.match((await run([...args, '--beams', '1', '--rows', 'raw', '--server', server.url])).stderr, /leave "raw" out/);
+      assert.match((await run([...args, '--beams', '1', '--server', 'http://127.0.0.1:9'])).stderr, /does not answer/);
+      const judged = await run(['evaluate', 'captions', data, '--predictions', at('served-said.jsonl'), '--judge-url', `${server.url}/v1`, '--judge-model', 'latentchat-smollm2-135m-v1', '--report', at('judged.json')]);
       assert.equal(judged.code, 0, judged.stderr);
       const { judge } = JSON.parse(await readFile(at('judged.json'), 'utf8')) as { judge: { verdicts: { reply: string }[] } };
       assert.ok(judge.verdicts.length === 4 && judge.verdicts.every(({ reply }) => reply.length > 0), 'the server itself can be the judge');
@@ -145,7 +155,7 @@ describe('latentchat evaluate', () => {
       ),
     );
     const command = ['evaluate', 'pack', '--data', data, '--rows', 'captions,questions,clips', '--out', at('pack-said'), '--report', at('pack.json')];
-    const { code, stdout, stderr } = await runCli([...command, '--videos', folder.path]);
+    const { code, stdout, stderr } = await run([...command, '--videos', folder.path]);
     assert.equal(code, 0, stderr);
     for (const row of [/^captions from latents read back: CIDEr-D +1 /m, /^latents against raw features +1 /m, /^yes or no.* +1 +[01]\.0000 +[01]\.0000 +0\.80$/m, /^order of scenes +1 +[01]\.0000 +0\.5000/m, /^moments.* +1 /m, /^clip\.mp4: \w/m]) assert.match(stdout, row);
     const kept = await linesOf(at('pack-said/clips.jsonl'));
@@ -153,18 +163,18 @@ describe('latentchat evaluate', () => {
     assert.ok(REFERENCES.includes(String(kept[0]?.['answer'])), 'one of the choices');
     const report = JSON.parse(await readFile(at('pack.json'), 'utf8')) as { rows: { key: string; value: number }[]; videos: { video: string; answers: string[] }[] };
     assert.deepEqual(report.videos.map(({ video, answers }) => [video, answers.length]), [['clip.mp4', 3]]);
-    const again = await runCli(command);
+    const again = await run(command);
     assert.equal(again.stdout, stdout.slice(0, stdout.indexOf('clip.mp4:')));
     assert.equal((await linesOf(at('pack-said/clips.jsonl'))).length, 2, 'nothing was asked twice');
-    assert.match((await runCli(['evaluate', 'pack', '--rows', 'captions'])).stderr, /"captions" of --rows needs --data/);
-    assert.equal((await runCli(['evaluate', 'pack', '--rows', 'nonsense'])).code, 2);
+    assert.match((await run(['evaluate', 'pack', '--rows', 'captions'])).stderr, /"captions" of --rows needs --data/);
+    assert.equal((await run(['evaluate', 'pack', '--rows', 'nonsense'])).code, 2);
   });
 
   test('help says what the rows are and which are left out', async () => {
-    const { stdout } = await runCli(['evaluate', 'captions', '--help']);
+    const { stdout } = await run(['evaluate', 'captions', '--help']);
     assert.match(stdout, /photos all but decoded/);
     assert.match(stdout, /METEOR is left out/);
-    assert.equal((await runCli(['evaluate', 'captions', captions, '--rows', 'latents,nonsense'])).code, 2);
-    assert.equal((await runCli(['evaluate', 'captions', captions, '--format', 'next-qa'])).code, 2);
+    assert.equal((await run(['evaluate', 'captions', captions, '--rows', 'latents,nonsense'])).code, 2);
+    assert.equal((await run(['evaluate', 'captions', captions, '--format', 'next-qa'])).code, 2);
   });
 });

@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Models, type ModelOptions } from '../../client/cli/models.js';
+import { runProgram } from '../../client/cli/program.js';
+import { within } from '../../client/cli/surroundings.js';
 
 /** The compiled command line. */
 export const cliMain = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../client/cli/main.js');
@@ -42,6 +45,37 @@ export function runCli(args: readonly string[], { input = '', interruptAt, encod
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, stdout, stderr }));
   });
+}
+
+/** Models that several commands of one process use, each pack's opened once and released with `release`. */
+export class SharedModels {
+  readonly #opened = new Map<string, Promise<{ readonly models: Models; readonly release: () => Promise<void> }>>();
+
+  async open(options: ModelOptions): Promise<Models> {
+    const pack = options.pack ?? '';
+    let opened = this.#opened.get(pack);
+    if (!opened) {
+      // One thread: commands' tests run two files at a time, and threads that wait for each other's core are far slower than one.
+      opened = Models.load({ ...options, threads: 1, independent: true }).then((models) => {
+        const release = models.release.bind(models);
+        return { models: Object.assign(models, { release: () => Promise.resolve() }), release };
+      });
+      this.#opened.set(pack, opened);
+    }
+    return (await opened).models;
+  }
+
+  async release(): Promise<void> {
+    for (const opened of this.#opened.values()) await (await opened).release();
+  }
+}
+
+/** Runs a command as `runCli` does, in this process: for what needs no process of its own, whose start takes longer than most commands. */
+export async function runHere(args: readonly string[], shared: SharedModels): Promise<CliResult> {
+  const written = { out: '', err: '' };
+  const stream = (name: keyof typeof written) => ({ write: (text: string) => void (written[name] += text) });
+  const code = await within({ out: stream('out'), err: stream('err'), openModels: (options) => shared.open(options) }, () => runProgram(args));
+  return { code, stdout: written.out, stderr: written.err };
 }
 
 /** The environment without what would make a child take part in this test run. */

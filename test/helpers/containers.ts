@@ -1,6 +1,8 @@
-import { encodeNetwork, type Container, type ContainerNetwork, type ContainerTensor, type JsonObject, type NetworkOptions } from '../../model/container/index.js';
+import { encodeNetwork, writeContainer, type Container, type ContainerNetwork, type ContainerTensor, type JsonObject, type NetworkOptions } from '../../model/container/index.js';
 import type { InrConfig } from '../../model/inr/config.js';
 import { fixedSpecs, parameterSpecs } from '../../model/inr/network.js';
+import { ModelPack } from '../../model/pack/open.node.js';
+import { normal, seededRandom } from '../../model/runtime/random.js';
 import { randomNumbers, type RandomNumbers } from './random.js';
 
 /** Latents (T, D) that drift as a video's do. */
@@ -97,4 +99,23 @@ export function decodableContainer(options: DecodableOptions = {}): Container {
       return coded(k) ? encodeNetwork({ config: config as unknown as JsonObject, tensors }, options.coding) : null;
     }),
   };
+}
+
+/** A container of a pack's feature space: two shots of random latents, half a second a frame. */
+export async function twoShots(packFolder: string): Promise<Uint8Array> {
+  const { manifest } = await ModelPack.open(packFolder);
+  const { dim } = manifest.latent;
+  const random = seededRandom('two shots');
+  const shot = (): number[][] => {
+    const still = Array.from({ length: dim }, () => normal(random));
+    return Array.from({ length: 10 }, () => still.map((value) => value + 0.02 * normal(random)));
+  };
+  const { meta } = sampleContainer();
+  const { id, feature_space } = manifest;
+  return writeContainer({
+    meta: { ...meta, frames: 20, segments: [20], duration_s: 10, times_s: Float64Array.from({ length: 20 }, (_, i) => i / 2), pack: { id, feature_space } },
+    latents: Float32Array.from([...shot(), ...shot()].flat()),
+    latentDim: dim,
+    networks: [null],
+  });
 }

@@ -1,6 +1,10 @@
+import path from 'node:path';
+import { surveyModel, writePack } from '../../client/cli/pack/add.js';
 import { writeSafetensors, type PackManifest } from '../../model/pack/index.js';
 import { PackWriter } from '../../model/pack/write.node.js';
+import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { float32 } from '../../model/runtime/tensor.js';
+import { fixture } from './fixtures.js';
 
 /** Numbers a frame of the pack's latents. */
 export const TINY_LATENT = 8;
@@ -25,4 +29,17 @@ export async function writeTinyBase(folder: string): Promise<PackManifest> {
     projector: { hidden: 8 },
     prompt: { system: 'Answer.', photo_before: 'Photo: ', photo_after: '\n', video_before: '{n} frames:\n', frame_before: '{t} s: ', frame_after: '\n', max_frames: 4, default_question: 'What?' },
   });
+}
+
+/** A whole pack over the tiny base, with a published language model of random weights: it says nothing of sense, and loads and answers at once. */
+export async function writeTinyPack(folder: string): Promise<string> {
+  const [base, pack] = [path.join(folder, 'tiny-base'), path.join(folder, 'tiny-pack')];
+  await writeTinyBase(base);
+  const survey = await surveyModel(fixture('language/published/smollm'), { origin: 'smollm', base, licence: 'apache-2.0' });
+  try {
+    await writePack(survey, pack, { runtime: nodeRuntime({ threads: 1 }), signal: new AbortController().signal, onProgress: () => undefined });
+  } finally {
+    survey.close();
+  }
+  return pack;
 }

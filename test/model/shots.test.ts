@@ -6,7 +6,7 @@ import { openAskable } from '../../client/cli/ask.js';
 import { Models } from '../../client/cli/models.js';
 import { shotStarts } from '../../model/inr/shots.js';
 
-const data = process.env['LATENTCHAT_DATA'];
+const data = process.env['LATENTCHAT_DATA'] || undefined;
 describe('shots of real videos', { skip: data === undefined ? 'LATENTCHAT_DATA does not name the folder of test data' : false }, () => {
   const expected: readonly (readonly [string, readonly number[]])[] = [
     ['bikes.mp4', [0, 30, 76, 137, 187, 242]],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { runBatch } from '../../client/cli/batch.js';
+import { inOrder, runBatch, Slots } from '../../client/cli/batch.js';
 import { WrittenParts } from '../../client/cli/caption/caption-source.js';
 import { csv, srt, vtt } from '../../client/cli/caption/formats.js';
 import { framesFor, parsePer, segmentsOf } from '../../client/cli/caption/segments.js';
@@ -51,7 +51,7 @@ describe('stretches', () => {
 
 describe('written captions', () => {
   const lines: JsonLine[] = [
-    { id: 'a#1', source: 'a', start_s: 0, end_s: 3661.5, caption: 'One <b> & "two",\nthree', pack: 'p', tokens: 3, seconds: 0.5 },
+    { id: 'a#1', source: 'a', start_s: 0, end_s: 3661.5, caption: 'One <b> & "two",\r\nthree\u001b', pack: 'p', tokens: 3, seconds: 0.5 },
     { id: 'a#2', source: 'a', start_s: 3661.5, end_s: 3661.5, caption: 'Four', pack: 'p', tokens: 1, seconds: 0.1 },
     { id: 'b', source: 'b', error: { code: 'x', message: 'broken' } },
   ];
@@ -59,7 +59,7 @@ describe('written captions', () => {
   test('are SubRip, WebVTT or a table', () => {
     assert.equal(srt(lines), '1\n00:00:00,000 --> 01:01:01,500\nOne <b> & "two", three\n\n2\n01:01:01,500 --> 01:01:01,501\nFour\n');
     assert.equal(vtt(lines), 'WEBVTT\n\n00:00:00.000 --> 01:01:01.500\nOne &lt;b&gt; &amp; "two", three\n\n01:01:01.500 --> 01:01:01.501\nFour\n');
-    assert.equal(csv(lines), 'id,source,start_s,end_s,caption,pack,tokens,seconds,error\r\na#1,a,0,3661.5,"One <b> & ""two"",\nthree",p,3,0.5,\r\na#2,a,3661.5,3661.5,Four,p,1,0.1,\r\nb,b,,,,,,,broken\r\n');
+    assert.equal(csv(lines), 'id,source,start_s,end_s,caption,pack,tokens,seconds,error\r\na#1,a,0,3661.5,"One <b> & ""two"",\r\nthree\u001b",p,3,0.5,\r\na#2,a,3661.5,3661.5,Four,p,1,0.1,\r\nb,b,,,,,,,broken\r\n');
   });
 
   test('tell which sources are done and which parts are there', () => {
@@ -119,5 +119,29 @@ describe('a batch', () => {
     assert.equal(running, 0);
     abort.abort(new Error('enough'));
     await assert.rejects(runBatch([1, 2], [work], options), /enough/);
+  });
+
+  test('shares its slots among all that work, gives results in their order, and leaves nothing at work after a failure', async () => {
+    const slots = new Slots(3);
+    let [running, most] = [0, 0];
+    const work = async (item: number): Promise<number> => {
+      most = Math.max(most, ++running);
+      try {
+        await pause((10 - item) * 2);
+        if (item === 9) throw new Error('the ninth');
+        return item;
+      } finally {
+        running--;
+      }
+    };
+    const all = async (items: readonly number[]): Promise<number[]> => {
+      const results: number[] = [];
+      for await (const result of inOrder(items, slots, work)) results.push(result);
+      return results;
+    };
+    assert.deepEqual(await Promise.all([all([1, 2, 3, 4]), all([5, 6, 7, 8]), all([])]), [[1, 2, 3, 4], [5, 6, 7, 8], []]);
+    assert.equal(most, 3);
+    await assert.rejects(all([9, 1, 2, 3]), /the ninth/);
+    assert.equal(running, 0);
   });
 });

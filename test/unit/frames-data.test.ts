@@ -3,7 +3,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { openFrames } from '../../model/frames/open.node.js';
 
-const data = process.env['LATENTCHAT_DATA'];
+const data = process.env['LATENTCHAT_DATA'] || undefined;
 
 for (const [name, width, height, frames, fps] of [
   ['bunny', 1280, 720, 132, 25],

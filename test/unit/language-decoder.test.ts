@@ -35,7 +35,7 @@ for (const adapter of [false, true]) {
     const decoder = await tinyDecoder('fp32', adapter);
     const cache = decoder.newCache();
     const logits = (await prefill(decoder, decoder.embed(ids), cache)) as Float32Array;
-    const { tokens } = await beamSearch(decoder, cache, logits, { beams: 3, maxTokens: 12, lengthPenalty: 1 });
+    const { tokens } = await beamSearch(new DecoderBatch(decoder), cache, logits, { beams: 3, maxTokens: 12, lengthPenalty: 1 });
     assert.deepEqual(tokens, expected.beams.filter((id) => id !== config.eos));
     assert.deepEqual(await continueGreedily(decoder, cache, logits, expected.greedy.length), expected.greedy);
     await decoder.release();
@@ -48,7 +48,7 @@ for (const adapter of [false, true]) {
     const logits = (await prefill(decoder, decoder.embed(ids), cache)) as Float32Array;
     const runs = (tokens: readonly number[]): string[] => tokens.slice(1).map((token, i) => `${tokens[i]} ${token}`);
     const repeated = (tokens: readonly number[]): number => runs(tokens).length - new Set(runs(tokens)).size;
-    const { tokens } = await beamSearch(decoder, cache, logits, { beams: 3, maxTokens: 12, lengthPenalty: 1, noRepeatNgram: 2 });
+    const { tokens } = await beamSearch(new DecoderBatch(decoder), cache, logits, { beams: 3, maxTokens: 12, lengthPenalty: 1, noRepeatNgram: 2 });
     assert.equal(repeated(tokens), 0, tokens.join(' '));
     if (!adapter) assert.ok(repeated(expected.beams) > 0, 'it would repeat itself');
     await decoder.release();
@@ -106,7 +106,7 @@ test('a fork goes on without touching the cache it came from, and truncating for
   await decoder.release();
 });
 
-test('rows of a spread cache go on apart, and reorder moves what they have written', async () => {
+test('sequences of one batch can be reordered: each goes on from what another has written', async () => {
   const { ids } = await tinyReference();
   const decoder = await tinyDecoder('fp32');
   const cache = decoder.newCache();
@@ -119,13 +119,64 @@ test('rows of a spread cache go on apart, and reorder moves what they have writt
     await decoder.forward(decoder.embed([first]), fork);
     alone.push(await decoder.forward(decoder.embed([33]), fork));
   }
-  const rows = cache.spread(2, ids.length + 2);
-  await decoder.forward(decoder.embed([22, 11]), rows);
-  rows.reorder([1, 0], ids.length);
-  const together = await decoder.forward(decoder.embed([33, 33]), rows);
-  for (const row of [0, 1]) {
-    for (let i = 0; i < vocab; i++) assert.ok(Math.abs((together[row * vocab + i] as number) - ((alone[row] as Float32Array)[i] as number)) < 1e-4);
+  const batch = new DecoderBatch(decoder);
+  const sequences = [batch.join(cache), batch.join(cache), batch.join(cache)];
+  const logits = sequences.map(() => new Float32Array(vocab));
+  const step = (tokens: readonly number[]): Promise<unknown> => Promise.all(sequences.map((sequence, i) => sequence.step(tokens[i] as number, logits[i] as Float32Array)));
+  assert.throws(() => batch.reorder(sequences, [1, 0, 0], ids.length), /taken a step/);
+  await step([22, 11, 44]);
+  batch.reorder(sequences, [1, 0, 0], ids.length);
+  await step([33, 33, 33]);
+  for (const [row, expected] of [alone[0], alone[1], alone[1]].entries()) {
+    for (const [i, value] of (expected as Float32Array).entries()) assert.ok(Math.abs(((logits[row] as Float32Array)[i] as number) - value) < 1e-4);
   }
+  await decoder.release();
+});
+
+test('several searches and texts in one batch end as each would alone', async () => {
+  const { ids } = await tinyReference();
+  const decoder = await tinyDecoder('fp32');
+  const search = async (batch: DecoderBatch, length: number): Promise<readonly number[]> => {
+    const cache = decoder.newCache();
+    const logits = (await prefill(decoder, decoder.embed(ids.slice(0, length)), cache)) as Float32Array;
+    return (await beamSearch(batch, cache, logits, { beams: 3, maxTokens: 14 })).tokens;
+  };
+  const lengths = [ids.length, 5, 9, 12];
+  const alone = [];
+  for (const length of lengths) alone.push(await search(new DecoderBatch(decoder), length));
+  const batch = new DecoderBatch(decoder);
+  assert.deepEqual(await Promise.all(lengths.map((length) => search(batch, length))), alone);
+  assert.equal(batch.size, 0);
+  await decoder.release();
+});
+
+test('a sequence that does not ask is not run, and goes on later as if it had never waited', async () => {
+  const { ids } = await tinyReference();
+  const decoder = await tinyDecoder('fp32');
+  const rows: number[] = [];
+  const counted = Object.assign(Object.create(decoder) as Decoder, {
+    forwardRows: (...args: Parameters<Decoder['forwardRows']>) => {
+      rows.push(args[1].length);
+      return decoder.forwardRows(...args);
+    },
+  });
+  const batch = new DecoderBatch(counted);
+  const start = async (length: number) => {
+    const cache = decoder.newCache();
+    const logits = await decoder.forward(decoder.embed(ids.slice(0, length)), cache);
+    const expected = await continueGreedily(decoder, cache.fork(), logits.slice(), 12);
+    return { sequence: batch.join(cache), logits, expected, written: [] as number[] };
+  };
+  const [first, second, third] = [await start(4), await start(9), await start(6)];
+  const step = ({ sequence, logits, written }: typeof first): Promise<void> => {
+    const token = argmax(logits);
+    written.push(token);
+    return sequence.step(token, logits);
+  };
+  for (const asking of [[first, second, third], [third], [second, third], [first], [first, third], [second], [first, second, third]]) await Promise.all(asking.map(step));
+  assert.deepEqual(rows, [3, 1, 2, 1, 2, 1, 3]);
+  for (const { written, expected } of [first, second, third]) assert.deepEqual(written, expected.slice(0, written.length));
+  assert.deepEqual([first.written.length, second.written.length, third.written.length], [4, 4, 5]);
   await decoder.release();
 });
 

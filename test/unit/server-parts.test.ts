@@ -47,6 +47,17 @@ test('clients take turns, however many entries one of them has', () => {
   assert.deepEqual([turns.next(), turns.next(), turns.next(), turns.next()], ['c1', 'a3', 'b2', null]);
 });
 
+test('what was taken too early is the next of its client again', () => {
+  const turns = new Turns<string>();
+  for (const entry of ['a1', 'a2']) turns.add('a', entry);
+  turns.add('b', 'b1');
+  assert.equal(turns.next(), 'a1');
+  turns.putBack('a', 'a1');
+  turns.putBack('c', 'c1');
+  assert.equal(turns.length, 4);
+  assert.deepEqual([turns.next(), turns.next(), turns.next(), turns.next()], ['b1', 'a1', 'c1', 'a2']);
+});
+
 test('the order of turns is told before they are taken', () => {
   const turns = new Turns<string>();
   for (const entry of ['a1', 'a2', 'a3']) turns.add('a', entry);

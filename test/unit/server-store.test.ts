@@ -180,7 +180,7 @@ test('the data folder makes paths from ids alone', async () => {
   const data = new DataFolder(path.join(folder.path, 'data'));
   const id = newId('vid');
   assert.equal(data.container(id), path.join(data.root, 'videos', id, 'video.linr'));
-  for (const wrong of ['..', '../../etc', 'vid_', `${id}/..`]) assert.throws(() => data.video(wrong), /is not the id of a video/);
+  for (const wrong of ['..', '../../etc', 'vid_', `${id}/..`]) assert.throws(() => data.video(wrong), /is not an id that begins with vid_/);
   await writeFile(data.upload(id), 'bytes');
   await moveDurably(data.upload(id), data.source(id, 'source.mp4'));
   assert.equal(await fileBytes(data.upload(id)), null);

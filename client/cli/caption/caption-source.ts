@@ -5,12 +5,12 @@ import { cutVideo } from '../../../projector/index.js';
 import { LatentChat } from '../../sdk/index.js';
 import { grammarOf, type AnswerFormat } from '../answer-format.js';
 import { askableVideo, askOnce, openAskable, type Askable } from '../ask.js';
-import { errorField, rounded } from '../batch.js';
+import { errorField, inOrder, rounded, type Slots } from '../batch.js';
 import { SERVER_VIDEO } from '../evaluate/data.js';
 import { UserError } from '../failure.js';
 import type { JsonLine } from '../json-lines.js';
 import type { Models } from '../models.js';
-import { framesFor, segmentsOf, type Per } from './segments.js';
+import { framesFor, segmentsOf, type Per, type Segment } from './segments.js';
 
 /** What decides what a caption says, beside the source and the model pack. */
 export interface CaptionSettings {
@@ -34,51 +34,63 @@ export interface CaptionTask {
   readonly written: readonly number[];
 }
 
+/** What captions of all sources share. */
+export interface CaptionRun {
+  readonly models: Models;
+  readonly settings: CaptionSettings;
+  /** Mark of the options, which every line carries. */
+  readonly mark: string;
+  /** Captions that are written at once, of all sources together. */
+  readonly slots: Slots;
+}
+
 /**
- * One line a stretch of the source, each as soon as it is written. A source that cannot be used gives a line with `error`.
+ * One line a stretch of the source, in their order, each as soon as it and those before it are written. A source that cannot be used gives a
+ * line with `error`.
  * @throws the signal's reason when it is aborted
  */
-export async function* captionSource(models: Models, task: CaptionTask, settings: CaptionSettings, run: string, signal: AbortSignal): AsyncGenerator<JsonLine> {
+export async function* captionSource({ models, settings, mark, slots }: CaptionRun, task: CaptionTask, signal: AbortSignal): AsyncGenerator<JsonLine> {
   const { source } = task;
+  const { manifest } = models.pack;
   try {
     const { per, beams, maxTokens, temperature, seed, format } = settings;
     const grammar = format === undefined ? null : await grammarOf(format);
-    const { manifest } = models.pack;
     let started = performance.now();
     const { video, container } = await open(models, task, per, signal);
     const segments = segmentsOf(per, video, container.meta.duration_s);
-    for (const [i, segment] of segments.entries()) {
-      const part = i + 1;
-      if (task.written.includes(part)) continue;
+    const write = async (segment: Segment, part: number): Promise<JsonLine> => {
+      const from = started;
+      started = performance.now();
       const id = per === 'video' ? source : `${source}#${part}`;
       const random = seededRandom(`${seed} ${id}`);
       const reply = await askOnce(models, cutVideo(video, segment), settings.prompt ?? manifest.prompt.default_question, {
         maxTokens,
         temperature,
-        // Of its own for every line, so that it does not matter which were written before, or by which worker.
+        // Of its own for every line, so that it does not matter which were written before or beside it.
         seed: Math.floor(random() * 2 ** 32),
         beams: temperature === 0 && grammar === null ? beams : 1,
         ...(grammar === null ? {} : { grammar }),
         signal,
       });
-      yield {
+      return {
         id,
         source,
         start_s: rounded(segment.start_s),
         end_s: rounded(segment.end_s),
         caption: reply.text.trim(),
         pack: manifest.id,
-        run,
+        run: mark,
         part,
         parts: segments.length,
         tokens: reply.usage.completion_tokens,
-        seconds: rounded((performance.now() - started) / 1000),
+        seconds: rounded((performance.now() - from) / 1000),
       };
-      started = performance.now();
-    }
+    };
+    const parts = segments.map((segment, i) => ({ segment, part: i + 1 })).filter(({ part }) => !task.written.includes(part));
+    yield* inOrder(parts, slots, ({ segment, part }) => write(segment, part));
   } catch (error) {
     signal.throwIfAborted();
-    yield { id: source, source, ...errorField(error), pack: models.pack.manifest.id, run };
+    yield { id: source, source, ...errorField(error), pack: manifest.id, run: mark };
   }
 }
 

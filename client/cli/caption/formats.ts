@@ -1,5 +1,6 @@
 /** Captions as subtitles and tables, made from the JSON lines that the job keeps. */
 import { csvLine } from '../csv.js';
+import { oneLine } from '../failure.js';
 import type { JsonLine } from '../json-lines.js';
 
 export const CAPTION_FORMATS = ['jsonl', 'srt', 'vtt', 'csv'] as const;
@@ -17,7 +18,7 @@ interface Cue {
 function cues(lines: readonly JsonLine[]): Cue[] {
   return lines.flatMap(({ start_s, end_s, caption }) => {
     if (typeof start_s !== 'number' || typeof end_s !== 'number' || typeof caption !== 'string') return [];
-    return [{ start_s, end_s: Math.max(end_s, start_s + SHORTEST_CUE_S), caption: caption.replace(/\s*\n\s*/g, ' ') }];
+    return [{ start_s, end_s: Math.max(end_s, start_s + SHORTEST_CUE_S), caption: oneLine(caption) }];
   });
 }
 

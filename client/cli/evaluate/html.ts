@@ -5,6 +5,7 @@ import type { Item, Task } from './items.js';
 import { judgementText, type Judgement } from './judge.js';
 import { rowLabel } from './rows.js';
 import { ITEM_SCORES, type Figure, type RowScores } from './scores.js';
+import type { Pictures } from './views.js';
 
 /** Examples shown of each end. */
 const EXAMPLES = 6;
@@ -13,6 +14,8 @@ const PICTURES = 3;
 /** Pixels; small enough that the file stays below a megabyte. */
 const PICTURE_WIDTH = 240;
 const BINS = 20;
+/** After the point, of figures in tables. */
+const DIGITS = 3;
 
 export interface HtmlReport {
   readonly task: Task;
@@ -23,7 +26,7 @@ export interface HtmlReport {
   readonly rows: readonly RowScores[];
   readonly judge: Judgement | null;
   /** Frames of an item to show; none where there is nothing to see. */
-  readonly pictures: (item: Item, count: number) => Promise<readonly Frame[]>;
+  readonly pictures: (item: Item, count: number) => Promise<Pictures>;
 }
 
 export async function htmlReport(report: HtmlReport): Promise<string> {
@@ -74,7 +77,8 @@ function scoresTable(rows: readonly RowScores[]): string {
   const highest = figures.map((_, i) => {
     const values = whole.map((row) => row.figures[i]?.value ?? 0);
     const best = Math.max(...values);
-    return values.filter((value) => value === best).length === 1 && values.length > 1 ? whole[values.indexOf(best)]?.row : undefined;
+    // As printed: nobody sees what lies behind the last digit.
+    return values.filter((value) => value.toFixed(DIGITS) === best.toFixed(DIGITS)).length === 1 && values.length > 1 ? whole[values.indexOf(best)]?.row : undefined;
   });
   const body = rows.map(
     ({ row, count, failed, figures: own }) =>
@@ -102,7 +106,7 @@ function typesTable(rows: readonly RowScores[]): string {
 }
 
 function figureCell({ value, interval }: Figure): string {
-  return value.toFixed(3) + (interval === null ? '' : ` <small>${interval.map((end) => end.toFixed(3)).join('&ndash;')}</small>`);
+  return value.toFixed(DIGITS) + (interval === null ? '' : ` <small>${interval.map((end) => end.toFixed(DIGITS)).join('&ndash;')}</small>`);
 }
 
 /** Share of items in each of 20 equal stretches of the score, as bars. */
@@ -121,11 +125,13 @@ function histogram({ row, items }: RowScores, most: number): string {
     return `<rect x="${(left + i * step + 0.5).toFixed(1)}" y="${(height - tall).toFixed(1)}" width="${(step - 1).toFixed(1)}" height="${tall.toFixed(1)}"><title>${range}</title></rect>`;
   });
   const text = (x: number, y: number, anchor: string, value: string): string => `<text x="${x}" y="${y}" text-anchor="${anchor}">${value}</text>`;
+  const mean = items.reduce((sum, { score }) => sum + score, 0) / Math.max(1, items.length);
+  const at = (left + ((width - left) * Math.min(most, mean)) / most).toFixed(1);
   const share = `${((100 * tallest) / Math.max(1, items.length)).toFixed(0)}%`;
   return `<figure><svg viewBox="0 0 ${width} ${height + foot}" role="img" aria-label="${escaped(`Histogram, ${rowLabel(row)}`)}">
-<line x1="${left}" y1="${height}" x2="${width}" y2="${height}"/>${bars.join('')}
+<line x1="${left}" y1="${height}" x2="${width}" y2="${height}"/>${bars.join('')}<line class="mean" x1="${at}" y1="4" x2="${at}" y2="${height}"/>
 ${text(left - 4, 18, 'end', share)}${text(left - 4, height, 'end', '0')}${text(left, height + 14, 'start', '0')}${text((left + width) / 2, height + 14, 'middle', String(most / 2))}${text(width, height + 14, 'end', String(most))}
-</svg><figcaption>${escaped(rowLabel(row))}</figcaption></figure>`;
+</svg><figcaption>${escaped(rowLabel(row))}, mean ${mean.toFixed(DIGITS)}</figcaption></figure>`;
 }
 
 async function examples(chosen: RowScores['items'], { items, rows, pictures, task }: HtmlReport): Promise<string> {
@@ -133,16 +139,19 @@ async function examples(chosen: RowScores['items'], { items, rows, pictures, tas
   for (const { id } of chosen) {
     const item = items.find((other) => other.id === id);
     if (item === undefined) continue;
-    const shown = await pictures(item, PICTURES);
-    const images = await Promise.all(shown.map(async (frame) => `<img src="${await dataUrl(frame)}" alt="${escaped(`${item.source} at ${frame.time_s.toFixed(1)} s`)}">`));
+    const { frames, decoded } = await pictures(item, PICTURES);
+    const images = await Promise.all(frames.map(async (frame) => {
+      const when = `${frame.time_s.toFixed(1)} s`;
+      return `<figure><img src="${await dataUrl(frame)}" alt="${escaped(`${item.source} at ${when}`)}"><figcaption>${[...(frames.length > 1 ? [when] : []), decoded ? 'decoded' : 'original'].join(', ')}</figcaption></figure>`;
+    }));
     const said = rows.flatMap((row) => {
       const scored = row.items.find((other) => other.id === id);
       return scored === undefined ? [] : [`<tr><th scope="row">${escaped(rowLabel(row.row))}</th><td>${scored.score.toFixed(2)}</td><td>${escaped(scored.text) || '<em>nothing</em>'}</td></tr>`];
     });
     const question = task === 'qa' && item.question !== null ? `<p class="question">${escaped(item.question)}</p>` : '';
     const written = item.accepted.map((text) => `<li>${escaped(text)}</li>`).join('');
-    cards.push(`<article><div class="pictures">${images.length === 0 ? '<p class="blank">no picture</p>' : images.join('')}</div><div>
-<h3>${escaped(item.source)}</h3>${question}<table>${said.join('')}</table><p>${task === 'qa' ? 'Accepted' : 'People wrote'}</p><ul>${written}</ul></div></article>`);
+    cards.push(`<article><h3>${escaped(item.source)}</h3><div class="pictures">${images.length === 0 ? '<p class="blank">no picture</p>' : images.join('')}</div><div>
+${question}<table>${said.join('')}</table><p>${task === 'qa' ? 'Accepted' : 'People wrote'}</p><ul>${written}</ul></div></article>`);
   }
   return cards.join('\n');
 }
@@ -178,10 +187,11 @@ p { color: var(--soft); margin: 8px 0 } pre { white-space: pre-wrap }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 18px }
 figure { margin: 0 } figcaption { color: var(--soft); font-size: 13px }
 svg { width: 100%; height: auto } rect { fill: var(--bar) } line { stroke: var(--line) } text { fill: var(--soft); font-size: 11px }
-article { display: grid; grid-template-columns: 240px 1fr; gap: 20px; background: var(--card); border-radius: 8px; padding: 16px; margin: 12px 0 }
-.pictures { display: grid; gap: 6px; align-content: start } img { width: 100%; border-radius: 4px; display: block }
-.blank { border: 1px dashed var(--line); border-radius: 4px; padding: 40px 0; text-align: center; margin: 0 }
+line.mean { stroke: var(--ink); stroke-dasharray: 3 3 }
+article { background: var(--card); border-radius: 8px; padding: 16px; margin: 12px 0 }
+article h3 { margin-bottom: 10px }
+.pictures { display: flex; flex-wrap: wrap; gap: 10px; margin-bottom: 12px } .pictures figure { width: 240px; max-width: 100% } img { width: 100%; border-radius: 4px; display: block }
+.blank { border: 1px dashed var(--line); border-radius: 4px; padding: 24px 40px; margin: 0 }
 .question { color: var(--ink); font-weight: 600; margin: 0 0 6px }
 ul { margin: 0; padding-left: 18px }
-@media (max-width: 640px) { article { grid-template-columns: 1fr } }
 `;

@@ -5,6 +5,7 @@ import { interruptible } from '../interrupt.js';
 import { Models, type ModelOptions } from '../models.js';
 import { replaceFile } from '../replace-file.js';
 import { checkOutput } from '../sources.js';
+import { print } from '../surroundings.js';
 import { Progress } from '../terminal.js';
 import { readItems } from './items.js';
 import { evaluateMoments, evaluateRetrieval, type CaptionedPhoto, type Recalls } from './retrieval.js';
@@ -59,7 +60,7 @@ async function evaluate(data: string, options: RetrievalOptions): Promise<void> 
               `${moments.overlap.toFixed(3)} (thirds of the clip instead of found extents: ${percent(moments.thirds)}%)`,
           ]),
     ];
-    process.stdout.write(`${lines.join('\n')}\n`);
+    print(`${lines.join('\n')}\n`);
     if (options.report !== undefined) await replaceFile(options.report, `${JSON.stringify({ data, pack: models.pack.manifest.id, retrieval: scores, moments }, null, 2)}\n`);
   } finally {
     progress.clear();

