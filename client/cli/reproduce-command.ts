@@ -7,6 +7,7 @@ import { aligned } from './evaluate/report.js';
 import { interruptible } from './interrupt.js';
 import { Models } from './models.js';
 import { STUDY_FACTS, type StudyFacts, type StudyName } from './reproduce/facts.js';
+import { print } from './surroundings.js';
 import { duration, Progress } from './terminal.js';
 
 interface ReproduceOptions {
@@ -95,7 +96,7 @@ async function run(name: StudyName, options: ReproduceOptions): Promise<void> {
     const tables = report.tables.map(({ caption, rows }) => [caption, ...aligned(rows)].join('\n'));
     const gone = kept === 0 ? '' : `; ${kept} were there`;
     const facts = `${done} ${done === 1 ? 'cell' : 'cells'} done in ${duration(took_s)} (${duration(processor_s)} of processor time)${gone}. ${csv} ${svg}`;
-    process.stdout.write(`${[STUDY_FACTS[name].title, ...tables, facts].join('\n\n')}\n`);
+    print(`${[STUDY_FACTS[name].title, ...tables, facts].join('\n\n')}\n`);
   } finally {
     progress.clear();
     interrupt.dispose();

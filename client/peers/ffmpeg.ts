@@ -13,6 +13,9 @@ const QUIET = ['-hide_banner', '-loglevel', 'error'];
 /** The program tells at its end how long it took. */
 const TIMED = ['-hide_banner', '-nostats', '-benchmark'];
 
+/** The program ended badly, as some builds do with very small pictures. */
+export class FfmpegError extends Error {}
+
 export type ClassicCodec = 'libx264' | 'libx265';
 
 export interface ClassicOptions {
@@ -93,7 +96,7 @@ async function endOf(child: ChildProcess, signal: AbortSignal | undefined): Prom
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (told += text));
   try {
     const [code] = (await once(child, 'close')) as [number | null];
-    if (code !== 0) throw new Error(`ffmpeg ended with code ${code}: ${told.trim().split('\n').at(-1) ?? ''}`);
+    if (code !== 0) throw new FfmpegError(`ffmpeg failed: ${told.trim().split('\n').at(-1) ?? `code ${code}`}`);
     return told;
   } catch (error) {
     // A program that was stopped fails with an error of its own; the signal's reason says more.

@@ -2,7 +2,8 @@
 import type { FrameSize } from '../../../model/frames/index.js';
 import type { EncodeProgress } from '../../../model/inr/encode.node.js';
 import type { Preset } from '../../../model/inr/plan.js';
-import type { ToEncode, EncodeOnceOptions } from '../encode-once.js';
+import { FfmpegError } from '../../peers/ffmpeg.js';
+import type { EncodeOnceOptions, ToEncode } from '../encode-once.js';
 import type { JsonLine } from '../json-lines.js';
 import type { Models } from '../models.js';
 import type { StudyFacts } from './facts.js';
@@ -43,6 +44,16 @@ export interface Cell {
 }
 
 export type CellResult = { readonly data: readonly Datum[]; readonly vectors?: JsonLine } | { readonly missing: string; readonly names: Datum };
+
+/** @returns why ffmpeg's rows cannot be had where it fails, instead of ending the whole study */
+export async function unlessFfmpegFails(names: Datum, work: () => Promise<CellResult>): Promise<CellResult> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof FfmpegError) return { missing: error.message, names };
+    throw error;
+  }
+}
 
 export interface CellWork {
   /** For files that are not needed afterwards. */

@@ -6,7 +6,7 @@ import { nerv } from '../../../peers/nerv.js';
 import { peerOfBytes } from '../../../peers/peer.js';
 import { dataOf, missingOf, numberOf, shown, valuesOf, where } from '../data.js';
 import { STUDY_FACTS } from '../facts.js';
-import type { Cell, Datum, Study, StudyContext, VideoInput } from '../study.js';
+import { unlessFfmpegFails, type Cell, type Datum, type Study, type StudyContext, type VideoInput } from '../study.js';
 import { clipOf, training } from '../videos.js';
 
 const PEERS = [['NeRV', nerv], ['HNeRV', hnerv]] as const;
@@ -83,10 +83,12 @@ function classicCell(video: VideoInput, codec: ClassicCodec, crf: number, contex
     id: `${video.title}, ${name}, crf ${crf}`,
     depends: [video.identity],
     async run(work) {
+      const names = { video: video.title, codec: name };
       const reason = await missing(codec);
-      if (reason !== null) return { missing: reason, names: { video: video.title, codec: name } };
-      const measured = await measureClassic(await clipOf(video, context, work), codec, crf, work.scratch, { threads: context.settings.threads, processorTime: true, signal: work.signal });
-      return { data: [datum(video, name, `crf ${crf}`, measured)] };
+      if (reason !== null) return { missing: reason, names };
+      const clip = await clipOf(video, context, work);
+      const options = { threads: context.settings.threads, processorTime: true, signal: work.signal };
+      return unlessFfmpegFails(names, async () => ({ data: [datum(video, name, `crf ${crf}`, await measureClassic(clip, codec, crf, work.scratch, options))] }));
     },
   };
 }

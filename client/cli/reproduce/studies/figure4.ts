@@ -8,7 +8,7 @@ import { decodeSpeed, encodeClassic, missing } from '../../../peers/ffmpeg.js';
 import { framesPerSecond } from '../../../peers/speed.js';
 import { dataOf, missingOf, numberOf, shown, valuesOf, where } from '../data.js';
 import { STUDY_FACTS } from '../facts.js';
-import type { Cell, Datum, Study, StudyContext, VideoInput } from '../study.js';
+import { unlessFfmpegFails, type Cell, type Datum, type Study, type StudyContext, type VideoInput } from '../study.js';
 
 /** Of --size. */
 const SCALES = [0.5, 1, 2, MAX_ENLARGEMENT] as const;
@@ -97,13 +97,16 @@ function hevcCell(video: VideoInput, size: FrameSize, { settings: { threads } }:
     id: `${video.title}, ${HEVC}, ${size.width} x ${size.height}`,
     depends: [video.identity, threads],
     async run({ scratch, signal }) {
+      const names = { video: video.title, decoder: HEVC };
       const reason = await missing('libx265');
-      if (reason !== null) return { missing: reason, names: { video: video.title, decoder: HEVC } };
+      if (reason !== null) return { missing: reason, names };
       const clip = await readClip(video.file, { size, frames: MOST_FRAMES, signal });
       const file = path.join(scratch, 'hevc.mp4');
       const options = { threads, processorTime: true, signal };
-      await encodeClassic(clip, 'libx265', CRF, file, options);
-      return { data: [datum(video, HEVC, size, await decodeSpeed(clip, file, options))] };
+      return unlessFfmpegFails(names, async () => {
+        await encodeClassic(clip, 'libx265', CRF, file, options);
+        return { data: [datum(video, HEVC, size, await decodeSpeed(clip, file, options))] };
+      });
     },
   };
 }
