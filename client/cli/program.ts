@@ -13,6 +13,7 @@ import { exportCommand, lsCommand, rmCommand } from './library-commands.js';
 import { describeFailure } from './failure.js';
 import { packCommand } from './pack-command.js';
 import { packageRoot } from './package-root.js';
+import { reproduceCommand } from './reproduce-command.js';
 import { searchCommand } from './search-command.js';
 import { serveCommand } from './serve-command.js';
 import { errorStream, print } from './surroundings.js';
@@ -26,7 +27,7 @@ export function buildProgram(): Command {
     .version(version)
     .option('--debug', 'print a stack trace when something fails')
     .showHelpAfterError('(add --help for the options)');
-  const verbs = [serveCommand(), keysCommand(), encodeCommand(), decodeCommand(), infoCommand(), chatCommand(), searchCommand(), captionCommand(), evaluateCommand(), packCommand(), trainCommand(), lsCommand(), rmCommand(), exportCommand()];
+  const verbs = [serveCommand(), keysCommand(), encodeCommand(), decodeCommand(), infoCommand(), chatCommand(), searchCommand(), captionCommand(), evaluateCommand(), packCommand(), trainCommand(), reproduceCommand(), lsCommand(), rmCommand(), exportCommand()];
   for (const verb of verbs) program.addCommand(verb);
   for (const command of [program, ...verbs, ...verbs.flatMap((verb) => verb.commands)]) {
     command.exitOverride().configureOutput({ writeOut: print, writeErr: (text) => void errorStream().write(text) });

@@ -19,6 +19,8 @@ export interface InrConfig {
   /** Linear layers of the base network, and the width between them. */
   readonly layers: number;
   readonly hidden: number;
+  /** Layers that the latents modulate, first to last; the others have the same weights in every frame. Absent: all, as in the paper. */
+  readonly modulated?: readonly number[];
   /** Rank r of the modulation P Q (eq. 2). */
   readonly rank: number;
   /** Width of the hidden tanh layer of each hypernetwork. */
@@ -58,8 +60,10 @@ export function parseInrConfig(value: unknown): InrConfig {
   const grids = record['grids'];
   if (!Array.isArray(grids) || grids.length > GRID_LIMITS.levels) throw new RangeError(`network config: grids must be a list of at most ${GRID_LIMITS.levels}`);
   const basis = record['basis'];
+  const modulated = record['modulated'];
   const config: InrConfig = {
     ...numbers,
+    ...(modulated === undefined ? {} : { modulated: layerList(modulated, numbers.layers) }),
     grids: grids.map((grid: unknown, i) => gridConfig(grid, `grids[${i}]`)),
     basis: { ...gridConfig(basis, 'basis'), count: whole((basis as Record<string, unknown>)['count'], 'basis.count', 0, GRID_LIMITS.count) },
   };
@@ -67,6 +71,11 @@ export function parseInrConfig(value: unknown): InrConfig {
   if (count * channels * rows * columns > GRID_LIMITS.elements) throw new RangeError('network config: basis grids are too large');
   if (config.grids.length === 0 && count === 0) throw new RangeError('network config: the base network has no input features');
   return config;
+}
+
+function layerList(value: unknown, layers: number): number[] {
+  if (!Array.isArray(value) || value.length > layers) throw new RangeError(`network config: modulated must be a list of at most ${layers} layers`);
+  return value.map((layer: unknown, i) => whole(layer, 'modulated', i === 0 ? 0 : (value[i - 1] as number) + 1, layers - 1));
 }
 
 function gridConfig(value: unknown, field: string): GridConfig {

@@ -36,6 +36,8 @@ export interface EncodeProgress {
   readonly eta_s?: number;
 }
 
+export type LatentStart = 'features' | 'random';
+
 export interface EncodeOptions extends PlanOptions {
   readonly pack: ModelPack;
   readonly runtime: Runtime;
@@ -43,6 +45,12 @@ export interface EncodeOptions extends PlanOptions {
   readonly sourceName: string;
   /** Bytes of the source file; null where unknown. */
   readonly sourceBytes: number | null;
+  /** Weight of the alignment in the loss (eq. 6). Default: 0.01, the paper's. */
+  readonly lambda?: number;
+  /** Whether latents start at the features they are aligned to, or at random, as in the paper. Default: at the features. */
+  readonly latentStart?: LatentStart;
+  /** A clock in seconds that budgets of time are counted by. Default: the time that passes. */
+  readonly clock?: () => number;
   /** Aborting throws the signal's reason after the step under way; a checkpoint is written first if there is a path. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: EncodeProgress) => void;
@@ -76,7 +84,7 @@ export interface EncodeReport {
 }
 
 /** Weight of the alignment in the loss (eq. 6), the paper's. */
-const LAMBDA = 0.01;
+export const LAMBDA = 0.01;
 /** Frames of one training step. */
 const STEP_FRAMES = 8;
 /** Frames a chat looks at: the first container has these. */
@@ -118,7 +126,8 @@ export async function encodeVideo(source: FrameSource, options: EncodeOptions): 
 
 /** One encoding: what is known so far, and the steps that add to it. */
 class Encoding {
-  private readonly started = performance.now();
+  private readonly clock: () => number;
+  private readonly started: number;
   private readonly fingerprint: string;
   private secondsBefore = 0;
   private paused_s = 0;
@@ -138,10 +147,12 @@ class Encoding {
     private readonly options: EncodeOptions,
     private readonly plan: Plan,
   ) {
-    const { preset, sourceName, sourceBytes, pack, targetBpp, targetPsnr } = options;
+    this.clock = options.clock ?? ((): number => performance.now() / 1000);
+    this.started = this.clock();
+    const { preset, sourceName, sourceBytes, pack, targetBpp, targetPsnr, lambda, latentStart } = options;
     this.fingerprint = JSON.stringify({
       preset, size: plan.size, targetBpp, targetPsnr, source: sourceName, bytes: sourceBytes, pack: pack.manifest.id,
-      network: plan.config(2, 1),
+      network: plan.config(2, 1), lambda, latentStart,
     });
   }
 
@@ -234,7 +245,9 @@ class Encoding {
         columns: Math.max(1, Math.round(columns * share)),
       },
       learningRate,
-      lambda: LAMBDA,
+      lambda: options.lambda ?? LAMBDA,
+      // Latents of two segments, or of two videos, that start alike would look related.
+      ...(options.latentStart === 'random' ? { latentSeed: `${options.sourceName}/${first}` } : {}),
       seed: SEED,
       quantised: plan.goal !== null,
     }, resumed?.state ?? null, this.scan.shots.includes(first) ? null : this.neighbour);
@@ -381,16 +394,16 @@ class Encoding {
     await saveCheckpoint(checkpointPath, this.fingerprint, { scan, latents, networks, training, neighbour, seconds: this.seconds() });
   }
 
-  /** Seconds spent, earlier runs included, pauses not. */
   /** Lets others have the machine, off the clock. */
   private async pause(step_s: number): Promise<void> {
-    const paused = performance.now();
+    const paused = this.clock();
     await this.options.afterStep?.(step_s);
-    this.paused_s += (performance.now() - paused) / 1000;
+    this.paused_s += this.clock() - paused;
   }
 
+  /** Seconds spent, earlier runs included, pauses not. */
   private seconds(): number {
-    return this.secondsBefore + (performance.now() - this.started) / 1000 - this.paused_s;
+    return this.secondsBefore + this.clock() - this.started - this.paused_s;
   }
 }
 

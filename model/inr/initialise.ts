@@ -2,7 +2,7 @@
 import { ParameterLayout } from '../graph/index.js';
 import { normal, seededRandom } from '../runtime/random.js';
 import type { InrConfig } from './config.js';
-import { parameterSpecs } from './network.js';
+import { isModulated, parameterSpecs } from './network.js';
 
 /** Standard deviation of fresh grids: small, so that training starts from the mean frame. */
 const GRID_DEVIATION = 0.1;
@@ -22,9 +22,25 @@ export function initialiseParameters(config: InrConfig, layout: ParameterLayout,
     else if (name.endsWith('hyper2.weight')) fill(view, 0.3 / Math.sqrt(config.hyperHidden * Math.sqrt(config.rank)));
     // P and Q must not both start near zero: each one's gradient is a multiple of the other.
     else if (name.endsWith('hyper2.bias')) fill(view, config.rank ** -0.25);
-    // The modulation starts around sigmoid(0) = 1/2, so twice the usual deviation keeps activations' scale (He et al., 2015).
-    else if (name.endsWith('.weight')) fill(view, 2 * Math.sqrt((name.startsWith(`layer${config.layers - 1}.`) ? 0.02 : 2) / (dims[0] as number)));
+    else if (name.endsWith('.weight')) fill(view, layerDeviation(config, Number(/^layer(\d+)/.exec(name)?.[1]), dims[0] as number));
   }
+}
+
+/**
+ * Deviation that keeps activations' scale (He et al., 2015): a modulation starts around sigmoid(0) = 1/2, so that its layer
+ * needs twice the usual one. The last layer starts near nothing.
+ */
+function layerDeviation(config: InrConfig, layer: number, inputs: number): number {
+  return (isModulated(config, layer) ? 2 : 1) * Math.sqrt((layer === config.layers - 1 ? 0.02 : 2) / inputs);
+}
+
+/** Standard deviation of latents that start at random: small, as in the paper. */
+const LATENT_DEVIATION = 0.1;
+
+/** Latents (T, D) to start from where they are not to start from features. */
+export function randomLatents(frames: number, dim: number, seed: string): Float32Array {
+  const random = seededRandom(`latents ${seed}`);
+  return Float32Array.from({ length: frames * dim }, () => normal(random) * LATENT_DEVIATION);
 }
 
 /** Mean latent (D) and the factor that brings deviations from it to 1 on average; 1 for a single frame. */

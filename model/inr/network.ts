@@ -2,7 +2,7 @@
  * Latent-INR (Maiya et al., ECCV 2024), defined once: training, Node decoder and browser decoder build this graph.
  *
  * A base network maps the coordinates of a patch's centre to its pixels. Each frame's latent modulates every layer of it
- * through a low-rank hypernetwork (eq. 2). Beyond the paper: the input features are learnable grids, of which some are
+ * (or those that the configuration names) through a low-rank hypernetwork (eq. 2). Beyond the paper: the input features are learnable grids, of which some are
  * mixed per frame by the latent, and the network predicts the difference to a coarse mean frame.
  */
 import { ops, type ParameterSpec, type Value } from '../graph/index.js';
@@ -27,6 +27,7 @@ interface LayerShape {
   readonly name: string;
   readonly inputs: number;
   readonly outputs: number;
+  readonly modulated: boolean;
 }
 
 function featureCount(config: InrConfig): number {
@@ -40,7 +41,13 @@ function layerShapes(config: InrConfig): LayerShape[] {
     name: `layer${i}`,
     inputs: i === 0 ? featureCount(config) : config.hidden,
     outputs: i === config.layers - 1 ? pixels : config.hidden,
+    modulated: isModulated(config, i),
   }));
+}
+
+/** Whether the latents change layer `i` of the base network. */
+export function isModulated({ modulated }: InrConfig, i: number): boolean {
+  return modulated === undefined || modulated.includes(i);
 }
 
 /** Every trained tensor of the network except the latents, in a fixed order. */
@@ -52,10 +59,10 @@ export function parameterSpecs(config: InrConfig): ParameterSpec[] {
     specs.push({ name: BASIS, dims: [basis.count, basis.channels * basis.rows * basis.columns] });
     specs.push({ name: 'basis.mix', dims: [latentDim, basis.count] }, { name: 'basis.bias', dims: [basis.count] });
   }
-  for (const { name, inputs, outputs } of layerShapes(config)) {
+  for (const { name, inputs, outputs, modulated } of layerShapes(config)) {
+    specs.push({ name: `${name}.weight`, dims: [inputs, outputs] }, { name: `${name}.bias`, dims: [outputs] });
+    if (!modulated) continue;
     specs.push(
-      { name: `${name}.weight`, dims: [inputs, outputs] },
-      { name: `${name}.bias`, dims: [outputs] },
       { name: `${name}.hyper1.weight`, dims: [latentDim, hyperHidden] },
       { name: `${name}.hyper1.bias`, dims: [hyperHidden] },
       { name: `${name}.hyper2.weight`, dims: [hyperHidden, (inputs + outputs) * rank] },
@@ -121,7 +128,7 @@ export function inrDifference(config: InrConfig, parameters: Parameters, inputs:
   let x = features.length === 1 ? (features[0] as Value) : ops.concat(features, 2); // (F, S, features)
   const layers = layerShapes(config);
   layers.forEach((layer, i) => {
-    const weight = modulatedWeight(layer, config.rank, code, get); // (F, inputs, outputs)
+    const weight = layer.modulated ? modulatedWeight(layer, config.rank, code, get) : get(`${layer.name}.weight`); // (F, inputs, outputs), or one for all F
     x = ops.add(ops.matmul(x, weight), get(`${layer.name}.bias`));
     if (i < layers.length - 1) x = ops.relu(x);
   });

@@ -92,6 +92,13 @@ export interface PlanOptions {
   readonly targetBpp?: number;
   /** PSNR in dB the decoded frames should have, in as few bytes as the time allows. Likewise. */
   readonly targetPsnr?: number;
+  /** What of the preset's network is to be otherwise: for studies of its form. */
+  readonly network?: NetworkChanges;
+}
+
+export interface NetworkChanges extends Partial<Pick<InrConfig, 'patch' | 'layers' | 'hidden' | 'modulated'>> {
+  /** Basis grids; 0: the latents act through the modulation alone, as in the paper. */
+  readonly basisCount?: number;
 }
 
 export interface Plan {
@@ -121,7 +128,7 @@ export function planEncoding(info: VideoInfo, options: PlanOptions): Plan {
   const pixels = size.width * size.height;
   const { min, max } = PATCH_SIDES;
   const patches = PATCHES * Math.sqrt(pixels / REFERENCE_PIXELS);
-  const patch = Math.min(max, Math.max(min, Math.round(Math.sqrt(pixels / patches))));
+  const { basisCount = shape.basisCount, patch = Math.min(max, Math.max(min, Math.round(Math.sqrt(pixels / patches)))), ...changes } = options.network ?? {};
   const rows = Math.ceil(size.height / patch);
   const columns = Math.ceil(size.width / patch);
   const work = Math.max(1, pixels / (2 * REFERENCE_PIXELS));
@@ -147,13 +154,14 @@ export function planEncoding(info: VideoInfo, options: PlanOptions): Plan {
       hidden: shape.hidden,
       rank: shape.rank,
       hyperHidden: shape.hyperHidden,
+      ...changes,
       grids: shape.gridStrides.map((stride) => ({
         // One frame has nothing to mix: its detail goes into the grids.
         channels: frames === 1 ? 3 * shape.gridChannels : shape.gridChannels,
         rows: Math.ceil(rows / stride),
         columns: Math.ceil(columns / stride),
       })),
-      basis: { count: frames === 1 ? 0 : Math.min(shape.basisCount, Math.ceil(frames / FRAMES_PER_BASIS)), channels: shape.basisChannels, rows, columns },
+      basis: { count: frames === 1 ? 0 : Math.min(basisCount, Math.ceil(frames / FRAMES_PER_BASIS)), channels: shape.basisChannels, rows, columns },
     }),
   };
 }

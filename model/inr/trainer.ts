@@ -6,7 +6,7 @@ import { seededRandom } from '../runtime/random.js';
 import { asFloat32, float32, int64, scalar, type HostTensor } from '../runtime/tensor.js';
 import type { Runtime, Session } from '../runtime/types.js';
 import { patchGrid, type InrConfig } from './config.js';
-import { initialiseParameters, latentStatistics } from './initialise.js';
+import { initialiseParameters, latentStatistics, randomLatents } from './initialise.js';
 import { fixedSpecs, LATENT_GAIN, LATENT_MEAN, MEAN_FRAME, parameterSpecs } from './network.js';
 import type { PatchStore } from './patches.js';
 import { LATENTS, meanPatchesGraph, momentLayout, stateGroups, stateOutput, trainingLayout, trainingStep, type StepKind, type StepShape } from './training-step.js';
@@ -18,6 +18,8 @@ export interface TrainingOptions {
   /** Weight of the alignment in the loss (eq. 6). */
   readonly lambda: number;
   readonly seed: number;
+  /** The latents start at random from this seed, with a small deviation, as in the paper. Default: at the features they are aligned to. */
+  readonly latentSeed?: string;
   /**
    * Whether the last part of the training rounds the tensors to the levels a container stores and prices their bits all
    * along; if not, the file's own rounding comes after the training, as in the paper.
@@ -60,6 +62,7 @@ export class Trainer {
     private readonly options: TrainingOptions,
     private readonly constants: Readonly<Record<string, HostTensor>>,
     fixed: Readonly<Record<string, Float32Array>>,
+    latents: Float32Array,
     resume: TrainingState | null,
     start: Float32Array | null,
   ) {
@@ -71,13 +74,13 @@ export class Trainer {
     this.fixed = new Map(fixedSpecs(config).map(({ name, dims }) => [name, float32(fixed[name] as Float32Array, dims)]));
     if (resume === null) {
       initialiseParameters(config, layout, parameters, options.seed);
-      layout.view(parameters, LATENTS).set(asFloat32(constants['targets'] as HostTensor));
+      layout.view(parameters, LATENTS).set(latents);
       if (start?.length === this.network().length) this.networkView().set(start);
     }
   }
 
   /**
-   * `targets` (T, D): the features the latents start from and are aligned to. `resume`: where an earlier training of the
+   * `targets` (T, D): the features the latents are aligned to, and start from unless the options say otherwise. `resume`: where an earlier training of the
    * same network stopped. `start`: another segment's `network()` to begin with, where it has the same shape.
    */
   static async create(
@@ -90,13 +93,14 @@ export class Trainer {
     }
     const { rows, columns } = patchGrid(config);
     const meanFrame = patches.meanFrame();
-    const { mean, gain } = latentStatistics(targets, config.latentDim);
+    const latents = options.latentSeed === undefined ? targets : randomLatents(config.frames, config.latentDim, options.latentSeed);
+    const { mean, gain } = latentStatistics(latents, config.latentDim);
     const constants: Readonly<Record<string, HostTensor>> = {
       video: { dtype: 'uint8', dims: [config.frames, rows, columns, config.patch ** 2 * 3], data: patches.data },
       meanPatches: await interpolated(runtime, config, meanFrame),
       targets: float32(targets, [config.frames, config.latentDim]),
     };
-    return new Trainer(runtime, config, layout, options, constants, { [LATENT_MEAN]: mean, [LATENT_GAIN]: Float32Array.of(gain), [MEAN_FRAME]: meanFrame }, resume, start);
+    return new Trainer(runtime, config, layout, options, constants, { [LATENT_MEAN]: mean, [LATENT_GAIN]: Float32Array.of(gain), [MEAN_FRAME]: meanFrame }, latents, resume, start);
   }
 
   /** One step. `progress` in [0, 1] is the part of the training done, which sets the learning rate. */

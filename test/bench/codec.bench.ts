@@ -1,11 +1,11 @@
 /**
  * Latent-INR as a codec beside its peers, in one run on one video: NeRV and HNeRV of the same size on disk trained for the
- * same seconds, x264 and x265 at three rates. `npm run bench -- codec [VIDEO] [--size WxH] [--seconds S]`. Everything is
- * measured on files read back from disk. FFMPEG names ffmpeg where it is not on PATH.
+ * same seconds, x264 and x265 at four rates. `npm run bench -- codec [VIDEO] [--size WxH] [--seconds S]`. Everything is
+ * measured on files read back from disk.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,24 +13,21 @@ import { Command, Option } from 'commander';
 import sharp from 'sharp';
 import { pixelSize, positiveSeconds, type PixelSize } from '../../client/cli/arguments.js';
 import { readContainerFile } from '../../client/cli/sources.js';
+import type { Clip } from '../../client/peers/clip.js';
+import { missing, type ClassicCodec } from '../../client/peers/ffmpeg.js';
+import { hnerv } from '../../client/peers/hnerv.js';
+import { figures, measureClassic, measureLinr, measurePeer, RATE_FACTORS, type CodecFigures } from '../../client/peers/measure.js';
+import { nerv } from '../../client/peers/nerv.js';
+import { peerOfBytes, storedNumbers, type Peer, type PeerVideo } from '../../client/peers/peer.js';
 import { openFrames } from '../../model/frames/open.node.js';
 import { LinrDecoder, MAX_ENLARGEMENT } from '../../model/inr/decoder.js';
 import { PRESETS } from '../../model/inr/plan.js';
-import { bitsPerPixel, psnr } from '../../model/inr/quality.js';
+import { psnr } from '../../model/inr/quality.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
-import { fidelity, openClip, type Clip, type Fidelity } from './clip.js';
-import { decodeClassic, decodeSpeed, encodeClassic, missing, type ClassicCodec } from './peers/ffmpeg.js';
-import { hnerv } from './peers/hnerv.js';
-import { nerv } from './peers/nerv.js';
-import { PeerDecoder, peerOfSize, storedNumbers, writePeer, type Peer, type PeerVideo } from './peers/peer.js';
-import { PeerTrainer } from './peers/trainer.js';
+import { openClip } from './clip.js';
 import { machine, printTable } from './table.js';
 
 const THREADS = 2;
-/** Constant rate factors of x264 and x265: from about the rate of ours downwards. */
-const RATES: Readonly<Record<ClassicCodec, readonly number[]>> = { libx264: [16, 21, 26], libx265: [18, 23, 28] };
-/** Bits of a peer's number in its file, about: 8 before entropy coding. Sets the peers' sizes. */
-const PEER_BITS = 7;
 /** Frames that are compared enlarged. */
 const ENLARGED_FRAMES = 24;
 const CLI = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../../client/cli/latentchat.mjs');
@@ -60,8 +57,7 @@ async function bench(video: string | undefined, options: Options): Promise<void>
     const rows = [HEADER];
     const ours = await latentInr(clip, options, folder);
     rows.push(ours.row);
-    const numbers = Math.floor((8 * ours.bytes) / PEER_BITS);
-    for (const build of [nerv, hnerv]) rows.push(await neural(clip, build, numbers, options.seconds, folder));
+    for (const build of [nerv, hnerv]) rows.push(await neural(clip, build, ours.bytes, options.seconds, folder));
     for (const codec of ['libx264', 'libx265'] as const) rows.push(...(await classic(clip, codec, folder)));
     console.log(`${clip.caption}; preset ${options.preset}, ${options.seconds} s; ${THREADS} threads; SSIM over RGB\n${machine()}`);
     printTable(rows);
@@ -72,9 +68,7 @@ async function bench(video: string | undefined, options: Options): Promise<void>
   }
 }
 
-function row(clip: Clip, name: string, bytes: number, seconds: number, { psnr_db, ssim, fps }: Fidelity): string[] {
-  const { width, height } = clip.size;
-  const bpp = bitsPerPixel(bytes, clip.frames.length, width, height);
+function row(name: string, { bytes, bpp, psnr_db, ssim, seconds, fps }: CodecFigures): string[] {
   return [name, String(bytes), bpp.toFixed(4), psnr_db.toFixed(2), ssim.toFixed(4), seconds.toFixed(1), fps.toFixed(0)];
 }
 
@@ -89,15 +83,8 @@ async function latentInr(clip: Clip, { preset, seconds }: Options, folder: strin
   const [code] = (await once(child, 'close')) as [number | null];
   if (code !== 0) throw new Error(`latentchat encode ended with code ${code}`);
   const spent = (performance.now() - started) / 1000;
-  const { container, bytes } = await readContainerFile(out);
-  const decoder = new LinrDecoder(bytes, runtime);
-  await decoder.frame(0);
-  const frames = async function* (): AsyncGenerator<Uint8Array, void, void> {
-    for (let t = 0; t < container.meta.frames; t++) yield (await decoder.frame(t)).data;
-  };
-  const result = await fidelity(clip, frames());
-  await decoder.release();
-  return { file: out, bytes: bytes.length, row: row(clip, 'Latent-INR (.linr)', bytes.length, spent, result) };
+  const { bytes } = await readContainerFile(out);
+  return { file: out, bytes: bytes.length, row: row('Latent-INR (.linr)', figures(clip, bytes.length, spent, await measureLinr(clip, bytes, runtime))) };
 }
 
 /** Our frames at four times the encoded size: by the decoder, and by the filters that anyone has, from the same decoded frames. */
@@ -127,26 +114,12 @@ async function enlargement({ file, size }: Clip, container: string): Promise<str
   return [[`${large.width} x ${large.height}`, 'PSNR dB'], ['our decoder', mean(sums.decoder)], ['Lanczos', mean(sums.lanczos3)], ['bicubic', mean(sums.cubic)]];
 }
 
-/** A peer of about `numbers` numbers, trained for `seconds`, written, and read back. */
-async function neural(clip: Clip, build: (video: PeerVideo, width: number) => Peer, numbers: number, seconds: number, folder: string): Promise<string[]> {
+/** A peer of about `bytes` bytes, trained for `seconds`, written, and read back. */
+async function neural(clip: Clip, build: (video: PeerVideo, width: number) => Peer, bytes: number, seconds: number, folder: string): Promise<string[]> {
   const video = { ...clip.size, frames: clip.frames.length };
-  const peer = peerOfSize((width) => build(video, width), numbers);
-  const started = performance.now();
-  const trainer = await PeerTrainer.create(runtime, peer, clip.frames);
-  await trainer.train(seconds);
-  const file = path.join(folder, peer.name);
-  await writeFile(file, writePeer(peer, trainer.weights(), await trainer.codes()));
-  const spent = (performance.now() - started) / 1000;
-  await trainer.release();
-  const bytes = await readFile(file);
-  const decoder = await PeerDecoder.open(peer, bytes, runtime);
-  await decoder.frame(0);
-  const frames = async function* (): AsyncGenerator<Uint8Array, void, void> {
-    for (let t = 0; t < video.frames; t++) yield await decoder.frame(t);
-  };
-  const result = await fidelity(clip, frames());
-  await decoder.release();
-  return row(clip, `${peer.name}, ${storedNumbers(peer)} numbers, ${trainer.steps} steps`, bytes.length, spent, result);
+  const peer = peerOfBytes((width) => build(video, width), bytes);
+  const measured = await measurePeer(clip, peer, seconds, folder, runtime);
+  return row(`${peer.name}, ${storedNumbers(peer)} numbers, ${measured.steps} steps`, measured);
 }
 
 async function classic(clip: Clip, codec: ClassicCodec, folder: string): Promise<string[][]> {
@@ -154,13 +127,6 @@ async function classic(clip: Clip, codec: ClassicCodec, folder: string): Promise
   const reason = await missing(codec);
   if (reason !== null) return [[name, reason]];
   const rows: string[][] = [];
-  for (const crf of RATES[codec]) {
-    const file = path.join(folder, `${codec}-${crf}.mp4`);
-    const started = performance.now();
-    await encodeClassic(clip, codec, crf, THREADS, file);
-    const spent = (performance.now() - started) / 1000;
-    const quality = await fidelity(clip, decodeClassic(clip, file));
-    rows.push(row(clip, `${name} medium, crf ${crf}`, (await readFile(file)).length, spent, { ...quality, fps: await decodeSpeed(clip, file, THREADS) }));
-  }
+  for (const crf of RATE_FACTORS[codec]) rows.push(row(`${name} medium, crf ${crf}`, await measureClassic(clip, codec, crf, folder, { threads: THREADS })));
   return rows;
 }

@@ -1,8 +1,9 @@
 /** What the decode bench measures, the same code in Node and in the browser. */
+import { PeerDecoder, writePeer, type Peer } from '../../client/peers/peer.js';
+import { framesPerSecond } from '../../client/peers/speed.js';
 import type { LinrDecoder } from '../../model/inr/decoder.js';
 import { seededRandom } from '../../model/runtime/random.js';
 import type { Runtime } from '../../model/runtime/types.js';
-import { PeerDecoder, writePeer, type Peer } from './peers/peer.js';
 import { median } from './timing.js';
 
 export interface LinrSpeeds {
@@ -21,9 +22,6 @@ export interface DecodeSpeeds extends LinrSpeeds {
 }
 
 const OPENINGS = 5;
-const WARM_UP = 3;
-/** Each speed is measured for at least this long. */
-const SECONDS = 3;
 
 /** `open` builds a new decoder of the same container of `frames` frames. */
 export async function linrSpeeds(open: () => LinrDecoder, frames: number, widths: readonly number[]): Promise<LinrSpeeds> {
@@ -54,18 +52,10 @@ export async function linrSpeeds(open: () => LinrDecoder, frames: number, widths
 export async function peerSpeed(peer: Peer, runtime: Runtime): Promise<number> {
   const random = seededRandom(1);
   const size = peer.codeDims.reduce((product, dim) => product * dim, 1);
-  const codes = peer.fixedCodes() === null ? Float32Array.from({ length: peer.video.frames * size }, () => random() - 0.5) : null;
+  const codes = peer.codeAt === null ? Float32Array.from({ length: peer.video.frames * size }, () => random() - 0.5) : null;
   const weights = new Map(peer.decoderSpecs.map((spec) => [spec.name, peer.initial(spec, random)]));
   const decoder = await PeerDecoder.open(peer, writePeer(peer, weights, codes), runtime);
   const fps = await framesPerSecond((t) => decoder.frame(t % peer.video.frames));
   await decoder.release();
   return fps;
-}
-
-async function framesPerSecond(frame: (t: number) => Promise<unknown>): Promise<number> {
-  for (let t = 0; t < WARM_UP; t++) await frame(t);
-  const start = performance.now();
-  let count = 0;
-  while (performance.now() - start < SECONDS * 1000) await frame(count++);
-  return (count * 1000) / (performance.now() - start);
 }

@@ -1,9 +1,9 @@
 /** The browser's half of the decode bench, in a module worker as the page's own decoder is: containers and peers decoded by wasm. */
+import { hnerv } from '../../client/peers/hnerv.js';
 import { readContainer } from '../../model/container/index.js';
 import { LinrDecoder } from '../../model/inr/decoder.js';
 import { webRuntime } from '../../model/runtime/web.js';
 import { linrSpeeds, peerSpeed, type DecodeSpeeds } from './decode-speeds.js';
-import { hnerv } from './peers/hnerv.js';
 
 /** What the bench asks for; the worker fetches `container` from its own host. */
 export interface DecodeRequest {

@@ -12,19 +12,17 @@ import { Command, Option } from 'commander';
 import { build } from 'esbuild';
 import { wholeNumber } from '../../client/cli/arguments.js';
 import { readContainerFile } from '../../client/cli/sources.js';
+import { hnerv } from '../../client/peers/hnerv.js';
+import { peerOfBytes, storedNumbers } from '../../client/peers/peer.js';
 import { LinrDecoder } from '../../model/inr/decoder.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { Chromium } from '../e2e/page-harness.js';
 import type { DecodeRequest } from './decode-worker.js';
 import { linrSpeeds, peerSpeed, type DecodeSpeeds } from './decode-speeds.js';
-import { hnerv } from './peers/hnerv.js';
-import { peerOfSize, storedNumbers } from './peers/peer.js';
 import { machine, printTable } from './table.js';
 
 /** Enlarged frames have this width, or four times the encoded one where that is less. */
 const ENLARGED_WIDTH = 1280;
-/** Bits of a peer's number in its file, about: 8 before entropy coding. */
-const PEER_BITS = 7;
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 /** ONNX Runtime's wasm lies here after a build. */
 const publicFolder = path.join(root, 'dist/client/web/public');
@@ -40,8 +38,7 @@ async function bench(file: string, { threads }: { readonly threads: number }): P
   const { container, bytes } = await readContainerFile(file);
   const { width, height, frames } = container.meta;
   const widths = [width, Math.min(ENLARGED_WIDTH, 4 * width)];
-  const numbers = Math.floor((8 * bytes.length) / PEER_BITS);
-  const peer = peerOfSize((channels) => hnerv({ width, height, frames }, channels), numbers);
+  const peer = peerOfBytes((channels) => hnerv({ width, height, frames }, channels), bytes.length);
   const peerWidth = peer.decoderSpecs[0]?.dims[0] as number;
   const runtime = nodeRuntime({ threads });
   const node: DecodeSpeeds = {

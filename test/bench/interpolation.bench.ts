@@ -8,20 +8,20 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import { pixelSize, positiveSeconds, type PixelSize } from '../../client/cli/arguments.js';
-import { uniformIndices, type Frame, type FrameSource, type FramesOptions } from '../../model/frames/index.js';
+import type { Clip } from '../../client/peers/clip.js';
+import { ALPHAS, between, gapPsnr, leaveOut, meanPsnr, nearest, type Fill } from '../../client/peers/interpolation.js';
+import { pickFrames } from '../../model/frames/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
 import { LinrDecoder } from '../../model/inr/decoder.js';
 import { encodeVideo } from '../../model/inr/encode.node.js';
 import { blendFrames, interpolateFrames, type Picture } from '../../model/inr/motion.js';
 import { PRESETS, type Preset } from '../../model/inr/plan.js';
-import { psnr } from '../../model/inr/quality.js';
 import { ModelPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
-import { openClip, type Clip } from './clip.js';
+import { openClip } from './clip.js';
 import { machine, printTable } from './table.js';
 
 const THREADS = 2;
-const ALPHAS = [2, 4, 8] as const;
 const PAPER = 'Latent-INR, its Table 1, Big Buck Bunny at 1280 x 720: 33.17 / 28.08 / 25.88 dB at alpha 2 / 4 / 8';
 
 interface Options {
@@ -29,15 +29,6 @@ interface Options {
   readonly seconds: number;
   readonly preset: Preset;
 }
-
-/** A frame that was left out: `beta` of the way from kept frame `before` to the one after it. */
-interface Gap {
-  readonly truth: Uint8Array;
-  readonly before: number;
-  readonly beta: number;
-}
-
-type Fill = (gap: Gap) => Promise<Picture> | Picture;
 
 await new Command('interpolation')
   .description('Left-out frames from their decoded neighbours: nearest, blend, interpolated latents, motion.')
@@ -67,43 +58,27 @@ async function bench(video: string | undefined, options: Options): Promise<void>
 
 /** One column of the table: what each row's way reaches at this alpha. */
 async function measure(clip: Clip, alpha: number, options: Options): Promise<Map<string, string>> {
-  const { size, frames } = clip;
-  const kept = frames.filter((_, t) => t % alpha === 0).map((data): Picture => ({ ...size, data }));
-  const gaps = frames
-    .map((truth, t): Gap => ({ truth, before: Math.floor(t / alpha), beta: (t % alpha) / alpha }))
-    .filter(({ before, beta }) => beta > 0 && before + 1 < kept.length);
-  if (gaps.length === 0) throw new RangeError(`${clip.caption}: too short to leave frames out at alpha ${alpha}`);
+  const { kept, gaps } = leaveOut(clip, alpha);
   const decoder = new LinrDecoder(await encodeEvery(clip, alpha, options), nodeRuntime({ threads: THREADS }));
-  const ours: Picture[] = [];
-  for (let k = 0; k < kept.length; k++) ours.push(await decoder.frame(k));
-
-  const between = (pictures: readonly Picture[], combine: (before: Picture, after: Picture, beta: number) => Picture): Fill =>
-    ({ before, beta }) => combine(pictures[before] as Picture, pictures[before + 1] as Picture, beta);
+  const decoded: Picture[] = [];
+  for (let k = 0; k < kept.length; k++) decoded.push(await decoder.frame(k));
   const ways: readonly (readonly [string, Fill])[] = [
     ['original neighbours: blend', between(kept, blendFrames)],
     ['original neighbours: motion', between(kept, interpolateFrames)],
-    ['decoded neighbours: nearest', between(ours, (before, after, beta) => (beta <= 0.5 ? before : after))],
-    ['decoded neighbours: blend', between(ours, blendFrames)],
+    ['decoded neighbours: nearest', between(decoded, nearest)],
+    ['decoded neighbours: blend', between(decoded, blendFrames)],
     ['network at interpolated latents (eq. 4)', ({ before, beta }) => decoder.frame(before + beta, undefined, 'latents')],
     ['decoded neighbours: motion (as the decoder draws)', ({ before, beta }) => decoder.frame(before + beta)],
   ];
-  const column = new Map([['(the encoded frames themselves)', mean(kept.map(({ data }, k) => psnr((ours[k] as Picture).data, data)))]]);
-  for (const [name, fill] of ways) {
-    const figures: number[] = [];
-    for (const gap of gaps) figures.push(psnr((await fill(gap)).data, gap.truth));
-    column.set(name, mean(figures));
-  }
+  const column = new Map([['(the encoded frames themselves)', meanPsnr(decoded.map(({ data }) => data), kept.map(({ data }) => data)).toFixed(2)]]);
+  for (const [name, fill] of ways) column.set(name, (await gapPsnr(gaps, fill)).toFixed(2));
   await decoder.release();
   return column;
 }
 
-function mean(figures: readonly number[]): string {
-  return (figures.reduce((sum, figure) => sum + figure, 0) / figures.length).toFixed(2);
-}
-
 /** The bytes of a container of every alpha-th frame. */
 async function encodeEvery(clip: Clip, alpha: number, { seconds, preset }: Options): Promise<Uint8Array> {
-  const source = every(await openFrames(clip.file), alpha);
+  const source = pickFrames(await openFrames(clip.file), { step: alpha });
   try {
     let container: Uint8Array | null = null;
     await encodeVideo(source, {
@@ -118,20 +93,4 @@ async function encodeEvery(clip: Clip, alpha: number, { seconds, preset }: Optio
   } finally {
     await source.close();
   }
-}
-
-/** `source` as if it had only the frames t with t mod alpha = 0. */
-function every(source: FrameSource, alpha: number): FrameSource {
-  const { frames: count, fps } = source.info;
-  if (count === null) throw new RangeError('the video is too long to count its frames: name a shorter one');
-  const total = Math.ceil(count / alpha);
-  return {
-    info: { ...source.info, frames: total, fps: fps === null ? null : fps / alpha },
-    async *frames({ limit = total, ...options }: FramesOptions = {}): AsyncGenerator<Frame, void, void> {
-      const wanted = new Set(uniformIndices(total, limit).map((index) => index * alpha));
-      let t = 0;
-      for await (const frame of source.frames(options)) if (wanted.has(t++)) yield frame;
-    },
-    close: () => source.close(),
-  };
 }

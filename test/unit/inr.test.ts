@@ -109,10 +109,30 @@ test('frames decode at other widths, and what does not exist is refused by name'
   await trainer.release();
 });
 
+test('only the layers that are named are modulated, and latents that start at random come to the features', async () => {
+  const config: InrConfig = { ...CONFIG, modulated: [1] };
+  const { patches, targets, frames } = segment();
+  const trainer = await Trainer.create(runtime, config, patches, targets, { ...OPTIONS, lambda: 1, latentSeed: 'any' });
+  const [start] = [trainer.latents()];
+  assert.ok(start.every((value) => Math.abs(value) < 1) && start.some((value, i) => Math.abs(value - (targets[i] as number)) > 0.2));
+  assert.deepEqual([...trainer.tensors().keys()].filter((name) => name.includes('hyper2.weight')), ['layer1.hyper2.weight']);
+  for (let step = 0; step < 300; step++) await trainer.step(step / 300);
+  assert.ok(trainer.cosine > 0.9, `mean cosine to the targets ${trainer.cosine}`);
+  const file = { ...container(trainer), networks: [encodeNetwork({ config: config as unknown as JsonObject, tensors: trainer.tensors() })] };
+  const decoder = new LinrDecoder(writeContainer(file), runtime);
+  const quality = psnr((await decoder.frame(2)).data, frames[2] as Uint8Array);
+  assert.ok(quality > 20, `${quality.toFixed(1)} dB`);
+  await decoder.release();
+  await trainer.release();
+});
+
 test('a network configuration from a file is checked field by field', () => {
   assert.deepEqual(parseInrConfig(JSON.parse(JSON.stringify(CONFIG))), CONFIG);
   assert.throws(() => parseInrConfig({ ...CONFIG, hidden: 1e9 }), /hidden must be a whole number from 1 to 2048/);
   assert.throws(() => parseInrConfig({ ...CONFIG, patch: 0.5 }), /patch must be/);
+  assert.deepEqual(parseInrConfig({ ...CONFIG, modulated: [0, 2] }).modulated, [0, 2]);
+  assert.throws(() => parseInrConfig({ ...CONFIG, modulated: [2, 2] }), /modulated must be a whole number from 3 to 2/);
+  assert.throws(() => parseInrConfig({ ...CONFIG, modulated: [3] }), /modulated must be a whole number from 0 to 2/);
   assert.throws(() => parseInrConfig({ ...CONFIG, grids: 'x' }), /grids must be a list/);
   assert.throws(() => parseInrConfig({ ...CONFIG, basis: { ...CONFIG.basis, count: 1024, rows: 4096, columns: 4096 } }), /too large/);
   assert.throws(() => parseInrConfig(null), /not an object/);

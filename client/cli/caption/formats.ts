@@ -1,4 +1,5 @@
 /** Captions as subtitles and tables, made from the JSON lines that the job keeps. */
+import { csvLine } from '../csv.js';
 import { oneLine } from '../failure.js';
 import type { JsonLine } from '../json-lines.js';
 
@@ -34,19 +35,14 @@ export function vtt(lines: readonly JsonLine[]): string {
 
 const COLUMNS = ['id', 'source', 'start_s', 'end_s', 'caption', 'pack', 'tokens', 'seconds', 'error'] as const;
 
-/** A table of all lines (RFC 4180), failures among them. */
+/** A table of all lines, failures among them. */
 export function csv(lines: readonly JsonLine[]): string {
-  const rows = lines.map((line) => COLUMNS.map((column) => field(column === 'error' ? messageOf(line['error']) : line[column])));
-  return [COLUMNS.join(','), ...rows.map((row) => row.join(','))].map((row) => `${row}\r\n`).join('');
+  const rows = lines.map((line) => COLUMNS.map((column) => (column === 'error' ? messageOf(line['error']) : line[column])));
+  return [COLUMNS, ...rows].map(csvLine).join('');
 }
 
 function messageOf(error: unknown): unknown {
   return typeof error === 'object' && error !== null && 'message' in error ? error.message : undefined;
-}
-
-function field(value: unknown): string {
-  const text = value === undefined || value === null ? '' : String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 /** 00:01:02,345 */

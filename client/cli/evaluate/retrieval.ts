@@ -54,19 +54,29 @@ export async function evaluateRetrieval(models: Models, photos: readonly Caption
     scores.push(Float32Array.from(index, (photo) => Math.max(...hitsOf(photo, query, 'frames').map(({ score }) => score))));
     progress.update({ label: 'captions', done: i + 1, total: texts.length, unit: 'captions' });
   }
-  const forward = texts.map(({ photo }, text) => {
-    const row = scores[text] as Float32Array;
-    return row.filter((score) => score > (row[photo] as number)).length;
-  });
-  const backward = photos.map((_, photo) => {
-    const column = scores.map((row) => row[photo] as number);
-    const best = Math.max(...column.filter((_score, text) => texts[text]?.photo === photo));
-    return column.filter((score, text) => texts[text]?.photo !== photo && score > best).length;
-  });
+  const { forward, backward } = bothWays(scores, texts.map(({ photo }) => photo), photos.length);
   return { photos: photos.length, captions: texts.length, text_to_photo: recalls(forward), photo_to_text: recalls(backward) };
 }
 
-function recalls(ranks: readonly number[]): Recalls {
+/**
+ * Ranks of what belongs together, 0 the first: of each text's thing among all things, and of each thing's best text among those of the others.
+ * @param scores a row a text: its score with each thing
+ * @param owners the thing that each text tells of
+ */
+export function bothWays(scores: readonly Float32Array[], owners: readonly number[], things: number): { readonly forward: number[]; readonly backward: number[] } {
+  const forward = owners.map((owner, text) => {
+    const row = scores[text] as Float32Array;
+    return row.filter((score) => score > (row[owner] as number)).length;
+  });
+  const backward = Array.from({ length: things }, (_, thing) => {
+    const column = scores.map((row) => row[thing] as number);
+    const best = Math.max(...column.filter((_score, text) => owners[text] === thing));
+    return column.filter((score, text) => owners[text] !== thing && score > best).length;
+  });
+  return { forward, backward };
+}
+
+export function recalls(ranks: readonly number[]): Recalls {
   const share = (most: number): number => ranks.filter((rank) => rank < most).length / ranks.length;
   return { r1: share(1), r5: share(5), r10: share(10) };
 }
@@ -93,10 +103,34 @@ export interface ClipOptions extends EvaluationOptions {
 /** Frames a second of the clips. */
 const CLIP_FPS = 4;
 
-/**
- * Clips of two or three photos, one scene after the other with hard cuts; a scene is two to six seconds of a window that pans and zooms over
- * its photo. For one caption of each scene the best moment is looked for.
- */
+/** A scene of a clip: one caption of its photo, and when it is shown. */
+export interface MadeScene {
+  readonly caption: string;
+  readonly span: Moment;
+}
+
+export interface MadeClip {
+  readonly frames: Frame[];
+  readonly scenes: MadeScene[];
+  readonly duration_s: number;
+}
+
+/** Photos as a clip: one scene after the other with hard cuts, each two to six seconds of a window that pans and zooms over its photo. */
+export async function makeClip(count: number, choose: (scene: number) => CaptionedPhoto, random: () => number): Promise<MadeClip> {
+  const planned = Array.from({ length: count }, (_, scene) => {
+    const photo = choose(scene);
+    return { photo, caption: photo.captions[Math.floor(random() * photo.captions.length)] as string, length: Math.round((2 + 4 * random()) * CLIP_FPS) };
+  });
+  const frames: Frame[] = [];
+  const scenes: MadeScene[] = [];
+  for (const { photo, caption, length } of planned) {
+    scenes.push({ caption, span: [frames.length / CLIP_FPS, (frames.length + length) / CLIP_FPS] });
+    frames.push(...pan(await photoOf(photo.file), length, frames.length, random));
+  }
+  return { frames, scenes, duration_s: frames.length / CLIP_FPS };
+}
+
+/** For one caption of each scene of clips of two or three photos the best moment is looked for. */
 export async function evaluateMoments(models: Models, photos: readonly CaptionedPhoto[], { clips = 100, seed = 1, progress, signal }: ClipOptions): Promise<MomentScores> {
   const search = await models.search();
   const random = seededRandom(`moments ${seed}`);
@@ -104,23 +138,12 @@ export async function evaluateMoments(models: Models, photos: readonly Captioned
   let thirds = 0;
   for (let clip = 0; clip < clips; clip++) {
     signal.throwIfAborted();
-    const scenes = Array.from({ length: 2 + Math.floor(random() * 2) }, () => {
-      const photo = photos[Math.floor(random() * photos.length)] as CaptionedPhoto;
-      return { photo, caption: photo.captions[Math.floor(random() * photo.captions.length)] as string, frames: Math.round((2 + 4 * random()) * CLIP_FPS) };
-    });
-    const frames: Frame[] = [];
-    const spans: Moment[] = [];
-    for (const { photo, frames: count } of scenes) {
-      spans.push([frames.length / CLIP_FPS, (frames.length + count) / CLIP_FPS]);
-      frames.push(...pan(await photoOf(photo.file), count, frames.length, random));
-    }
-    const duration_s = frames.length / CLIP_FPS;
+    const { frames, scenes, duration_s } = await makeClip(2 + Math.floor(random() * 2), () => photos[Math.floor(random() * photos.length)] as CaptionedPhoto, random);
     const { width, height } = frames[0] as Frame;
     const { container } = await latentsContainer(frames, models, { duration_s, source: { name: `clip ${clip}`, width, height, bytes: null } });
     const indexed = await search.index({ latents: container.latents, dim: container.latentDim, times_s: container.meta.times_s, duration_s });
-    for (const [scene, { caption }] of scenes.entries()) {
+    for (const { caption, span } of scenes) {
       const query = await search.textVector(caption);
-      const span = spans[scene] as Moment;
       const [best] = momentsOf(indexed, query);
       if (best !== undefined) overlaps.push(overlap([best.start_s, best.end_s], span));
       if (best !== undefined && overlap(thirdAround(best.start_s / 2 + best.end_s / 2, duration_s), span) > 0.5) thirds++;

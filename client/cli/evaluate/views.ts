@@ -1,15 +1,13 @@
 /** One video or photo as each row sees it. */
-import { createHash } from 'node:crypto';
-import { mkdir, stat } from 'node:fs/promises';
-import path from 'node:path';
+import { stat } from 'node:fs/promises';
 import { openFrames } from '../../../model/frames/open.node.js';
 import type { Frame } from '../../../model/frames/index.js';
 import type { Preset } from '../../../model/inr/plan.js';
 import { chooseFrames, type VideoPart } from '../../../projector/index.js';
 import { encodeLatents, openAskable, type Askable } from '../ask.js';
+import { encodeOnce, fileToEncode } from '../encode-once.js';
 import { UserError } from '../failure.js';
 import type { Models } from '../models.js';
-import { replaceFile } from '../replace-file.js';
 import { isContainer, readContainerFile } from '../sources.js';
 import type { MediaDatum } from './data.js';
 import type { Row } from './rows.js';
@@ -123,32 +121,8 @@ export class SourceViews {
 
 /** The container of a video or photo: one that is there, else a new one. */
 async function encodedFile(file: string, models: Models, { containers, preset, seconds }: ViewOptions, signal: AbortSignal): Promise<string> {
-  const facts = await stat(file);
-  const { manifest } = models.pack;
-  const made = createHash('sha256').update(JSON.stringify([path.resolve(file), facts.size, facts.mtimeMs, preset, seconds, manifest.feature_space])).digest('hex').slice(0, 12);
-  const output = path.join(containers, `${path.basename(file)}.${made}.linr`);
-  if (await stat(output).then(() => true, () => false)) return output;
-  await mkdir(containers, { recursive: true });
-  const { encodeVideo } = await import('../../../model/inr/encode.node.js');
-  const source = await openFrames(file);
-  try {
-    await encodeVideo(source, {
-      pack: models.pack,
-      runtime: models.runtime,
-      preset,
-      ...(seconds === undefined ? {} : { seconds }),
-      sourceName: path.basename(file),
-      sourceBytes: facts.size,
-      signal,
-      checkpointPath: `${output}.checkpoint`,
-      onContainer: async (bytes, stage) => {
-        if (stage === 'final') await replaceFile(output, bytes);
-      },
-    });
-  } finally {
-    await source.close();
-  }
-  return output;
+  const options = { preset, ...(seconds === undefined ? {} : { seconds }) };
+  return encodeOnce(await fileToEncode(file), models, containers, options, { signal });
 }
 
 async function decodeFrames(file: string, indices: readonly number[], models: Models): Promise<Frame[]> {

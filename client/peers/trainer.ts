@@ -1,13 +1,14 @@
 /** Trains a peer as published for HNeRV: Adam, mean squared error, two frames a step, a rising and then falling learning rate. */
-import { adamRate, adamStep, Graph, gradients, ops, ParameterLayout, type AdamOptions, type Value } from '../../../model/graph/index.js';
-import { prepareInPlace, runInPlace } from '../../../model/runtime/in-place.js';
-import { seededRandom } from '../../../model/runtime/random.js';
-import { asFloat32, float32, int64, scalar, type HostTensor } from '../../../model/runtime/tensor.js';
-import type { Runtime, Session } from '../../../model/runtime/types.js';
-import type { Peer } from './peer.js';
+import { adamRate, adamStep, Graph, gradients, ops, ParameterLayout, type AdamOptions, type Value } from '../../model/graph/index.js';
+import { prepareInPlace, runInPlace } from '../../model/runtime/in-place.js';
+import { seededRandom } from '../../model/runtime/random.js';
+import { asFloat32, float32, int64, scalar, type HostTensor } from '../../model/runtime/tensor.js';
+import type { Runtime, Session } from '../../model/runtime/types.js';
+import { wallClock } from './clip.js';
+import { fixedCodes, type Peer } from './peer.js';
 
 /**
- * Three times the published peak: the bench's minutes are a few hundred steps, not 300 passes over the video, and there it
+ * Three times the published peak: a comparison's minutes are a few hundred steps, not 300 passes over the video, and there it
  * gives both peers two to three dB more. Twice as much again made HNeRV fail in some runs.
  */
 const LEARNING_RATE = 3e-3;
@@ -45,9 +46,16 @@ function pickFrames(graph: Graph, peer: Peer, frameIndex: Value): Value {
 }
 
 function codesOf(graph: Graph, peer: Peer, parameters: ReadonlyMap<string, Value>, frames: Value, frameIndex: Value): Value {
-  const fixed = peer.fixedCodes();
+  const fixed = fixedCodes(peer);
   if (fixed === null) return peer.encode(parameters, frames);
   return ops.gather(ops.constant(graph, float32(fixed, [peer.video.frames, ...peer.codeDims])), frameIndex, 0);
+}
+
+export interface PeerTrainOptions {
+  /** A clock in seconds that the time is counted by. Default: the time that passes. */
+  readonly clock?: () => number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: { readonly seconds: number; readonly psnr_db: number }) => void;
 }
 
 export class PeerTrainer {
@@ -92,11 +100,17 @@ export class PeerTrainer {
     this.mse = asFloat32(mse)[0] as number;
   }
 
-  /** Steps until `seconds` have passed. */
-  async train(seconds: number): Promise<void> {
-    const started = performance.now();
-    const passed = (): number => (performance.now() - started) / 1000;
-    while (passed() < seconds) await this.step(passed() / seconds);
+  /** Steps until `seconds` have passed. @throws the signal's reason after the step under way once it is aborted */
+  async train(seconds: number, { signal, onProgress, clock = wallClock }: PeerTrainOptions = {}): Promise<void> {
+    const started = clock();
+    const passed = (): number => clock() - started;
+    while (passed() < seconds) {
+      signal?.throwIfAborted();
+      await this.step(passed() / seconds);
+      onProgress?.({ seconds: Math.min(seconds, passed()), psnr_db: -10 * Math.log10(this.mse) });
+      // A step holds the thread: a signal gets its turn here.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
   }
 
   /** The decoder's weights as they are now, by name. */
@@ -107,7 +121,7 @@ export class PeerTrainer {
   /** (T, ...codeDims) of all frames as the encoder makes them now; null where codes are fixed. */
   async codes(): Promise<Float32Array | null> {
     const { peer, layout, runtime } = this;
-    if (peer.fixedCodes() !== null) return null;
+    if (peer.codeAt !== null) return null;
     const graph = new Graph(`${peer.name}-encoder`);
     const frames = pickFrames(graph, peer, graph.input('frameIndex', 'int64', [1]));
     graph.output('codes', peer.encode(layout.initializers(graph, this.state[0]), frames));

@@ -1,9 +1,9 @@
-/** What the benches' neural peers have in common: their shape, their file and their decoder. */
-import { decodeNetwork, encodeNetwork } from '../../../model/container/index.js';
-import type { ContainerTensor } from '../../../model/container/index.js';
-import { Graph, ops, type ParameterSpec, type Value } from '../../../model/graph/index.js';
-import { float32, type HostTensor } from '../../../model/runtime/tensor.js';
-import type { Runtime, Session } from '../../../model/runtime/types.js';
+/** What the neural peers have in common: their shape, their file and their decoder. */
+import { decodeNetwork, encodeNetwork } from '../../model/container/index.js';
+import type { ContainerTensor } from '../../model/container/index.js';
+import { Graph, ops, type ParameterSpec, type Value } from '../../model/graph/index.js';
+import { float32, sizeOf, type HostTensor } from '../../model/runtime/tensor.js';
+import type { Runtime, Session } from '../../model/runtime/types.js';
 
 /** Frames a peer is made for: pixels and count. */
 export interface PeerVideo {
@@ -29,12 +29,21 @@ export interface Peer {
   readonly codeDims: readonly number[];
   /** Starting values of all tensors, by name. */
   initial(spec: ParameterSpec, random: () => number): Float32Array;
-  /** (T, ...codeDims) where codes follow from the frames' times alone; null where an encoder makes them from the frames. */
-  fixedCodes(): Float32Array | null;
-  /** frames (F, 3, canvas height, canvas width) in [0, 1] -> codes (F, ...codeDims). Only where `fixedCodes` gives null. */
+  /** The code (...codeDims) at frame `index`, or at a moment between frames, where codes follow from the time alone; null where an encoder makes them from the frames. */
+  readonly codeAt: ((index: number) => Float32Array) | null;
+  /** frames (F, 3, canvas height, canvas width) in [0, 1] -> codes (F, ...codeDims). Only where `codeAt` is null. */
   encode(parameters: Parameters, frames: Value): Value;
   /** codes (F, ...codeDims) -> pixels in [0, 1] (F, 3, canvas height, canvas width). */
   decode(parameters: Parameters, codes: Value): Value;
+}
+
+/** The code of every frame (T, ...codeDims) of a peer whose codes follow from the time alone; null for others. */
+export function fixedCodes({ codeAt, video, codeDims }: Peer): Float32Array | null {
+  if (codeAt === null) return null;
+  const size = sizeOf(codeDims);
+  const codes = new Float32Array(video.frames * size);
+  for (let t = 0; t < video.frames; t++) codes.set(codeAt(t), t * size);
+  return codes;
 }
 
 /** Bits of weights and of codes in a peer's file: those HNeRV publishes (its section 4.1 and its code). */
@@ -64,21 +73,30 @@ export class PeerDecoder {
   /** @throws RangeError when the file lacks the codes. */
   static async open(peer: Peer, file: Uint8Array, runtime: Runtime): Promise<PeerDecoder> {
     const { tensors } = decodeNetwork(file);
-    const codes = peer.fixedCodes() ?? tensors.get(CODES)?.data;
+    const codes = fixedCodes(peer) ?? tensors.get(CODES)?.data;
     if (codes === undefined) throw new RangeError(`the file of ${peer.name} lacks its codes`);
     return new PeerDecoder(await runtime.createSession(decoderGraph(peer, tensors)), peer, codes);
   }
 
-  /** Frame `index` as RGB bytes (height, width, 3). */
+  /** Frame `index`, or what the peer shows between two frames, as RGB bytes (height, width, 3). */
   async frame(index: number): Promise<Uint8Array> {
-    const { codeDims } = this.peer;
-    const size = codeDims.reduce((product, dim) => product * dim, 1);
-    const { pixels } = await this.session.run({ code: float32(this.codes.slice(index * size, (index + 1) * size), [1, ...codeDims]) });
+    const { pixels } = await this.session.run({ code: float32(this.codeOf(index), [1, ...this.peer.codeDims]) });
     return (pixels as HostTensor).data as Uint8Array;
   }
 
   release(): Promise<void> {
     return this.session.release();
+  }
+
+  /** Between two frames: the peer's own code of the moment, else a mixture of the frames' codes. */
+  private codeOf(index: number): Float32Array {
+    const { codeDims, codeAt } = this.peer;
+    const size = sizeOf(codeDims);
+    const from = Math.floor(index);
+    const code = this.codes.slice(from * size, (from + 1) * size);
+    if (index === from) return code;
+    if (codeAt !== null) return codeAt(index);
+    return code.map((value, i) => value + (index - from) * ((this.codes[(from + 1) * size + i] as number) - value));
   }
 }
 
@@ -99,9 +117,8 @@ export function decoderGraph(peer: Peer, tensors: ReadonlyMap<string, ContainerT
 
 /** Numbers that a peer's file holds. */
 export function storedNumbers(peer: Peer): number {
-  const count = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1);
-  const weights = peer.decoderSpecs.reduce((sum, { dims }) => sum + count(dims), 0);
-  return weights + (peer.fixedCodes() === null ? peer.video.frames * count(peer.codeDims) : 0);
+  const weights = peer.decoderSpecs.reduce((sum, { dims }) => sum + sizeOf(dims), 0);
+  return weights + (peer.codeAt === null ? peer.video.frames * sizeOf(peer.codeDims) : 0);
 }
 
 /** The peer of the width that comes closest to, and not above, `numbers` stored numbers. `build` is asked for widths 1, 2, ... */
@@ -112,4 +129,12 @@ export function peerOfSize(build: (width: number) => Peer, numbers: number): Pee
     if (storedNumbers(next) > numbers) return best;
     best = next;
   }
+}
+
+/** Bits of a stored number in a peer's file, about: 8 before entropy coding. */
+const STORED_BITS = 7;
+
+/** The peer whose file has about `bytes` bytes. */
+export function peerOfBytes(build: (width: number) => Peer, bytes: number): Peer {
+  return peerOfSize(build, Math.floor((8 * bytes) / STORED_BITS));
 }

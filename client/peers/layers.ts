@@ -1,5 +1,5 @@
 /** Layers that NeRV and HNeRV share. */
-import { ops, type ParameterSpec, type Value } from '../../../model/graph/index.js';
+import { ops, type ParameterSpec, type Value } from '../../model/graph/index.js';
 import type { Parameters } from './peer.js';
 
 export function parameter(parameters: Parameters, name: string): Value {

@@ -3,7 +3,7 @@
  * 2023): positional encoding of time with b = 1.25 and l = 80, one linear layer to a feature map of about 8 x 16, blocks of
  * 3 x 3 convolution, pixel shuffle and GELU whose channels halve, a 3 x 3 head.
  */
-import { ops } from '../../../model/graph/index.js';
+import { ops } from '../../model/graph/index.js';
 import { blockSpecs, decoderBlocks, parameter, runBlocks, uniformStart, upscaling } from './layers.js';
 import type { Peer, PeerVideo } from './peer.js';
 
@@ -26,7 +26,7 @@ export function nerv(video: PeerVideo, width: number): Peer {
     encoderSpecs: [],
     codeDims: [2 * LEVELS],
     initial: (spec, random) => uniformStart(spec, decoderSpecs, random),
-    fixedCodes: () => positionalEncoding(video.frames),
+    codeAt: (index) => positionalEncoding(index / video.frames),
     encode: () => {
       throw new Error('NeRV has no encoder: its codes are the frames’ times');
     },
@@ -38,15 +38,8 @@ export function nerv(video: PeerVideo, width: number): Peer {
   };
 }
 
-/** (T, 2 l): sin and cos of b^i pi t for i = 0 to l - 1, t = frame / T. In double precision: the last angles are about 10^8. */
-function positionalEncoding(frames: number): Float32Array {
-  const codes = new Float32Array(frames * 2 * LEVELS);
-  for (let frame = 0; frame < frames; frame++) {
-    for (let level = 0; level < LEVELS; level++) {
-      const angle = (BASE ** level * Math.PI * frame) / frames;
-      codes[frame * 2 * LEVELS + level] = Math.sin(angle);
-      codes[frame * 2 * LEVELS + LEVELS + level] = Math.cos(angle);
-    }
-  }
-  return codes;
+/** (2 l): sin and cos of b^i pi t for i = 0 to l - 1, t = frame / T. In double precision: the last angles are about 10^8. */
+function positionalEncoding(time: number): Float32Array {
+  const angles = Array.from({ length: LEVELS }, (_, level) => BASE ** level * Math.PI * time);
+  return Float32Array.from([...angles.map(Math.sin), ...angles.map(Math.cos)]);
 }

@@ -2,8 +2,8 @@
  * HNeRV (Chen et al., CVPR 2023): a ConvNeXt encoder makes of each frame a small embedding (16 channels of about 2 x 4), a
  * decoder of pixel-shuffle blocks draws the frame from it. Kernels 1, 3, 5, 5, ... and channels falling by 1.2, as published.
  */
-import { ops, type ParameterSpec, type Value } from '../../../model/graph/index.js';
-import { normal } from '../../../model/runtime/random.js';
+import { ops, type ParameterSpec, type Value } from '../../model/graph/index.js';
+import { normal } from '../../model/runtime/random.js';
 import { blockSpecs, convolution, convolutionSpecs, decoderBlocks, parameter, runBlocks, uniformStart, upscaling } from './layers.js';
 import type { Parameters, Peer, PeerVideo } from './peer.js';
 
@@ -45,7 +45,7 @@ export function hnerv(video: PeerVideo, width: number): Peer {
     encoderSpecs: stages.flatMap(stageSpecs),
     codeDims: [EMBEDDING_CHANNELS, rows, columns],
     initial: (spec, random) => (spec.name.startsWith('encoder.') ? encoderStart(spec, random) : uniformStart(spec, decoderSpecs, random)),
-    fixedCodes: () => null,
+    codeAt: null,
     encode: (parameters, frames) => stages.reduce((x, stage, i) => runStage(parameters, stage, x, i === 0), frames),
     decode: (parameters, codes) => runBlocks(parameters, blocks, ops.gelu(convolution(parameters, 'stem', codes, 1))),
   };

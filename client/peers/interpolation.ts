@@ -1,0 +1,49 @@
+/** Frames between frames (paper, Table 1): only every alpha-th frame is kept, and the ones left out are compared with what is put in their place. */
+import type { Picture } from '../../model/inr/motion.js';
+import { psnr } from '../../model/inr/quality.js';
+import type { Clip } from './clip.js';
+
+/** The paper's. */
+export const ALPHAS = [2, 4, 8] as const;
+
+/** A frame that was left out: `beta` of the way from kept frame `before` to the one after it. */
+export interface Gap {
+  readonly truth: Uint8Array;
+  readonly before: number;
+  readonly beta: number;
+}
+
+/** What is put in the place of a frame. */
+export type Fill = (gap: Gap) => Promise<Pick<Picture, 'data'>> | Pick<Picture, 'data'>;
+
+/** The frames t with t mod alpha = 0, and the ones between two of them. @throws RangeError for a clip too short to leave any out */
+export function leaveOut({ frames, size, caption }: Clip, alpha: number): { kept: Picture[]; gaps: Gap[] } {
+  const kept = frames.filter((_, t) => t % alpha === 0).map((data): Picture => ({ ...size, data }));
+  const gaps = frames
+    .map((truth, t): Gap => ({ truth, before: Math.floor(t / alpha), beta: (t % alpha) / alpha }))
+    .filter(({ before, beta }) => beta > 0 && before + 1 < kept.length);
+  if (gaps.length === 0) throw new RangeError(`${caption}: too short to leave frames out at alpha ${alpha}`);
+  return { kept, gaps };
+}
+
+/** Fills a gap from its two neighbours among `pictures`. */
+export function between(pictures: readonly Picture[], combine: (before: Picture, after: Picture, beta: number) => Picture): Fill {
+  return ({ before, beta }) => combine(pictures[before] as Picture, pictures[before + 1] as Picture, beta);
+}
+
+/** The neighbour nearer in time. */
+export function nearest(before: Picture, after: Picture, beta: number): Picture {
+  return beta <= 0.5 ? before : after;
+}
+
+/** Mean PSNR in dB over the frames left out. */
+export async function gapPsnr(gaps: readonly Gap[], fill: Fill): Promise<number> {
+  const filled: Uint8Array[] = [];
+  for (const gap of gaps) filled.push((await fill(gap)).data);
+  return meanPsnr(filled, gaps.map(({ truth }) => truth));
+}
+
+/** Mean over frames, in dB. */
+export function meanPsnr(frames: readonly Uint8Array[], truths: readonly Uint8Array[]): number {
+  return truths.reduce((sum, truth, t) => sum + psnr(frames[t] as Uint8Array, truth), 0) / truths.length;
+}
