@@ -19,8 +19,8 @@ const PRICE_OF_ONE_BIT = 8e-4;
 const PRICE_SLOPE = -2;
 /** Bounds of a steered price: free, and so dear that nothing is left. */
 const PRICES = { min: 1e-6, max: 10 } as const;
-/** How far a price steered towards a size goes from its beginning, as a factor: dearer ones leave nothing that could still be trained. */
-const MAX_DRIFT = 5;
+/** How far a price steered towards a size goes from its beginning, as a factor. */
+const MAX_DRIFT = 2;
 /** Change of the price for a size off by a factor e, and for a quality off by 1 dB; and the most one observation changes it. */
 const BPP_GAIN = 0.5;
 const PSNR_GAIN = 0.35;
