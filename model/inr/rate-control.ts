@@ -19,6 +19,8 @@ const PRICE_OF_ONE_BIT = 8e-4;
 const PRICE_SLOPE = -2;
 /** Bounds of a steered price: free, and so dear that nothing is left. */
 const PRICES = { min: 1e-6, max: 10 } as const;
+/** How far a price steered towards a size goes from its beginning, as a factor: dearer ones leave nothing that could still be trained. */
+const MAX_DRIFT = 5;
 /** Change of the price for a size off by a factor e, and for a quality off by 1 dB; and the most one observation changes it. */
 const BPP_GAIN = 0.5;
 const PSNR_GAIN = 0.35;
@@ -28,8 +30,12 @@ export class RateControl {
   /** Mean squared error that one bit a pixel is worth now. */
   price: number;
 
+  private readonly bounds: { readonly min: number; readonly max: number };
+
   constructor(private readonly goal: RateGoal) {
-    this.price = firstPrice(goal);
+    const first = firstPrice(goal);
+    this.bounds = goal.kind === 'bpp' ? { min: first / MAX_DRIFT, max: first * MAX_DRIFT } : PRICES;
+    this.price = first;
   }
 
   /** Takes in how large the file would be now and how good its pictures are. */
@@ -39,13 +45,11 @@ export class RateControl {
     const exponent = goal.kind === 'bpp' ? BPP_GAIN * Math.log(bpp / goal.bpp) : PSNR_GAIN * (psnr_db - goal.psnr_db);
     if (!Number.isFinite(exponent)) return;
     const change = Math.min(MAX_CHANGE, Math.max(1 / MAX_CHANGE, Math.exp(exponent)));
-    this.price = within(this.price * change);
+    this.price = Math.min(this.bounds.max, Math.max(this.bounds.min, this.price * change));
   }
 }
 
 function firstPrice(goal: RateGoal): number {
   if (goal.kind === 'price') return goal.price;
-  return goal.kind === 'psnr' ? FIRST_PRICE : within(PRICE_OF_ONE_BIT * goal.bpp ** PRICE_SLOPE);
+  return goal.kind === 'psnr' ? FIRST_PRICE : Math.min(PRICES.max, Math.max(PRICES.min, PRICE_OF_ONE_BIT * goal.bpp ** PRICE_SLOPE));
 }
-
-const within = (price: number): number => Math.min(PRICES.max, Math.max(PRICES.min, price));

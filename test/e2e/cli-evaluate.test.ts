@@ -28,7 +28,7 @@ const REFERENCES = ['A yellow ball over a green field.', 'The sun in a blue sky.
 
 before(async () => {
   folder = await TestFolder.make();
-  await folder.write('clip.mp4', await makeVideo({ width: 96, height: 64, picture: discScene }));
+  await folder.write('clip.mp4', await makeVideo({ width: 96, height: 64, times: [0, 0.3, 0.6], picture: discScene }));
   await sharp(discScene(4, 120, 80), { raw: { width: 120, height: 80, channels: 3 } }).png().toFile(at('photo.png'));
   captions = await folder.write('data.jsonl', lines({ id: 'photo', source: 'photo.png', references: REFERENCES }, { id: 'clip', source: 'clip.mp4', references: REFERENCES }));
 });
