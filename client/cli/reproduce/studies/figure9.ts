@@ -13,7 +13,7 @@ interface Latents {
 
 const KINDS: readonly Latents[] = [
   { name: 'aligned (lambda 0.01)', how: {} },
-  { name: 'trained for the pictures alone (lambda 0, random start)', how: { lambda: 0, latentStart: 'random' } },
+  { name: 'pictures alone (lambda 0, random start)', how: { lambda: 0, latentStart: 'random' } },
 ];
 /** Frames of each video on the map, uniform in time: more hide each other. */
 const MOST_POINTS = 200;
