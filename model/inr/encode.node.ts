@@ -55,10 +55,10 @@ export interface EncodeOptions extends PlanOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: EncodeProgress) => void;
   /**
-   * Called after each training step with the seconds it took, and waited for. The wait does not count as time of the encoding: so
-   * whoever shares the machine can make a training stand aside.
+   * Called after each training step, and waited for. The wait does not count as time of the encoding: so whoever shares the machine can
+   * make a training stand aside.
    */
-  readonly afterStep?: (seconds: number) => Promise<void> | void;
+  readonly afterStep?: () => Promise<void> | void;
   /**
    * Called with a complete container: 'latents' as soon as the video can be asked about (at first with the few frames a
    * chat looks at, then with all), 'checkpoint' while the pictures get sharper and further segments come, 'final' once.
@@ -289,10 +289,9 @@ class Encoding {
         }
         trainer.rateWeight = control.price / pixels;
       }
-      const stepped = this.seconds();
       await trainer.step(progress);
+      await this.pause();
       const now = this.seconds();
-      await this.pause(now - stepped);
       report({
         stage: 'training', done: Math.min(now, total), total, unit: 'seconds', psnr_db: -10 * Math.log10(trainer.mse),
         eta_s: Math.max(0, total - now) + total * FINISH_SHARE,
@@ -390,9 +389,9 @@ class Encoding {
   }
 
   /** Lets others have the machine, off the clock. */
-  private async pause(step_s: number): Promise<void> {
+  private async pause(): Promise<void> {
     const paused = this.clock();
-    await this.options.afterStep?.(step_s);
+    await this.options.afterStep?.();
     this.paused_s += this.clock() - paused;
   }
 

@@ -22,14 +22,18 @@ const readingNiceness = 10;
 const trainingNiceness = 19;
 
 /**
- * While an answer is being written, a training rests this many times as long as its last step took. A low priority alone is not enough:
+ * While an answer is being written and for a moment after, a training takes one step in so many seconds. A low priority alone is not enough:
  * the step under way has filled the caches and keeps its core for a slice of time. It never rests for good, since answers may never end.
  */
-const restPerStep = 9;
+const longestRest_s = 2;
+/** Whoever asks at once after an answer should not meet a step that has just begun. */
+const lull_s = 0.3;
 const restTick_ms = 5;
 
 const stop = new AbortController();
 let answering = false;
+/** When the last answer ended, in milliseconds of performance.now(). */
+let answeredAt = -Infinity;
 
 function send(message: FromEncoder): void {
   process.send?.(message);
@@ -52,9 +56,10 @@ function threads(): number[] {
   return process.platform === 'linux' ? readdirSync('/proc/self/task').map(Number) : [process.pid];
 }
 
-async function rest(step_s: number): Promise<void> {
-  const end = performance.now() + restPerStep * step_s * 1000;
-  while (answering && !stop.signal.aborted && performance.now() < end) await setTimeout(restTick_ms);
+async function rest(): Promise<void> {
+  const began = performance.now();
+  const wanted = (): boolean => answering || performance.now() < answeredAt + lull_s * 1000;
+  while (wanted() && !stop.signal.aborted && performance.now() < began + longestRest_s * 1000) await setTimeout(restTick_ms);
 }
 
 /** As writeAtomically, and gives the version of what was written. */
@@ -128,6 +133,7 @@ process.on('message', (message: ToEncoder) => {
   }
   if (message.type === 'answering') {
     ({ answering } = message);
+    if (!answering) answeredAt = performance.now();
     return;
   }
   const { task } = message;

@@ -21,8 +21,7 @@ test('a training that is made to wait after its steps has its whole time all the
   const options = { pack: await ModelPack.open(defaultPackFolder()), runtime: nodeRuntime(), preset: 'draft' as const, seconds: 2, sourceName: 'clip.mp4', sourceBytes: null };
   const report = await encodeVideo(source, {
     ...options,
-    afterStep: async (seconds) => {
-      assert.ok(seconds > 0);
+    afterStep: async () => {
       if (waited >= 40) return;
       waited++;
       await setTimeout(50);
