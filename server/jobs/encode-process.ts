@@ -15,10 +15,12 @@ import { describeFailure } from './failure.js';
 import type { EncodeTask, FromEncoder, ToEncoder } from './messages.js';
 
 /**
- * Niceness while somebody waits to ask the first question, and of the training behind it. The chat runs at 0: beside it, on
- * busy cores, Linux gives a process at 10 a tenth of the time (at 5 a quarter: answers would begin a third later), at 19 a seventieth.
+ * Niceness while somebody waits to ask the first question, while the other frames are read, for which at most the next video waits, and of
+ * the training behind it. The chat runs at 0: beside it, on busy cores, Linux gives a process at 10 a tenth of the time (at 5 a quarter:
+ * answers would begin a third later), at 15 a thirtieth, at 19 a seventieth.
  */
-const readingNiceness = 10;
+const glanceNiceness = 10;
+const readingNiceness = 15;
 const trainingNiceness = 19;
 
 /**
@@ -28,7 +30,7 @@ const trainingNiceness = 19;
 const longestRest_s = 2;
 /** Whoever asks at once after an answer should not meet a step that has just begun. */
 const lull_s = 0.3;
-const restTick_ms = 5;
+const restTick_ms = 20;
 
 const stop = new AbortController();
 let answering = false;
@@ -102,6 +104,7 @@ async function encode(task: EncodeTask): Promise<FromEncoder> {
         send({ type: 'progress', progress: wireProgress(progress) });
       },
       onContainer: async (bytes, stage) => {
+        if (stage === 'latents') setNiceness(readingNiceness);
         // What cannot be read back must never take the place of what can.
         const container = readContainer(bytes);
         const version = await replaceContainer(task.container, bytes);
@@ -143,4 +146,4 @@ process.on('message', (message: ToEncoder) => {
 });
 // Without its server an encoder has nobody to report to; what it has written is taken up again at the next start.
 process.once('disconnect', () => process.exit(0));
-setNiceness(readingNiceness);
+setNiceness(glanceNiceness);
