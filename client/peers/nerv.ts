@@ -5,7 +5,7 @@
  */
 import { ops } from '../../model/graph/index.js';
 import { blockSpecs, decoderBlocks, parameter, runBlocks, uniformStart, upscaling } from './layers.js';
-import type { Peer, PeerVideo } from './peer.js';
+import { withoutEncoder, type Peer, type PeerVideo } from './peer.js';
 
 const BASE = 1.25;
 const LEVELS = 80;
@@ -19,17 +19,13 @@ export function nerv(video: PeerVideo, width: number): Peer {
   const features = width * rows * columns;
   const decoderSpecs = [{ name: 'stem.weight', dims: [features, 2 * LEVELS] }, { name: 'stem.bias', dims: [features] }, ...blockSpecs(blocks)];
   return {
-    name: 'NeRV',
+    ...withoutEncoder('NeRV'),
     video,
     canvas: { width: columns * total, height: rows * total },
     decoderSpecs,
-    encoderSpecs: [],
     codeDims: [2 * LEVELS],
     initial: (spec, random) => uniformStart(spec, decoderSpecs, random),
     codeAt: (index) => positionalEncoding(index / video.frames),
-    encode: () => {
-      throw new Error('NeRV has no encoder: its codes are the frames’ times');
-    },
     decode: (parameters, codes) => {
       const stem = ops.add(ops.matmul(codes, ops.transposeLast(parameter(parameters, 'stem.weight'))), parameter(parameters, 'stem.bias'));
       const count = codes.dims[0] as number;

@@ -37,6 +37,17 @@ export interface Peer {
   decode(parameters: Parameters, codes: Value): Value;
 }
 
+/** The part of an encoder in a peer whose codes follow from the time alone. */
+export function withoutEncoder(name: string): Pick<Peer, 'name' | 'encoderSpecs' | 'encode'> {
+  return {
+    name,
+    encoderSpecs: [],
+    encode: () => {
+      throw new Error(`${name} has no encoder: its codes are the frames’ times`);
+    },
+  };
+}
+
 /** The code of every frame (T, ...codeDims) of a peer whose codes follow from the time alone; null for others. */
 export function fixedCodes({ codeAt, video, codeDims }: Peer): Float32Array | null {
   if (codeAt === null) return null;
@@ -110,8 +121,7 @@ export function decoderGraph(peer: Peer, tensors: ReadonlyMap<string, ContainerT
   const { width, height } = peer.video;
   const canvas = peer.decode(parameters, graph.input('code', 'float32', [1, ...peer.codeDims])); // (1, 3, H, W)
   const frame = ops.slice(ops.slice(canvas, 2, 0, height), 3, 0, width);
-  const bytes = ops.cast(ops.add(ops.mul(ops.clip(frame, 0, 1), 255), 0.5), 'uint8');
-  graph.output('pixels', ops.transpose(ops.reshape(bytes, [3, height, width]), [1, 2, 0]));
+  graph.output('pixels', ops.transpose(ops.reshape(ops.toBytes(frame), [3, height, width]), [1, 2, 0]));
   return graph.toOnnx();
 }
 

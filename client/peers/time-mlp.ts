@@ -6,7 +6,7 @@
 import { ops, type Value } from '../../model/graph/index.js';
 import { float32 } from '../../model/runtime/tensor.js';
 import { parameter, uniformStart } from './layers.js';
-import type { Parameters, Peer, PeerVideo } from './peer.js';
+import { withoutEncoder, type Parameters, type Peer, type PeerVideo } from './peer.js';
 
 /** Octaves of the features of each coordinate: x and y down to two patches or so at 320 x 160, t down to some four frames of 130. */
 const SPACE_LEVELS = 6;
@@ -26,17 +26,13 @@ export function timeMlp(video: PeerVideo, width: number): Peer {
   }));
   const decoderSpecs = sizes.flatMap(({ name, inputs, outputs }) => [{ name: `${name}.weight`, dims: [outputs, inputs] }, { name: `${name}.bias`, dims: [outputs] }]);
   return {
-    name: 'time-coordinate MLP',
+    ...withoutEncoder('time-coordinate MLP'),
     video,
     canvas: { width: columns * PATCH, height: rows * PATCH },
     decoderSpecs,
-    encoderSpecs: [],
     codeDims: [2 * TIME_LEVELS],
     initial: (spec, random) => uniformStart(spec, decoderSpecs, random),
     codeAt: (index) => Float32Array.from(fourier(index / video.frames, TIME_LEVELS)),
-    encode: () => {
-      throw new Error('a time-coordinate MLP has no encoder: its codes are the frames’ times');
-    },
     decode: (parameters, codes) => patches(pixels(parameters, codes, { rows, columns, width }), rows, columns),
   };
 }
