@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream, type ReadStream } from 'node:fs';
-import { open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -7,7 +7,7 @@ import type { Limits } from '../config.js';
 import { ApiError } from '../errors.js';
 import { newId, now_s } from '../ids.js';
 import type { ApiFiles, FilePurpose, FileRow } from '../store/api-files.js';
-import { fileBytes, syncFolder, type DataFolder } from '../store/files.js';
+import { fileBytes, moveDurably, type DataFolder } from '../store/files.js';
 
 /** Bytes that are on the disk but are no file yet: forgotten unless they are made one. */
 export interface Draft {
@@ -92,14 +92,7 @@ export class FileShelf {
     const part = `${file}.part`;
     try {
       await fill(part);
-      const handle = await open(part, 'r');
-      try {
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await rename(part, file);
-      await syncFolder(this.folder.files);
+      await moveDurably(part, file);
       return { id, bytes: (await stat(file)).size };
     } catch (error) {
       await rm(part, { force: true });

@@ -149,7 +149,7 @@ export async function moveDurably(from: string, to: string): Promise<void> {
 }
 
 /** Renames become durable when their folder is; systems that cannot synchronise a folder order them by themselves. */
-export async function syncFolder(folder: string): Promise<void> {
+async function syncFolder(folder: string): Promise<void> {
   let handle;
   try {
     handle = await open(folder, 'r');
