@@ -33,6 +33,7 @@ const lull_s = 0.3;
 const restTick_ms = 20;
 
 const stop = new AbortController();
+let currentNiceness = 0;
 let answering = false;
 /** When the last answer ended, in milliseconds of performance.now(). */
 let answeredAt = -Infinity;
@@ -43,9 +44,11 @@ function send(message: FromEncoder): void {
 
 /**
  * Sets the niceness of this process with all its threads: on Linux a thread has its own, which it inherits from whichever made it, so that
- * of one thread alone would leave ONNX Runtime's, which do the work, as they were.
+ * of one thread alone would leave ONNX Runtime's, which do the work, as they were. Later ones inherit it.
  */
 function setNiceness(niceness: number): void {
+  if (niceness === currentNiceness) return;
+  currentNiceness = niceness;
   try {
     for (const thread of threads()) os.setPriority(thread, niceness);
   } catch {
