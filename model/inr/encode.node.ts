@@ -95,13 +95,6 @@ const CHECKPOINT_SECONDS = 10;
 const FIRST_CONTAINER_SECONDS = 6;
 /** Seconds kept back from training for writing, reading back and measuring, as a share of the budget. */
 const FINISH_SHARE = 0.04;
-/**
- * Shares of a segment's training at which a price that is steered towards a quality or a size begins to be, and between two observations.
- * Until the learning rate is low, what a file would take says more about the restless numbers than about the price: it falls to a third in
- * the last 40 %, and a price that followed it earlier rose fivefold and left a file of half the wanted size.
- */
-const STEERED_FROM = { psnr: 0.1, bpp: 0.9 } as const;
-const STEERED_EVERY = 0.08;
 /** Pixels that bits are priced for at least: a photo or a tiny video is a small file in any case. */
 const LEAST_PRICED_PIXELS = 1 << 19;
 const SEED = 1;
@@ -249,7 +242,8 @@ class Encoding {
     try {
       await this.train(trainer, first, resumed);
       this.latents.set(trainer.latents(), first * dim);
-      this.networks.push(this.encoded(trainer, await fitFilters(this.container(this.encoded(trainer)), samples, this.options.runtime)));
+      const filters = samples.size === 0 ? null : await fitFilters(this.container(this.encoded(trainer)), samples, options.runtime);
+      this.networks.push(this.encoded(trainer, filters));
       this.neighbour = trainer.network();
     } finally {
       await trainer.release();
@@ -274,7 +268,7 @@ class Encoding {
     const pixels = Math.max(LEAST_PRICED_PIXELS, config.frames * config.width * config.height);
     const report = paced(onProgress);
     const total = Math.max(this.deadline, began + budget - before);
-    let [saved, written, interval, observed] = [trained(), trained(), FIRST_CONTAINER_SECONDS, -Infinity];
+    let [saved, written, interval] = [trained(), trained(), FIRST_CONTAINER_SECONDS];
     while (trained() < budget) {
       if (signal?.aborted === true) {
         await this.save({ state: trainer.state, price: control?.price ?? 0, seconds: trained() });
@@ -282,11 +276,7 @@ class Encoding {
       }
       const progress = trained() / budget;
       if (control !== null) {
-        const goal = this.plan.goal?.kind ?? 'price';
-        if (goal !== 'price' && progress >= STEERED_FROM[goal] && progress - observed >= STEERED_EVERY) {
-          observed = progress;
-          control.observe({ bpp: this.estimatedBpp(trainer), psnr_db: -10 * Math.log10(trainer.mse) });
-        }
+        control.steer(progress, () => ({ bpp: this.estimatedBpp(trainer), psnr_db: -10 * Math.log10(trainer.mse) }));
         trainer.rateWeight = control.price / pixels;
       }
       await trainer.step(progress);

@@ -51,12 +51,11 @@ export class LargeFrames {
 }
 
 /**
- * Filters fitted to a segment as it will be decoded; null where the video has no more detail than is encoded.
+ * Filters fitted to a segment as it will be decoded.
  * @param container file that holds the segment
- * @param samples what each of some frames should look like enlarged
+ * @param samples what each of some frames, at least one, should look like enlarged
  */
-export async function fitFilters(container: Uint8Array, samples: ReadonlyMap<number, EnlargeSamples>, runtime: Runtime): Promise<EnlargeFilters | null> {
-  if (samples.size === 0) return null;
+export async function fitFilters(container: Uint8Array, samples: ReadonlyMap<number, EnlargeSamples>, runtime: Runtime): Promise<EnlargeFilters> {
   const decoder = new LinrDecoder(container, runtime);
   const fit = new EnlargeFit();
   try {
