@@ -140,6 +140,11 @@ function roundBlock(values: Float32Array, start: number, d: number, levels: Uint
   return error;
 }
 
+/** Whether 8-bit blocks can say the matrix exactly. */
+export function fitsQ8(matrix: Matrix): boolean {
+  return matrix.form === 'q8' || (matrix.form === 'q4' && matrix.min === null);
+}
+
 /** The matrix in 8-bit blocks: exactly for 8-bit ones and for 4-bit ones without minima of their own, else rounded. */
 export function toQ8(matrix: Matrix): Q8Matrix {
   if (matrix.form === 'q8') return matrix;

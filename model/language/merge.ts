@@ -7,7 +7,7 @@ import { prepareInPlace, runInPlace } from '../runtime/in-place.js';
 import type { HostTensor } from '../runtime/tensor.js';
 import type { Runtime, Session } from '../runtime/types.js';
 import type { MergedLayers } from './decoder-graph.js';
-import { BLOCK, emptyQ8, levels, toQ8, type Q8Matrix } from './matrix.js';
+import { BLOCK, emptyQ8, fitsQ8, levels, toQ8, type Q8Matrix } from './matrix.js';
 import { LINEARS, type DecoderWeights, type Linear, type LinearName } from './weights.js';
 
 /** Keeps the scale of a block of zeros above 0. */
@@ -18,7 +18,7 @@ export async function mergeLayers(weights: DecoderWeights, runtime: Runtime): Pr
   const sessions = new Map<string, Session>();
   const merge = async (linear: Linear): Promise<Q8Matrix> => {
     const { base, adapter } = linear;
-    if (adapter === null && (base.form === 'q8' || (base.form === 'q4' && base.min === null))) return toQ8(base);
+    if (adapter === null && fitsQ8(base)) return toQ8(base);
     const shape = [base.form, base.out, base.in, adapter?.rank].join(' ');
     const session = sessions.get(shape) ?? (await runtime.createSession(prepareInPlace(buildMerge(linear).toOnnx())));
     sessions.set(shape, session);
