@@ -3,11 +3,8 @@
  * `npm run bench load`; LATENTCHAT_LOAD_SOCKETS sets how many (default 50).
  */
 import os from 'node:os';
-import path from 'node:path';
-import { defaultPackFolder } from '../../model/pack/open.node.js';
-import { TestFolder } from '../helpers/folder.js';
+import { DemoServer } from '../helpers/demo-server.js';
 import { TestSocket } from '../helpers/realtime.js';
-import { ServerProcess } from '../helpers/server-process.js';
 import { upload } from '../helpers/tus.js';
 import { grey, makeVideo } from '../helpers/videos.js';
 import { machine, printTable } from './table.js';
@@ -75,16 +72,12 @@ async function inTurn(url: string, video: string, goesOn: () => Promise<boolean>
   return { asked, wall_s: (performance.now() - started) / 1000 };
 }
 
-const folder = await TestFolder.make();
-const server = new ServerProcess(folder.path, { demoDir: path.join(defaultPackFolder(), '..', 'demo'), encode: { preset: 'standard', seconds: ENCODE_S } });
+const site = await DemoServer.start({ encode: { preset: 'standard', seconds: ENCODE_S } });
 try {
   console.log(machine());
   const niceness = os.getPriority();
   if (niceness > 0) console.log(`This runs at niceness ${niceness}: encodes cannot step back as far behind chats as they do where it is 0, so the ratio below is too high.`);
-  await server.start();
-  const { url } = server;
-  const { data } = (await (await fetch(`${url}/v1/videos`)).json()) as { data: { id: string }[] };
-  const video = data[0]?.id ?? '';
+  const { process: { url }, demo: video } = site;
   // The first answer waits for the model to load and fills the cache with the video's frames.
   await inTurn(url, video, (() => { let left = 3; return async () => left-- > 0; })());
 
@@ -116,6 +109,5 @@ try {
   console.log(`${together.filter(({ places }) => places.length > 0).length} of ${SOCKETS} were told their place in line; ${overtaken} were overtaken by somebody who came later`);
   if (overtaken > 0 || together.some(({ status }) => status !== 'completed' && status !== 'incomplete')) process.exitCode = 1;
 } finally {
-  await server.stop();
-  await folder.remove();
+  await site.stop();
 }

@@ -4,9 +4,9 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { readContainer } from '../../model/container/index.js';
-import { defaultPackFolder } from '../../model/pack/open.node.js';
 import { KeyFile } from '../../server/index.js';
 import { runCli } from '../helpers/cli.js';
+import { demoDir } from '../helpers/demo-server.js';
 import { TestFolder } from '../helpers/folder.js';
 import { ServerProcess } from '../helpers/server-process.js';
 import { makeVideo } from '../helpers/videos.js';
@@ -19,7 +19,7 @@ before(async () => {
   folder = await TestFolder.make();
   const dataDir = path.join(folder.path, 'data');
   key = (await new KeyFile(dataDir).add({ name: 'tests' })).secret;
-  server = new ServerProcess(dataDir, { demoDir: path.join(defaultPackFolder(), '..', 'demo') });
+  server = new ServerProcess(dataDir, { demoDir });
   await server.start();
 });
 after(async () => {

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Page } from 'playwright-core';
-import { defaultPackFolder } from '../../model/pack/open.node.js';
+import { demoDir } from '../helpers/demo-server.js';
 import { answered, behaved, coloursOf, dropFile, painted, screenshot, Site, until } from './page-harness.js';
 
 const question = 'Describe what you see in one sentence.';
@@ -208,7 +208,7 @@ test('by keyboard alone: a question is asked, answered and asked again, a frame 
 
 test('a dropped container can be asked about and watched at once', async () => {
   const { page, conduct } = await site.open();
-  const container = await readFile(path.join(defaultPackFolder(), '../demo/bunny.linr'));
+  const container = await readFile(path.join(demoDir, 'bunny.linr'));
   await dropFile(page, 'again.linr', 'application/octet-stream', container);
   await page.locator('.player-title', { hasText: 'again.linr' }).waitFor();
   await until(async () => (await page.locator('.library-row').count()) === 2, 'it is listed');

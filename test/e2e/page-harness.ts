@@ -8,24 +8,25 @@ import { fileURLToPath } from 'node:url';
 import { brotliDecompressSync } from 'node:zlib';
 import chromiumPackage from '@sparticuz/chromium';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
-import { TestFolder } from '../helpers/folder.js';
-import { ServerProcess } from '../helpers/server-process.js';
+import { DemoServer } from '../helpers/demo-server.js';
+import type { ServerProcess } from '../helpers/server-process.js';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 /** A server with the demo video in a folder of its own, and a browser. */
 export class Site {
   private constructor(
-    private readonly folder: TestFolder,
-    readonly server: ServerProcess,
+    private readonly demo: DemoServer,
     private readonly browser: Chromium,
   ) {}
 
   static async start(): Promise<Site> {
-    const folder = await TestFolder.make();
     // Uploads are trained for long enough for pictures, not for good ones.
-    const server = new ServerProcess(folder.path, { demoDir: path.join(root, 'weights/demo'), logLevel: 'error', threads: 1, encode: { preset: 'draft', seconds: 6 } });
-    const [browser] = await Promise.all([Chromium.start(), server.start()]);
-    return new Site(folder, server, browser);
+    const demo = DemoServer.start({ logLevel: 'error', threads: 1, encode: { preset: 'draft', seconds: 6 } });
+    return new Site(...(await Promise.all([demo, Chromium.start()])));
+  }
+
+  get server(): ServerProcess {
+    return this.demo.process;
   }
 
   /** The page in a profile of its own. */
@@ -35,8 +36,7 @@ export class Site {
 
   async stop(): Promise<void> {
     await this.browser.close();
-    await this.server.stop();
-    await this.folder.remove();
+    await this.demo.stop();
   }
 }
 

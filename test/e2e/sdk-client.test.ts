@@ -1,33 +1,26 @@
 import assert from 'node:assert/strict';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { LatentChat, LatentChatError, type ServerEvent, type UploadProgress } from '../../client/sdk/index.js';
 import { readContainer } from '../../model/container/index.js';
-import { defaultPackFolder } from '../../model/pack/open.node.js';
-import { TestFolder } from '../helpers/folder.js';
+import { DemoServer } from '../helpers/demo-server.js';
 import { makeVideo } from '../helpers/videos.js';
-import { ServerProcess } from '../helpers/server-process.js';
+import type { ServerProcess } from '../helpers/server-process.js';
 
 const question = 'Describe what you see in one sentence.';
 
-let folder: TestFolder;
+let site: DemoServer;
 let server: ServerProcess;
 let client: LatentChat;
 let demo: string;
 
 before(async () => {
-  folder = await TestFolder.make();
-  server = new ServerProcess(folder.path, { demoDir: path.join(defaultPackFolder(), '..', 'demo'), encode: { preset: 'draft', seconds: 6 } });
-  await server.start();
+  site = await DemoServer.start({ encode: { preset: 'draft', seconds: 6 } });
+  ({ process: server, demo } = site);
   client = new LatentChat({ baseUrl: server.url });
-  demo = (await client.videos.list())[0]?.id ?? '';
 });
 
-after(async () => {
-  await server.stop();
-  await folder.remove();
-});
+after(() => site.stop());
 
 test('lists the demo video and reads its container', async () => {
   const video = await client.videos.get(demo);

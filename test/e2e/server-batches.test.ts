@@ -4,33 +4,26 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import OpenAI from 'openai';
-import { defaultPackFolder } from '../../model/pack/open.node.js';
 import { newId } from '../../server/ids.js';
 import { twoShots } from '../helpers/containers.js';
-import { TestFolder } from '../helpers/folder.js';
+import { DemoServer } from '../helpers/demo-server.js';
 import { ServerProcess } from '../helpers/server-process.js';
 import { writeTinyPack } from '../helpers/tiny-pack.js';
 import { upload } from '../helpers/tus.js';
 import { makeVideo } from '../helpers/videos.js';
 
-let folder: TestFolder;
+let site: DemoServer;
 let server: ServerProcess;
 let client: OpenAI;
 /** Id of the demo video. */
 let demo: string;
 
 before(async () => {
-  folder = await TestFolder.make();
-  server = new ServerProcess(folder.path, { demoDir: path.join(defaultPackFolder(), '..', 'demo') });
-  await server.start();
+  site = await DemoServer.start();
+  ({ process: server, demo } = site);
   client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'none', maxRetries: 0 });
-  const { data } = (await (await fetch(`${server.url}/v1/videos`)).json()) as { data: { id: string }[] };
-  demo = data[0]?.id ?? '';
 });
-after(async () => {
-  await server.stop();
-  await folder.remove();
-});
+after(() => site.stop());
 
 interface ResultLine {
   readonly id: string;
@@ -148,8 +141,8 @@ test('a chat goes before a batch: while it is written no line of the batch goes 
 
 test('killed again and again, a batch ends with every line once', async () => {
   // With a model of random weights, which loads at once.
-  const packDir = await writeTinyPack(folder.path);
-  const own = new ServerProcess(path.join(folder.path, 'killed'), { packDir });
+  const packDir = await writeTinyPack(site.folder.path);
+  const own = new ServerProcess(path.join(site.folder.path, 'killed'), { packDir });
   const connect = (): void => void (client = new OpenAI({ baseURL: `${own.url}/v1`, apiKey: 'none', maxRetries: 0 }));
   await own.start();
   connect();

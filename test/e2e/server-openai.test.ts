@@ -1,17 +1,15 @@
 /** The API as OpenAI's own clients use it, unchanged: the npm package, and the Python package where it is installed. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
 import OpenAI from 'openai';
 import sharp from 'sharp';
-import { defaultPackFolder } from '../../model/pack/open.node.js';
 import { errorOf } from '../helpers/api.js';
-import { TestFolder } from '../helpers/folder.js';
-import { ServerProcess } from '../helpers/server-process.js';
+import { DemoServer } from '../helpers/demo-server.js';
+import type { ServerProcess } from '../helpers/server-process.js';
 import { makeVideo } from '../helpers/videos.js';
 
-let folder: TestFolder;
+let site: DemoServer;
 let server: ServerProcess;
 let client: OpenAI;
 let model: string;
@@ -19,18 +17,12 @@ let model: string;
 let demo: string;
 
 before(async () => {
-  folder = await TestFolder.make();
-  server = new ServerProcess(folder.path, { demoDir: path.join(defaultPackFolder(), '..', 'demo') });
-  await server.start();
+  site = await DemoServer.start();
+  ({ process: server, demo } = site);
   client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'none', maxRetries: 0 });
   model = (await client.models.list()).data[0]?.id ?? '';
-  const { data } = (await (await fetch(`${server.url}/v1/videos`)).json()) as { data: { id: string }[] };
-  demo = data[0]?.id ?? '';
 });
-after(async () => {
-  await server.stop();
-  await folder.remove();
-});
+after(() => site.stop());
 
 /** `video_url` is this API's own kind of part, which the client's types do not know. */
 const about = (url: string, text = 'What do you see?') =>

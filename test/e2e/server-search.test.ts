@@ -4,16 +4,16 @@ import { access, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { writeContainer } from '../../model/container/index.js';
-import { defaultPackFolder, ModelPack } from '../../model/pack/open.node.js';
+import { ModelPack } from '../../model/pack/open.node.js';
 import { LatentChat, type SearchRequest } from '../../client/sdk/index.js';
 import { errorOf, untilVideo } from '../helpers/api.js';
 import { runCli } from '../helpers/cli.js';
 import { sampleContainer } from '../helpers/containers.js';
+import { demoDir } from '../helpers/demo-server.js';
 import { TestFolder } from '../helpers/folder.js';
 import { ServerProcess } from '../helpers/server-process.js';
 import { upload } from '../helpers/tus.js';
 
-const demoDir = path.join(defaultPackFolder(), '..', 'demo');
 let folder: TestFolder;
 let server: ServerProcess;
 let client: LatentChat;
