@@ -13,6 +13,8 @@ export interface UploadOptions {
   readonly name?: string;
   /** Called as bytes leave, many times a second on a fast line. */
   readonly onProgress?: (progress: UploadProgress) => void;
+  /** Called once the server has made room for the upload, with the id the video will have. */
+  readonly onStart?: (id: string) => void;
   /** Aborting stops the upload and tells the server to discard what it has; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /** Bytes a request. Default: the whole file in one request in the browser, 8 MiB in Node. */
@@ -32,7 +34,7 @@ const retryDelays = [300, 1000, 3000, 5000, 10_000, 20_000, 30_000, 60_000];
  * @throws LatentChatError with the server's reason, or `connection_failed` when every attempt failed.
  */
 export async function uploadFile(endpoint: string, file: File | Blob | Buffer, options: UploadOptions, headers: Readonly<Record<string, string>> = {}): Promise<string> {
-  const { signal, onProgress } = options;
+  const { signal, onProgress, onStart } = options;
   signal?.throwIfAborted();
   const named = 'name' in file && typeof file.name === 'string' ? file.name : 'upload';
   const browser = typeof window !== 'undefined';
@@ -50,6 +52,7 @@ export async function uploadFile(endpoint: string, file: File | Blob | Buffer, o
       storeFingerprintForResuming: browser || options.urlStorage !== undefined,
       ...(options.urlStorage ? { urlStorage: options.urlStorage } : {}),
       onProgress: (sent, total) => onProgress?.({ sent, total }),
+      onUploadUrlAvailable: () => onStart?.(lastSegment(upload.url ?? '')),
       onAfterResponse: (_request, response) => {
         videoId = response.getHeader(videoIdHeader) ?? videoId;
       },

@@ -9,6 +9,8 @@ export interface Upload {
   readonly name: string;
   readonly total: number;
   sent: number;
+  /** Id of the video it becomes, once the server has given it one. */
+  id: string | null;
   error: string | null;
   readonly abort: AbortController;
 }
@@ -35,9 +37,10 @@ export class Library {
     });
   }
 
-  /** Newest first. */
+  /** Newest first. A video that is still shown as an upload is left out: news of it may overtake the upload's own answer. */
   get videos(): readonly Video[] {
-    return [...this.#videos.values()].sort((a, b) => b.created - a.created);
+    const uploading = new Set(this.#uploads.filter(({ error }) => error === null).map(({ id }) => id));
+    return [...this.#videos.values()].filter(({ id }) => !uploading.has(id)).sort((a, b) => b.created - a.created);
   }
 
   get uploads(): readonly Upload[] {
@@ -89,6 +92,7 @@ export class Library {
       name: file.name,
       total: file.size,
       sent: 0,
+      id: null,
       error: file.size === 0 ? text.upload.empty : null,
       abort: new AbortController(),
     };
@@ -100,16 +104,23 @@ export class Library {
 
   /** Cancels an upload, or takes a failed one off the list. */
   dismiss(upload: Upload): void {
-    const at = this.#uploads.indexOf(upload);
-    if (at >= 0) this.#uploads.splice(at, 1);
+    this.#takeOff(upload);
     upload.abort.abort();
     this.changed.emit();
+  }
+
+  #takeOff(upload: Upload): void {
+    const at = this.#uploads.indexOf(upload);
+    if (at >= 0) this.#uploads.splice(at, 1);
   }
 
   async #send(upload: Upload, file: File): Promise<void> {
     try {
       const video = await this.#backend.client.upload(file, {
         signal: upload.abort.signal,
+        onStart: (id) => {
+          upload.id = id;
+        },
         onProgress: ({ sent }) => {
           upload.sent = sent;
           this.changed.emit();
@@ -117,8 +128,8 @@ export class Library {
       });
       // An event may have brought a later state of it already.
       if (!this.#videos.has(video.id)) this.#put(video);
+      this.#takeOff(upload);
       this.uploaded.emit({ upload, video: this.#videos.get(video.id) ?? video });
-      this.#uploads.splice(this.#uploads.indexOf(upload), 1);
     } catch (error) {
       if (upload.abort.signal.aborted) return;
       upload.error = reason(error);

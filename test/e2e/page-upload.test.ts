@@ -47,6 +47,29 @@ test('a dropped video uploads, becomes askable, shows its first pictures and sha
   await page.context().close();
 });
 
+test('news of a video that overtakes the answer to its upload shows no second row', async () => {
+  const { page } = await site.open();
+  const photo = await sharp(movingSquare(3, 64, 40), { raw: { width: 64, height: 40, channels: 3 } }).jpeg().toBuffer();
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => { release = resolve; });
+  await page.route('**/v1/uploads/*', async (route) => {
+    const answer = await route.fetch();
+    await released;
+    await route.fulfill({ response: answer });
+  });
+  await page.setInputFiles('input[type=file]', { name: 'early.jpg', mimeType: 'image/jpeg', buffer: photo });
+  const rows = page.locator('.library-row', { hasText: 'early.jpg' });
+  await rows.waitFor();
+  const other = await site.open();
+  await other.page.locator('.library-row', { hasText: 'early.jpg' }).waitFor();
+  await page.waitForTimeout(500);
+  assert.equal(await rows.count(), 1, 'the upload alone, while its answer is on the way');
+  release();
+  await page.locator('.player-title', { hasText: 'early.jpg' }).waitFor();
+  assert.equal(await rows.count(), 1, 'the video alone');
+  await Promise.all([page.context().close(), other.page.context().close()]);
+});
+
 test('a chosen photo is a video of one frame: no timeline, and it is asked about as a photo', async () => {
   const { page, conduct } = await site.open();
   const photo = await sharp(movingSquare(5, 320, 200), { raw: { width: 320, height: 200, channels: 3 } }).jpeg().toBuffer();

@@ -69,7 +69,9 @@ test('an upload tells its progress, becomes askable, can be asked about, and is 
   });
   const progress: UploadProgress[] = [];
   const bytes = await makeVideo();
-  const video = await client.upload(Buffer.from(bytes), { name: 'corners.mp4', chunkSize: 1000, onProgress: (now) => progress.push(now) });
+  const started: string[] = [];
+  const video = await client.upload(Buffer.from(bytes), { name: 'corners.mp4', chunkSize: 1000, onProgress: (now) => progress.push(now), onStart: (id) => started.push(id) });
+  assert.deepEqual(started, [video.id]);
   assert.equal(video.name, 'corners.mp4');
   assert.deepEqual(progress.at(-1), { sent: bytes.length, total: bytes.length });
   assert.ok(progress.length >= Math.floor(bytes.length / 1000), 'one report a chunk at least');
