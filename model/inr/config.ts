@@ -27,14 +27,21 @@ export interface InrConfig {
   readonly hyperHidden: number;
   /** Learnable coordinate grids shared by all frames, coarse to fine. */
   readonly grids: readonly GridConfig[];
-  /** Basis grids: `count` of them, which each frame's latent mixes linearly. Count 0: none, as in the paper. */
-  readonly basis: GridConfig & { readonly count: number };
+  /** Basis grids: `count` sets of them, fine to coarse, which each frame's latent mixes linearly. Count 0: none, as in the paper. */
+  readonly basis: { readonly count: number; readonly grids: readonly GridConfig[] };
 }
 
 /** Rows and columns of patches that cover a frame; the last ones may reach past its edge. */
 export function patchGrid(config: InrConfig): { rows: number; columns: number } {
   return { rows: Math.ceil(config.height / config.patch), columns: Math.ceil(config.width / config.patch) };
 }
+
+/** Numbers of one grid, and of one set of basis grids. */
+export const gridSize = ({ channels, rows, columns }: GridConfig): number => channels * rows * columns;
+export const basisSize = ({ basis }: Pick<InrConfig, 'basis'>): number => basis.grids.reduce((sum, grid) => sum + gridSize(grid), 0);
+
+/** Grids that give the base network its features: those of all frames, then those that latents mix. */
+export const featureGrids = ({ grids, basis }: Pick<InrConfig, 'grids' | 'basis'>): readonly GridConfig[] => (basis.count > 0 ? [...grids, ...basis.grids] : grids);
 
 /** Limits on a configuration from a file: each well above what any preset makes, each low enough to refuse an attack. */
 const LIMITS: Readonly<Record<string, readonly [number, number]>> = {
@@ -57,20 +64,34 @@ export function parseInrConfig(value: unknown): InrConfig {
   const numbers = Object.fromEntries(
     Object.entries(LIMITS).map(([field, [min, max]]) => [field, whole(record[field], field, min, max)]),
   ) as unknown as Omit<InrConfig, 'grids' | 'basis'>;
-  const grids = record['grids'];
-  if (!Array.isArray(grids) || grids.length > GRID_LIMITS.levels) throw new RangeError(`network config: grids must be a list of at most ${GRID_LIMITS.levels}`);
   const basis = record['basis'];
   const modulated = record['modulated'];
   const config: InrConfig = {
     ...numbers,
     ...(modulated === undefined ? {} : { modulated: layerList(modulated, numbers.layers) }),
-    grids: grids.map((grid: unknown, i) => gridConfig(grid, `grids[${i}]`)),
-    basis: { ...gridConfig(basis, 'basis'), count: whole((basis as Record<string, unknown>)['count'], 'basis.count', 0, GRID_LIMITS.count) },
+    grids: gridList(record['grids'], 'grids'),
+    basis: basisConfig(basis),
   };
-  const { count, channels, rows, columns } = config.basis;
-  if (count * channels * rows * columns > GRID_LIMITS.elements) throw new RangeError('network config: basis grids are too large');
+  const { count } = config.basis;
+  if (count * basisSize(config) > GRID_LIMITS.elements) throw new RangeError('network config: basis grids are too large');
+  if (count > 0 && config.basis.grids.length === 0) throw new RangeError('network config: basis.grids is empty, but basis.count is not 0');
   if (config.grids.length === 0 && count === 0) throw new RangeError('network config: the base network has no input features');
   return config;
+}
+
+/** A basis of one grid may be written without the list. */
+function basisConfig(value: unknown): InrConfig['basis'] {
+  if (typeof value !== 'object' || value === null) throw new RangeError('network config: basis is not an object');
+  const { count, grids } = value as Record<string, unknown>;
+  return {
+    count: whole(count, 'basis.count', 0, GRID_LIMITS.count),
+    grids: grids === undefined ? [gridConfig(value, 'basis')] : gridList(grids, 'basis.grids'),
+  };
+}
+
+function gridList(value: unknown, field: string): GridConfig[] {
+  if (!Array.isArray(value) || value.length > GRID_LIMITS.levels) throw new RangeError(`network config: ${field} must be a list of at most ${GRID_LIMITS.levels}`);
+  return value.map((grid: unknown, i) => gridConfig(grid, `${field}[${i}]`));
 }
 
 function layerList(value: unknown, layers: number): number[] {

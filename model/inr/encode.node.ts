@@ -223,7 +223,7 @@ class Encoding {
     for (let t = 0; t < count; t++) patches.set(t, (await nextFrame(frames, first + t)).data);
     const targets = this.scan.targets.slice(first * dim, (first + count) * dim);
     const { rows, columns } = patchGrid(config);
-    const { learningRate, share } = plan.training;
+    const { learningRate, share, knee } = plan.training;
     const resumed = this.resumed?.training ?? null;
     this.resumed = null;
     const trainer = await Trainer.create(options.runtime, config, patches, targets, {
@@ -233,6 +233,7 @@ class Encoding {
         columns: Math.max(1, Math.round(columns * share)),
       },
       learningRate,
+      knee,
       lambda: options.lambda ?? LAMBDA,
       // Latents of two segments, or of two videos, that start alike would look related.
       ...(options.latentStart === 'random' ? { latentSeed: `${options.sourceName}/${first}` } : {}),
@@ -258,7 +259,7 @@ class Encoding {
   private async train(trainer: Trainer, first: number, resumed: Checkpoint['training']): Promise<void> {
     const { signal, onProgress } = this.options;
     const { config } = trainer;
-    const control = this.plan.goal === null ? null : new RateControl(this.plan.goal);
+    const control = this.plan.goal === null ? null : new RateControl(this.plan.goal, this.plan.training.knee);
     if (control !== null && resumed !== null) control.price = resumed.price;
     const before = resumed?.seconds ?? 0;
     const began = this.seconds();

@@ -2,7 +2,7 @@
 import { ParameterLayout } from '../graph/index.js';
 import { normal, seededRandom } from '../runtime/random.js';
 import type { InrConfig } from './config.js';
-import { isModulated, parameterSpecs } from './network.js';
+import { isBasis, isModulated, parameterSpecs } from './network.js';
 
 /** Standard deviation of fresh grids: small, so that training starts from the mean frame. */
 const GRID_DEVIATION = 0.1;
@@ -15,7 +15,7 @@ export function initialiseParameters(config: InrConfig, layout: ParameterLayout,
   };
   for (const { name, dims } of parameterSpecs(config)) {
     const view = layout.view(flat, name);
-    if (name.startsWith('grid') || name === 'basis') fill(view, GRID_DEVIATION);
+    if (name.startsWith('grid') || isBasis(name)) fill(view, GRID_DEVIATION);
     else if (name === 'basis.mix') fill(view, 1 / Math.sqrt(config.latentDim));
     else if (name === 'basis.bias') fill(view, 0.3);
     else if (name.endsWith('hyper1.weight')) fill(view, 1 / Math.sqrt(config.latentDim));

@@ -6,7 +6,7 @@
  * mixed per frame by the latent, and the network predicts the difference to a coarse mean frame.
  */
 import { ops, type ParameterSpec, type Value } from '../graph/index.js';
-import { patchGrid, type GridConfig, type InrConfig } from './config.js';
+import { featureGrids, gridSize, patchGrid, type GridConfig, type InrConfig } from './config.js';
 
 /** Latents reach the hypernetworks centred on the video's mean and scaled to unit deviation. */
 export const LATENT_MEAN = 'latent.mean';
@@ -14,8 +14,11 @@ export const LATENT_GAIN = 'latent.gain';
 /** The mean frame at one value a patch: (3, rows, columns). */
 export const MEAN_FRAME = 'mean';
 
-/** The basis grids, as one tensor: (count, channels * rows * columns). */
-export const BASIS = 'basis';
+/** The i-th grid of all sets of basis grids: (count, channels, rows, columns). */
+export const basisName = (i: number): string => `basis${i}`;
+export const isBasis = (name: string): boolean => /^basis\d/.test(name);
+/** What files of before basis grids came in sizes call their only one, of shape (count, channels * rows * columns). */
+const ONLY_BASIS = 'basis';
 
 /** Tensors of the network that are measured once and not trained. */
 export function fixedSpecs(config: InrConfig): ParameterSpec[] {
@@ -31,7 +34,7 @@ interface LayerShape {
 }
 
 function featureCount(config: InrConfig): number {
-  return config.grids.reduce((sum, grid) => sum + grid.channels, 0) + (config.basis.count > 0 ? config.basis.channels : 0);
+  return featureGrids(config).reduce((sum, grid) => sum + grid.channels, 0);
 }
 
 /** The base network's linear layers, first to last. */
@@ -56,7 +59,7 @@ export function parameterSpecs(config: InrConfig): ParameterSpec[] {
   const specs: ParameterSpec[] = [];
   config.grids.forEach((grid, i) => specs.push({ name: `grid${i}`, dims: [grid.channels, grid.rows, grid.columns] }));
   if (basis.count > 0) {
-    specs.push({ name: BASIS, dims: [basis.count, basis.channels * basis.rows * basis.columns] });
+    basis.grids.forEach((grid, i) => specs.push({ name: basisName(i), dims: [basis.count, ...gridDims(grid)] }));
     specs.push({ name: 'basis.mix', dims: [latentDim, basis.count] }, { name: 'basis.bias', dims: [basis.count] });
   }
   for (const { name, inputs, outputs, modulated } of layerShapes(config)) {
@@ -72,6 +75,11 @@ export function parameterSpecs(config: InrConfig): ParameterSpec[] {
   return specs;
 }
 
+/** A file's tensor of this name: also one that is stored as older files have it. */
+export function storedTensor<T>(tensors: ReadonlyMap<string, T>, name: string): T | undefined {
+  return tensors.get(name) ?? (name === basisName(0) ? tensors.get(ONLY_BASIS) : undefined);
+}
+
 export interface InrInputs {
   /** (F, D) latents of the frames wanted. */
   readonly latents: Value;
@@ -85,7 +93,7 @@ type Parameters = ReadonlyMap<string, Value>;
 /** Pixels in [0, 1] (not clipped) at every pair of `ys` and `xs`: (F, Sy * Sx, p * p * 3), a patch's rows first, then columns, RGB last. */
 export function inrNetwork(config: InrConfig, parameters: Parameters, inputs: InrInputs): Value {
   const weights = basisWeights(config, parameters, inputs.latents);
-  const mixed = weights === null ? null : ops.matmul(weights, tensorOf(parameters, BASIS));
+  const mixed = weights === null ? [] : mixtures(config, parameters, weights);
   return ops.add(inrDifference(config, parameters, inputs, mixed), meanPatches(config, tensorOf(parameters, MEAN_FRAME), inputs));
 }
 
@@ -106,11 +114,13 @@ export function basisWeights(config: InrConfig, parameters: Parameters, latents:
   return ops.add(ops.matmul(codeOf(parameters, latents), tensorOf(parameters, 'basis.mix')), tensorOf(parameters, 'basis.bias'));
 }
 
-/**
- * The network's pixels less the mean frame's: (F, Sy * Sx, p * p * 3). `mixed` (F, channels * rows * columns): each frame's
- * mixture of the basis grids, null where there are none.
- */
-export function inrDifference(config: InrConfig, parameters: Parameters, inputs: InrInputs, mixed: Value | null): Value {
+/** Each frame's mixture of the basis grids with `weights` (F, count): (F, channels * rows * columns) a grid of a set. */
+export function mixtures({ basis }: InrConfig, parameters: Parameters, weights: Value): Value[] {
+  return basis.grids.map((grid, i) => ops.matmul(weights, ops.reshape(tensorOf(parameters, basisName(i)), [basis.count, gridSize(grid)])));
+}
+
+/** The network's pixels less the mean frame's: (F, Sy * Sx, p * p * 3). `mixed`: as `mixtures` gives them, none where there is no basis. */
+export function inrDifference(config: InrConfig, parameters: Parameters, inputs: InrInputs, mixed: readonly Value[]): Value {
   const get = (name: string): Value => tensorOf(parameters, name);
   const frames = inputs.latents.dims[0] as number;
   const samples = (inputs.ys.dims[0] as number) * (inputs.xs.dims[0] as number);
@@ -120,10 +130,10 @@ export function inrDifference(config: InrConfig, parameters: Parameters, inputs:
     const level = flattenSamples(sampleGrid(ops.reshape(get(`grid${i}`), [1, ...gridDims(grid)]), grid, inputs), samples); // (1, S, c)
     return frames === 1 ? level : ops.expand(level, [frames, samples, grid.channels]);
   });
-  if (mixed !== null) {
-    const grids = ops.reshape(mixed, [frames, ...gridDims(config.basis)]); // (F, c, rows, columns)
-    features.push(flattenSamples(sampleGrid(grids, config.basis, inputs), samples));
-  }
+  mixed.forEach((mixture, i) => {
+    const grid = config.basis.grids[i] as GridConfig;
+    features.push(flattenSamples(sampleGrid(ops.reshape(mixture, [frames, ...gridDims(grid)]), grid, inputs), samples));
+  });
 
   let x = features.length === 1 ? (features[0] as Value) : ops.concat(features, 2); // (F, S, features)
   const layers = layerShapes(config);

@@ -1,5 +1,6 @@
 /** How finely a container stores each tensor. Training rounds to the same levels at its end, so that storing changes nothing. */
 import type { TensorLevels } from '../container/index.js';
+import { isBasis } from './network.js';
 
 /**
  * Distance between the levels of a tensor: a power of two, so that the stored bounds of the levels are exact in float32. Grids
@@ -7,7 +8,7 @@ import type { TensorLevels } from '../container/index.js';
  * patch of every frame and are few: on Big Buck Bunny at 320 x 160, 1/1024 instead of 1/128 gave 0.7 dB for 1 % of the bytes.
  */
 export function quantisationStep(name: string): number {
-  if (name.startsWith('grid') || name === 'basis') return 1 / 32;
+  if (name.startsWith('grid') || isBasis(name)) return 1 / 32;
   return name.startsWith('basis.') || name.includes('.hyper') ? 1 / 128 : 1 / 1024;
 }
 

@@ -15,7 +15,7 @@ const FIRST_PRICE = 4e-3;
  * price makes it, and what too dear a price has taken away does not come back. Big Buck Bunny at 320 x 160 had 0.82 bits a pixel at a price of
  * 0.0012, 0.23 at 0.02 and 0.145 at 0.035.
  */
-const PRICE_OF_ONE_BIT = 8e-4;
+const PRICE_OF_ONE_BIT = 8.6e-4;
 const PRICE_SLOPE = -2;
 /** Bounds of a steered price: free, and so dear that nothing is left. */
 const PRICES = { min: 1e-6, max: 10 } as const;
@@ -48,8 +48,9 @@ export class RateControl {
   /** Progress at the last observation. */
   private observed = -Infinity;
 
-  constructor(private readonly goal: RateGoal) {
-    const first = firstPrice(goal);
+  /** `knee`: that of the price (training-step.ts). */
+  constructor(private readonly goal: RateGoal, knee: number) {
+    const first = firstPrice(goal, knee);
     this.bounds = goal.kind === 'bpp' ? { min: first / MAX_DRIFT, max: first * MAX_DRIFT } : PRICES;
     this.price = first;
   }
@@ -72,7 +73,8 @@ export class RateControl {
   }
 }
 
-function firstPrice(goal: RateGoal): number {
+/** A number of one step costs more below a smaller knee, so that the same price leaves a smaller file. */
+function firstPrice(goal: RateGoal, knee: number): number {
   if (goal.kind === 'price') return goal.price;
-  return goal.kind === 'psnr' ? FIRST_PRICE : Math.min(PRICES.max, Math.max(PRICES.min, PRICE_OF_ONE_BIT * goal.bpp ** PRICE_SLOPE));
+  return goal.kind === 'psnr' ? FIRST_PRICE : Math.min(PRICES.max, Math.max(PRICES.min, PRICE_OF_ONE_BIT * knee ** 2 * goal.bpp ** PRICE_SLOPE));
 }

@@ -3,10 +3,10 @@ import type { ContainerNetwork, LinrFile } from '../container/index.js';
 import { Graph, ops, type Value } from '../graph/index.js';
 import { float32, sizeOf } from '../runtime/tensor.js';
 import type { Runtime, Session } from '../runtime/types.js';
-import { parseInrConfig, patchGrid, type InrConfig } from './config.js';
+import { featureGrids, parseInrConfig, patchGrid, type InrConfig } from './config.js';
 import { LinrDecodeError } from './decode-error.js';
 import { enlargeFilters, type EnlargeFilters } from './enlarge.js';
-import { fixedSpecs, inrNetwork, parameterSpecs } from './network.js';
+import { fixedSpecs, inrNetwork, isBasis, parameterSpecs, storedTensor } from './network.js';
 
 /**
  * Numbers of the largest tensor that decoding one frame makes. A file of a few bytes can name a frame size and a patch size that ask for
@@ -50,7 +50,7 @@ function decoderGraph(config: InrConfig, network: ContainerNetwork): Uint8Array 
   const graph = new Graph('latent-inr-decoder');
   const { rows, columns } = patchGrid(config);
   const { patch, width, height } = config;
-  const tensors = [...fixedSpecs(config), ...parameterSpecs(config)].map(({ name, dims }) => [name, dims, network.tensors.get(name)?.data] as const);
+  const tensors = [...fixedSpecs(config), ...parameterSpecs(config)].map(({ name, dims }) => [name, dims, storedTensor(network.tensors, name)?.data] as const);
   const parameters = new Map(tensors.map(([name, dims, data]): [string, Value] => [name, graph.initializer(name, float32(data as Float32Array, dims))]));
   const centres = (count: number): Value =>
     ops.constant(graph, float32(Float32Array.from({ length: count }, (_, i) => (i + 0.5) / count), [count]));
@@ -72,9 +72,10 @@ function checkTensors({ meta, latentDim, segments }: LinrFile, k: number, networ
     if (config[field] !== value) throw new RangeError(`the network was made for ${field} ${config[field]}, the container says ${value}`);
   }
   for (const { name, dims } of [...fixedSpecs(config), ...parameterSpecs(config)]) {
-    const tensor = network.tensors.get(name);
+    const tensor = storedTensor(network.tensors, name);
     if (tensor === undefined) throw new RangeError(`the container's network lacks the tensor "${name}"`);
-    if (tensor.dims.length !== dims.length || tensor.dims.some((dim, i) => dim !== dims[i]) || tensor.data.length !== sizeOf(dims)) {
+    const flat = isBasis(name) && tensor.dims.length === 2 ? [dims[0] as number, sizeOf(dims.slice(1))] : dims;
+    if (tensor.dims.length !== flat.length || tensor.dims.some((dim, i) => dim !== flat[i]) || tensor.data.length !== sizeOf(flat)) {
       throw new RangeError(`tensor "${name}" has shape [${tensor.dims.join(', ')}], the network needs [${dims.join(', ')}]`);
     }
   }
@@ -83,7 +84,7 @@ function checkTensors({ meta, latentDim, segments }: LinrFile, k: number, networ
 /** One row of activations a patch, as wide as the widest layer. */
 function checkActivations(config: InrConfig): void {
   const { rows, columns } = patchGrid(config);
-  const features = config.grids.reduce((sum, { channels }) => sum + channels, config.basis.channels);
+  const features = featureGrids(config).reduce((sum, { channels }) => sum + channels, 0);
   const widest = Math.max(config.hidden, features, config.patch ** 2 * 3);
   const elements = rows * columns * widest;
   if (elements > MAX_ACTIVATION_ELEMENTS) {

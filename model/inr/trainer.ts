@@ -25,6 +25,8 @@ export interface TrainingOptions {
    * along; if not, the file's own rounding comes after the training, as in the paper.
    */
   readonly quantised: boolean;
+  /** Where the price of a number rises fastest, in steps of its tensor (training-step.ts). Default: 1. */
+  readonly knee?: number;
 }
 
 /** What a checkpoint must hold to go on: the numbers of trainingLayout, those of momentLayout, and the number of steps done. */
@@ -111,16 +113,16 @@ export class Trainer {
     // Seeded by the step, so that training goes on from a checkpoint as if it had not stopped.
     const random = seededRandom(`${options.seed}/${state.step}`);
     const [mse, cosine] = [scalar(0), scalar(0)];
-    const priced = options.quantised && state.step % PRICED_EVERY === 0;
+    const knee = options.quantised && state.step % PRICED_EVERY === 0 ? (options.knee ?? 1) : null;
     await runInPlace(
-      await this.session({ rounded: options.quantised && progress >= ROUNDING_FROM, priced }),
+      await this.session({ rounded: options.quantised && progress >= ROUNDING_FROM, knee }),
       {
         ...Object.fromEntries(this.parts),
         ...Object.fromEntries([...this.fixed].filter(([name]) => name !== MEAN_FRAME)),
         ...this.constants,
         rate: scalar(adamRate(options.learningRate * schedule(progress), state.step)),
         lambda: scalar(options.lambda),
-        ...(priced ? { rateWeight: scalar(this.rateWeight * PRICED_EVERY) } : {}),
+        ...(knee !== null ? { rateWeight: scalar(this.rateWeight * PRICED_EVERY) } : {}),
         frameIndex: pick(random, config.frames, options.shape.frames),
         rowIndex: pick(random, grid.rows, options.shape.rows),
         columnIndex: pick(random, grid.columns, options.shape.columns),

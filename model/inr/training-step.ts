@@ -1,8 +1,8 @@
 /** One training step as one ONNX graph: pick, round, forward, loss, backward, Adam. */
 import { ADAM_DEFAULTS, adamStep, factoredStep, Graph, gradients, ops, ParameterLayout, type ParameterSpec, type Value } from '../graph/index.js';
-import { float32, int64 } from '../runtime/tensor.js';
+import { float32, int64, sizeOf } from '../runtime/tensor.js';
 import { patchGrid, type InrConfig } from './config.js';
-import { BASIS, basisWeights, fixedSpecs, inrDifference, MEAN_FRAME, meanPatches, parameterSpecs } from './network.js';
+import { basisWeights, fixedSpecs, inrDifference, isBasis, MEAN_FRAME, meanPatches, mixtures, parameterSpecs } from './network.js';
 import { quantisationStep } from './quantisation.js';
 
 /** Name of the latent dictionary Z (T, D) in the flat parameter vector. */
@@ -18,13 +18,15 @@ export interface StepShape {
 export interface StepKind {
   /** Whether the network is evaluated with its tensors rounded to the levels a container stores. */
   readonly rounded: boolean;
-  /** Whether the bits of the tensors are part of the loss; if not, the input `rateWeight` is absent. */
-  readonly priced: boolean;
+  /**
+   * Where the price of a number rises fastest, in steps of its tensor; null: the bits of the tensors are not part of the loss, and the
+   * input `rateWeight` is absent. Below 1, numbers near zero are drawn to it harder, large ones are left alone sooner.
+   */
+  readonly knee: number | null;
 }
 
 /** A part of the trained numbers that a step updates by one rule. */
 export interface StateGroup {
-  readonly name: string;
   /** Numbers of the flat parameter vector before it. */
   readonly offset: number;
   readonly layout: ParameterLayout;
@@ -33,19 +35,23 @@ export interface StateGroup {
 }
 
 /**
- * The flat vector: Z, then the network's tensors. In two groups: the basis grids are most of the numbers, and their gradient
+ * The flat vector: Z, then the network's tensors. In groups: the basis grids are most of the numbers, and the gradient of each
  * is a product of two thin matrices, for which Adam's passes over all numbers can be done without (graph/factored.ts).
  */
 export function stateGroups(config: InrConfig): StateGroup[] {
   const specs = parameterSpecs(config);
-  const rest = new ParameterLayout([{ name: LATENTS, dims: [config.frames, config.latentDim] }, ...specs.filter(({ name }) => name !== BASIS)]);
-  const basis = specs.find(({ name }) => name === BASIS);
+  const rest = new ParameterLayout([{ name: LATENTS, dims: [config.frames, config.latentDim] }, ...specs.filter(({ name }) => !isBasis(name))]);
   const part = (group: string, name: string, dims: readonly number[]): ParameterSpec => ({ name: `${name}.${group}`, dims });
-  const groups: StateGroup[] = [{ name: 'rest', offset: 0, layout: rest, parts: ['parameters', 'first', 'second'].map((name) => part('rest', name, [rest.size])) }];
-  if (basis === undefined) return groups;
-  const [count, columns] = basis.dims as [number, number];
-  const parts = [part(BASIS, 'parameters', basis.dims), part(BASIS, 'momentum', basis.dims), part(BASIS, 'rows', [count]), part(BASIS, 'columns', [columns])];
-  return [...groups, { name: BASIS, offset: rest.size, layout: new ParameterLayout([basis]), parts }];
+  const groups: StateGroup[] = [{ offset: 0, layout: rest, parts: ['parameters', 'first', 'second'].map((name) => part('rest', name, [rest.size])) }];
+  let offset = rest.size;
+  for (const { name, dims: [count = 0, ...grid] } of specs.filter((spec) => isBasis(spec.name))) {
+    const columns = sizeOf(grid);
+    const dims = [count, columns];
+    const parts = [part(name, 'parameters', dims), part(name, 'momentum', dims), part(name, 'rows', [count]), part(name, 'columns', [columns])];
+    groups.push({ offset, layout: new ParameterLayout([{ name, dims }]), parts });
+    offset += count * columns;
+  }
+  return groups;
 }
 
 export function trainingLayout(config: InrConfig): ParameterLayout {
@@ -76,7 +82,7 @@ export function trainingStep(config: InrConfig, shape: StepShape, kind: StepKind
   const groups = stateGroups(config).map((group) => ({ ...group, state: group.parts.map(({ name, dims }) => graph.input(name, 'float32', dims)) }));
   const rate = graph.input('rate', 'float32', []);
   const lambda = graph.input('lambda', 'float32', []);
-  const rateWeight = kind.priced ? graph.input('rateWeight', 'float32', []) : null;
+  const price = kind.knee === null ? null : { weight: graph.input('rateWeight', 'float32', []), knee: kind.knee };
   const video = graph.input('video', 'uint8', [config.frames, grid.rows, grid.columns, pixels]);
   const mean = graph.input('meanPatches', 'float32', [grid.rows, grid.columns, pixels]);
   const targets = graph.input('targets', 'float32', [config.frames, config.latentDim]);
@@ -90,7 +96,7 @@ export function trainingStep(config: InrConfig, shape: StepShape, kind: StepKind
   const tensors = new Map([...groups.flatMap(({ layout }, i) => [...layout.unflatten(used[i] as Value)]), ...fixed]);
   const latents = ops.gather(tensors.get(LATENTS) as Value, frameIndex, 0); // (F, D)
   const weights = basisWeights(config, tensors, latents); // (F, count)
-  const mixed = weights === null ? null : ops.matmul(weights, tensors.get(BASIS) as Value); // (F, channels * rows * columns)
+  const mixed = weights === null ? [] : mixtures(config, tensors, weights);
   const difference = inrDifference(config, tensors, { latents, ys: patchCentres(rowIndex, grid.rows), xs: patchCentres(columnIndex, grid.columns) }, mixed); // (F, S, p * p * 3)
   const picked = ops.gather(ops.gather(ops.gather(video, frameIndex, 0), rowIndex, 1), columnIndex, 2);
   const pickedMean = ops.reshape(ops.gather(ops.gather(mean, rowIndex, 0), columnIndex, 1), difference.dims.slice(1));
@@ -100,13 +106,13 @@ export function trainingStep(config: InrConfig, shape: StepShape, kind: StepKind
   const cosine = ops.reduceMean(cosines(latents, ops.gather(targets, frameIndex, 0)), null, false);
   const loss = ops.add(mse, ops.mul(lambda, ops.sub(1, cosine))); // eq. 6
 
-  const [rest, basis] = groups;
-  const [restGradient, mixedGradient] = gradients(loss, [used[0] as Value, ...(mixed === null ? [] : [mixed])]);
+  const [rest, ...bases] = groups;
+  const [restGradient, ...mixedGradients] = gradients(loss, [used[0] as Value, ...mixed]);
   // Outputs take the place of inputs in memory, so nothing may be written before the last gradient has been computed.
   const settled = ops.add(rate, ops.mul(ops.reshape(ops.slice(restGradient as Value, 0, 0, 1), []), 0));
   const update = (group: StateGroup, next: readonly Value[]): void => group.parts.forEach(({ name }, i) => graph.output(stateOutput(name), next[i] as Value));
-  update(rest as StateGroup, restUpdate(graph, rest as UpdatedGroup, restGradient as Value, settled, rateWeight));
-  if (weights !== null) update(basis as StateGroup, basisUpdate(graph, basis as UpdatedGroup, weights, mixedGradient as Value, settled, rateWeight));
+  update(rest as StateGroup, restUpdate(graph, rest as UpdatedGroup, restGradient as Value, settled, price));
+  bases.forEach((basis, i) => update(basis, basisUpdate(graph, basis, weights as Value, mixedGradients[i] as Value, settled, price)));
   graph.output('mse', mse);
   graph.output('cosine', cosine);
   return graph.toOnnx();
@@ -117,23 +123,29 @@ interface UpdatedGroup extends StateGroup {
   readonly state: readonly Value[];
 }
 
+/** What a bit costs. */
+interface Price {
+  readonly weight: Value;
+  readonly knee: number;
+}
+
 /** Adam on Z and the small tensors. */
-function restUpdate(graph: Graph, { layout, state }: UpdatedGroup, distortion: Value, rate: Value, rateWeight: Value | null): Value[] {
+function restUpdate(graph: Graph, { layout, state }: UpdatedGroup, distortion: Value, rate: Value, price: Price | null): Value[] {
   const [parameters, first, second] = state as [Value, Value, Value];
-  const gradient = rateWeight === null ? distortion : ops.add(distortion, rateGradient(graph, layout, parameters, rateWeight));
+  const gradient = price === null ? distortion : ops.add(distortion, rateGradient(graph, layout, parameters, price));
   const next = adamStep({ parameters, first, second }, gradient, ops.mul(perNumber(graph, layout, relativeRate), rate));
   return [next.parameters, next.first, next.second];
 }
 
-/** The basis grids, whose gradient is that of the mixtures (F, channels * rows * columns) times the weights (F, count). */
-function basisUpdate(graph: Graph, { layout, state }: UpdatedGroup, weights: Value, mixedGradient: Value, rate: Value, rateWeight: Value | null): Value[] {
+/** A basis grid, whose gradient is that of its mixtures (F, channels * rows * columns) times the weights (F, count). */
+function basisUpdate(graph: Graph, { layout, state }: UpdatedGroup, weights: Value, mixedGradient: Value, rate: Value, price: Price | null): Value[] {
   const [parameters, momentum, rows, columns] = state as [Value, Value, Value, Value];
   const next = factoredStep({ parameters, momentum, rows, columns }, weights, mixedGradient, rate);
   const values = next.state;
-  if (rateWeight === null) return [values.parameters, values.momentum, values.rows, values.columns];
+  if (price === null) return [values.parameters, values.momentum, values.rows, values.columns];
   // The price moves the numbers directly, at the rate that the momentum would have summed up to.
   const scale = ops.mul(next.columnScale, ops.mul(rate, 1 / (1 - ADAM_DEFAULTS.beta1))); // (n)
-  const priced = ops.mul(rateGradient(graph, layout, parameters, rateWeight), scale);
+  const priced = ops.mul(rateGradient(graph, layout, parameters, price), scale);
   return [ops.sub(values.parameters, priced), values.momentum, values.rows, values.columns];
 }
 
@@ -167,11 +179,11 @@ function rounded(graph: Graph, layout: ParameterLayout, parameters: Value): Valu
 }
 
 /**
- * Gradient of `weight` times an estimate of the bits of all numbers w with step s: the sum of
- * log2(1 + (w / s)^2) / 2, about the length of the whole number w / s.
+ * Gradient of the price of all numbers w with step s: `weight` times the sum of log2(1 + (w / (knee s))^2) / 2, which for a knee of 1
+ * is about the length of the whole number w / s.
  */
-function rateGradient(graph: Graph, layout: ParameterLayout, parameters: Value, weight: Value): Value {
-  const squaredSteps = perNumber(graph, layout, (name) => stepOf(name) ** 2);
+function rateGradient(graph: Graph, layout: ParameterLayout, parameters: Value, { weight, knee }: Price): Value {
+  const squaredSteps = perNumber(graph, layout, (name) => (knee * stepOf(name)) ** 2);
   const priced = perNumber(graph, layout, (name) => (name === LATENTS ? 0 : 1 / Math.LN2));
   return ops.div(ops.mul(parameters, ops.mul(priced, weight)), ops.add(ops.square(parameters), squaredSteps));
 }
@@ -181,7 +193,7 @@ function rateGradient(graph: Graph, layout: ParameterLayout, parameters: Value, 
  * depends on take smaller ones.
  */
 function relativeRate(name: string): number {
-  if (name.startsWith('grid') || name === BASIS) return 1;
+  if (name.startsWith('grid') || isBasis(name)) return 1;
   return name === LATENTS || name.startsWith('basis.') ? 0.2 : 0.1;
 }
 

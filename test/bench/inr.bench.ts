@@ -20,7 +20,7 @@ function network(hidden: number): InrConfig {
   return {
     width: 320, height: 160, frames: 132, latentDim: 256, patch: 5, layers: 4, hidden, rank: 8, hyperHidden: 32,
     grids: [{ channels: 8, rows: 32, columns: 64 }],
-    basis: { count: 32, channels: 8, rows: 32, columns: 64 },
+    basis: { count: 32, grids: [{ channels: 8, rows: 32, columns: 64 }] },
   };
 }
 

@@ -42,18 +42,18 @@ test('segments cover every frame once, within their limits where shots allow', (
 });
 
 test('a steered price falls while the file may grow and rises while it must shrink', () => {
-  const size = new RateControl({ kind: 'bpp', bpp: 0.2 });
+  const size = new RateControl({ kind: 'bpp', bpp: 0.2 }, 1);
   const first = size.price;
   size.observe({ bpp: 0.4, psnr_db: 30 });
   assert.ok(size.price > first);
   for (let i = 0; i < 40; i++) size.observe({ bpp: 0.01, psnr_db: 30 });
   assert.ok(size.price < first && size.price > 0);
-  const quality = new RateControl({ kind: 'psnr', psnr_db: 33 });
+  const quality = new RateControl({ kind: 'psnr', psnr_db: 33 }, 1);
   quality.observe({ bpp: 1, psnr_db: 30 });
   assert.ok(quality.price < first);
   quality.observe({ bpp: 1, psnr_db: NaN });
   assert.ok(quality.price > 0);
-  const fixed = new RateControl({ kind: 'price', price: 0.5 });
+  const fixed = new RateControl({ kind: 'price', price: 0.5 }, 1);
   fixed.observe({ bpp: 9, psnr_db: 9 });
   assert.equal(fixed.price, 0.5);
 });

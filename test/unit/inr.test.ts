@@ -1,8 +1,8 @@
 /** Latent-INR without a model pack: plan, patches, targets, training from made latents, and decoding of what was trained. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodeNetwork, writeContainer, type Container, type JsonObject } from '../../model/container/index.js';
-import { parseInrConfig, patchGrid, type InrConfig } from '../../model/inr/config.js';
+import { encodeNetwork, writeContainer, type Container, type ContainerNetwork, type JsonObject } from '../../model/container/index.js';
+import { parseInrConfig, patchGrid, type GridConfig, type InrConfig } from '../../model/inr/config.js';
 import { LinrDecoder } from '../../model/inr/decoder.js';
 import { PatchStore } from '../../model/inr/patches.js';
 import { planEncoding } from '../../model/inr/plan.js';
@@ -18,7 +18,7 @@ const runtime = nodeRuntime({ threads: 1 });
 const CONFIG: InrConfig = {
   width: 38, height: 26, frames: 6, latentDim: 16, patch: 4, layers: 3, hidden: 24, rank: 4, hyperHidden: 16,
   grids: [{ channels: 4, rows: 7, columns: 10 }],
-  basis: { count: 6, channels: 4, rows: 7, columns: 10 },
+  basis: { count: 6, grids: [{ channels: 4, rows: 7, columns: 10 }, { channels: 3, rows: 4, columns: 5 }] },
 };
 
 /** A bright square that moves over a gradient: (height, width, 3). */
@@ -126,6 +126,23 @@ test('only the layers that are named are modulated, and latents that start at ra
   await trainer.release();
 });
 
+test('a file that has its one basis grid as older ones do, as `basis` (count, numbers), shows the same frames', async () => {
+  const { patches, targets } = segment();
+  const [grid] = CONFIG.basis.grids as [GridConfig];
+  const config: InrConfig = { ...CONFIG, basis: { count: 6, grids: [grid] } };
+  const trainer = await Trainer.create(runtime, config, patches, targets, OPTIONS);
+  const tensors = trainer.tensors();
+  const older = new Map([...tensors].map(([name, tensor]) => (name === 'basis0' ? ['basis', { ...tensor, dims: [6, tensor.data.length / 6] }] : [name, tensor])));
+  const pictures: Uint8Array[] = [];
+  for (const network of [{ config, tensors }, { config: { ...CONFIG, basis: { count: 6, ...grid } }, tensors: older }]) {
+    const decoder = new LinrDecoder(writeContainer({ ...container(trainer), networks: [encodeNetwork(network as unknown as ContainerNetwork)] }), runtime);
+    pictures.push((await decoder.frame(3)).data);
+    await decoder.release();
+  }
+  assert.deepEqual(pictures[0], pictures[1]);
+  await trainer.release();
+});
+
 test('a network configuration from a file is checked field by field', () => {
   assert.deepEqual(parseInrConfig(JSON.parse(JSON.stringify(CONFIG))), CONFIG);
   assert.throws(() => parseInrConfig({ ...CONFIG, hidden: 1e9 }), /hidden must be a whole number from 1 to 2048/);
@@ -134,7 +151,11 @@ test('a network configuration from a file is checked field by field', () => {
   assert.throws(() => parseInrConfig({ ...CONFIG, modulated: [2, 2] }), /modulated must be a whole number from 3 to 2/);
   assert.throws(() => parseInrConfig({ ...CONFIG, modulated: [3] }), /modulated must be a whole number from 0 to 2/);
   assert.throws(() => parseInrConfig({ ...CONFIG, grids: 'x' }), /grids must be a list/);
-  assert.throws(() => parseInrConfig({ ...CONFIG, basis: { ...CONFIG.basis, count: 1024, rows: 4096, columns: 4096 } }), /too large/);
+  assert.throws(() => parseInrConfig({ ...CONFIG, basis: { count: 1024, grids: [{ channels: 4, rows: 4096, columns: 4096 }] } }), /too large/);
+  assert.throws(() => parseInrConfig({ ...CONFIG, basis: { count: 1, grids: [] } }), /basis.grids is empty/);
+  assert.throws(() => parseInrConfig({ ...CONFIG, basis: { count: 1, grids: [{ channels: 1, rows: 2 }] } }), /basis.grids\[0\].columns must be/);
+  const grid = { channels: 4, rows: 7, columns: 10 };
+  assert.deepEqual(parseInrConfig({ ...CONFIG, basis: { count: 6, ...grid } }).basis, { count: 6, grids: [grid] }, 'one grid, written without a list');
   assert.throws(() => parseInrConfig(null), /not an object/);
 });
 
@@ -160,6 +181,9 @@ test('a plan follows the video, and options out of range are named', () => {
   assert.deepEqual(planEncoding(info, { preset: 'standard' }).size, { width: 320, height: 180 });
   assert.deepEqual(planEncoding(info, { preset: 'draft', size: { width: 320, height: 160 } }).size, { width: 320, height: 160 });
   assert.equal(planEncoding({ ...info, width: 1, height: 1 }, { preset: 'draft' }).config(1, 256).basis.count, 0);
+  const basisRows = (targetBpp: number): number[] => planEncoding(info, { preset: 'standard', targetBpp }).config(80, 256).basis.grids.map(({ rows }) => rows);
+  assert.deepEqual(basisRows(0.15), [45, 23, 12], 'few bits: coarse basis grids too');
+  assert.deepEqual(basisRows(1), [45]);
   assert.throws(() => planEncoding(info, { preset: 'best' as 'fine' }), /preset must be one of draft, standard, fine/);
   assert.throws(() => planEncoding(info, { preset: 'draft', seconds: 0 }), /seconds must be from 1/);
   assert.throws(() => planEncoding(info, { preset: 'draft', width: 64, size: { width: 8, height: 8 } }), /width or size, not both/);
