@@ -36,9 +36,8 @@ export function patchGrid(config: InrConfig): { rows: number; columns: number } 
   return { rows: Math.ceil(config.height / config.patch), columns: Math.ceil(config.width / config.patch) };
 }
 
-/** Numbers of one grid, and of one set of basis grids. */
+/** Numbers of one grid. */
 export const gridSize = ({ channels, rows, columns }: GridConfig): number => channels * rows * columns;
-export const basisSize = ({ basis }: Pick<InrConfig, 'basis'>): number => basis.grids.reduce((sum, grid) => sum + gridSize(grid), 0);
 
 /** Grids that give the base network its features: those of all frames, then those that latents mix. */
 export const featureGrids = ({ grids, basis }: Pick<InrConfig, 'grids' | 'basis'>): readonly GridConfig[] => (basis.count > 0 ? [...grids, ...basis.grids] : grids);
@@ -72,9 +71,9 @@ export function parseInrConfig(value: unknown): InrConfig {
     grids: gridList(record['grids'], 'grids'),
     basis: basisConfig(basis),
   };
-  const { count } = config.basis;
-  if (count * basisSize(config) > GRID_LIMITS.elements) throw new RangeError('network config: basis grids are too large');
-  if (count > 0 && config.basis.grids.length === 0) throw new RangeError('network config: basis.grids is empty, but basis.count is not 0');
+  const { count, grids } = config.basis;
+  if (count * grids.reduce((sum, grid) => sum + gridSize(grid), 0) > GRID_LIMITS.elements) throw new RangeError('network config: basis grids are too large');
+  if (count > 0 && grids.length === 0) throw new RangeError('network config: basis.grids is empty, but basis.count is not 0');
   if (config.grids.length === 0 && count === 0) throw new RangeError('network config: the base network has no input features');
   return config;
 }

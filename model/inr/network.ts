@@ -17,7 +17,7 @@ export const MEAN_FRAME = 'mean';
 /** The i-th grid of all sets of basis grids: (count, channels, rows, columns). */
 export const basisName = (i: number): string => `basis${i}`;
 export const isBasis = (name: string): boolean => /^basis\d/.test(name);
-/** What files of before basis grids came in sizes call their only one, of shape (count, channels * rows * columns). */
+/** The only basis grid of files that are older than grids of several sizes: (count, channels * rows * columns). */
 const ONLY_BASIS = 'basis';
 
 /** Tensors of the network that are measured once and not trained. */
