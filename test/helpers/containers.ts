@@ -93,7 +93,7 @@ export function decodableContainer(options: DecodableOptions = {}): Container {
       const config: InrConfig = {
         width, height, frames, latentDim, patch: 4, layers: 3, hidden: 12, rank: 2, hyperHidden: 6,
         grids: [{ channels: 3, rows: 4, columns: 6 }],
-        basis: { count: 4, grids: [{ channels: 3, rows: 4, columns: 6 }] },
+        basis: { count: 4, grids: [{ channels: 3, rows: 4, columns: 6 }, { channels: 2, rows: 2, columns: 3 }] },
       };
       const tensors = new Map([...fixedSpecs(config), ...parameterSpecs(config)].map(({ name, dims }) => [name, tensor(dims, 0.5, random)]));
       return coded(k) ? encodeNetwork({ config: config as unknown as JsonObject, tensors }, options.coding) : null;
