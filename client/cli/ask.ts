@@ -5,7 +5,8 @@ import { ContainerError, readContainer, readHead, writeContainer, type Container
 import type { Frame, FrameSource, VideoInfo } from '../../model/frames/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
 import { MAX_FRAMES } from '../../model/inr/plan.js';
-import { checkFeatureSpace, type ChatMessage, type ReplyOptions, type ReplyResult, type VideoPart } from '../../projector/index.js';
+import { canSearch } from '../../model/retrieval/index.js';
+import { checkFeatureSpace, replyWithMoments, type AnnotatedReply, type ChatMessage, type MomentFinder, type ReplyOptions, type VideoPart } from '../../projector/index.js';
 import type { Models } from './models.js';
 import { inFile, isContainer } from './sources.js';
 
@@ -135,10 +136,20 @@ export async function latentsContainer(
   return { container: readContainer(bytes), targets: joined };
 }
 
-/** Asks one question, about a video or about nothing, and gives the whole answer. @throws the signal's reason when it was aborted. */
-export async function askOnce(models: Pick<Models, 'chat'>, video: VideoPart | null, question: string, options: ReplyOptions): Promise<ReplyResult> {
+/** What finds the moments that answers begin with, loaded when the first is asked for; null for a pack without retrieval towers. */
+export function momentFinder(models: Pick<Models, 'pack' | 'search'>): MomentFinder | null {
+  return canSearch(models.pack.manifest) ? { find: async (video, words) => (await models.search()).find(video, words) } : null;
+}
+
+/**
+ * Asks one question, about a video or about nothing, and gives the whole answer; with a finder, one to when something is seen begins with
+ * the seconds. @throws the signal's reason when it was aborted.
+ */
+export async function askOnce(
+  models: Pick<Models, 'chat'>, video: VideoPart | null, question: string, options: ReplyOptions, finder: MomentFinder | null = null,
+): Promise<AnnotatedReply> {
   const chat = await models.chat();
-  const reply = chat.reply(questionMessages(video, question), options);
+  const reply = replyWithMoments(chat, finder, questionMessages(video, question), options);
   for (;;) {
     const next = await reply.next();
     if (next.done !== true) continue;

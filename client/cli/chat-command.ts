@@ -1,9 +1,8 @@
 import readline from 'node:readline';
 import { Command } from 'commander';
-import { canSearch, type FoundMoments } from '../../model/retrieval/index.js';
-import { askedMoment, replyWithMoments, type ChatMessage, type MomentFinder, type ReplyOptions } from '../../projector/index.js';
+import { askedMoment, replyWithMoments, type ChatMessage, type ReplyOptions } from '../../projector/index.js';
 import { choiceOption, formatFrom, grammarOf, schemaOption, type FormatOptions } from './answer-format.js';
-import { framesToSearch, openAskable } from './ask.js';
+import { framesToSearch, momentFinder, openAskable } from './ask.js';
 import { maxTokensOption, packOption, threadsOption } from './common-options.js';
 import { describeFailure, UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
@@ -75,11 +74,10 @@ class Conversation implements Asker {
     let answer = '';
     try {
       const chat = await this.models.chat();
-      const finder: MomentFinder = { find: async (video, words): Promise<FoundMoments> => (await this.models.search()).find(video, words) };
       const options = { ...this.options, signal: interrupt.signal };
       // What is found goes before the answer, which a form leaves no room for.
-      const searched = this.options.grammar === undefined && canSearch(this.models.pack.manifest);
-      for await (const piece of replyWithMoments(chat, searched ? finder : null, [...this.#messages, asked], options)) {
+      const finder = this.options.grammar === undefined ? momentFinder(this.models) : null;
+      for await (const piece of replyWithMoments(chat, finder, [...this.#messages, asked], options)) {
         answer += piece.text;
         process.stdout.write(piece.text);
       }

@@ -180,7 +180,7 @@ async function picturesOf(
   containers: string,
   signal: AbortSignal,
 ): Promise<Pictures> {
-  const views = answerer instanceof LocalAnswerer ? await answerer.views(item) : new SourceViews(item, false, models, viewOptions(options, containers));
+  const views = answerer instanceof LocalAnswerer ? await answerer.views(item) : new SourceViews(item, { decoded: false, moments: false }, models, viewOptions(options, containers));
   return views.pictures(count, signal).catch(() => {
     signal.throwIfAborted();
     return { frames: [], decoded: false };

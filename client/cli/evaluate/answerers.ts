@@ -2,8 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { askedMoment } from '../../../projector/index.js';
 import { LatentChat, LatentChatError } from '../../sdk/index.js';
-import { askOnce, questionMessages } from '../ask.js';
+import { askOnce, momentFinder, questionMessages } from '../ask.js';
 import { UserError } from '../failure.js';
 import type { Models } from '../models.js';
 import { completeChat } from '../openai-chat.js';
@@ -37,7 +38,7 @@ export interface AnswerOptions {
 
 export class LocalAnswerer implements Answerer {
   /** Of the item before: questions about one video follow each other. */
-  #last: { readonly file: string; readonly views: SourceViews } | null = null;
+  #last: { readonly file: string; readonly moments: boolean; readonly views: SourceViews } | null = null;
   /** Without a video the answer depends on the question alone. */
   readonly #blind = new Map<string, Promise<Answer>>();
 
@@ -72,10 +73,11 @@ export class LocalAnswerer implements Answerer {
 
   /** Views of an item's source, kept until another source's are asked for. */
   async views(item: Item): Promise<SourceViews> {
-    if (this.#last?.file === item.file) return this.#last.views;
+    const moments = item.question !== null && askedMoment(item.question) !== null;
+    if (this.#last?.file === item.file && this.#last.moments === moments) return this.#last.views;
     const decoded = (await this.rowsOf(item)).includes('decoded');
-    const views = new SourceViews(item, decoded, this.models, this.options);
-    this.#last = { file: item.file, views };
+    const views = new SourceViews(item, { decoded, moments }, this.models, this.options);
+    this.#last = { file: item.file, moments, views };
     return views;
   }
 
@@ -84,7 +86,7 @@ export class LocalAnswerer implements Answerer {
     const question = item.question ?? this.models.pack.manifest.prompt.default_question;
     const { beams, maxTokens } = this.options;
     if (item.choices === null) {
-      const { text, usage } = await askOnce(this.models, video, question, { beams, maxTokens, signal });
+      const { text, usage } = await askOnce(this.models, video, question, { beams, maxTokens, signal }, momentFinder(this.models));
       return { text: text.trim(), tokens: usage.completion_tokens };
     }
     const scores = await (await this.models.chat()).score(questionMessages(video, question), item.choices, { signal });

@@ -4,7 +4,7 @@ import { openFrames } from '../../../model/frames/open.node.js';
 import type { Frame } from '../../../model/frames/index.js';
 import type { Preset } from '../../../model/inr/plan.js';
 import { chooseFrames, type VideoPart } from '../../../projector/index.js';
-import { encodeLatents, openAskable, type Askable } from '../ask.js';
+import { encodeLatents, framesToSearch, openAskable, type Askable, type AskableOptions } from '../ask.js';
 import { encodeOnce, fileToEncode } from '../encode-once.js';
 import { UserError } from '../failure.js';
 import type { Models } from '../models.js';
@@ -38,10 +38,13 @@ export class SourceViews {
   #container: Promise<{ file: string; original: string | null }> | undefined;
   #askable: Promise<Askable> | undefined;
 
-  /** @param decoded whether the decoded row is among those that will be asked for: then latents come from the trained container too */
+  /**
+   * @param seen.decoded whether the decoded row is among those that will be asked for: then latents come from the trained container too
+   * @param seen.moments whether moments are looked for: then there are as many frames as `chat` takes for that
+   */
   constructor(
     private readonly datum: MediaDatum,
-    private readonly decoded: boolean,
+    private readonly seen: { readonly decoded: boolean; readonly moments: boolean },
     private readonly models: Models,
     private readonly options: ViewOptions,
   ) {}
@@ -100,8 +103,9 @@ export class SourceViews {
 
   async #askableOf(signal: AbortSignal): Promise<Askable> {
     const { scenes, source } = this.datum;
-    if (scenes === undefined) return openAskable((await this.#source(signal)).file, this.models, { signal });
-    return encodeLatents(await openScenes(scenes, signal), { name: source, bytes: 0 }, this.models, { signal });
+    const options: AskableOptions = { signal, ...(this.seen.moments ? { frames: framesToSearch } : {}) };
+    if (scenes === undefined) return openAskable((await this.#source(signal)).file, this.models, options);
+    return encodeLatents(await openScenes(scenes, signal), { name: source, bytes: 0 }, this.models, options);
   }
 
   /** The file that is asked about, and the one it was made from. */
@@ -112,9 +116,9 @@ export class SourceViews {
 
   async #locate(signal: AbortSignal): Promise<{ file: string; original: string | null }> {
     const { file, original, scenes } = this.datum;
-    if (scenes !== undefined && this.decoded) throw new RowError('Scenes are put together for the question and never encoded: leave "decoded" out of --rows.');
+    if (scenes !== undefined && this.seen.decoded) throw new RowError('Scenes are put together for the question and never encoded: leave "decoded" out of --rows.');
     const there = await stat(file).then((facts) => facts.isFile(), () => false);
-    if (!this.decoded || !there || (await isContainer(file))) return { file, original };
+    if (!this.seen.decoded || !there || (await isContainer(file))) return { file, original };
     return { file: await encodedFile(file, this.models, this.options, signal), original: file };
   }
 }

@@ -1,4 +1,5 @@
 /** Sections in which the model is asked about photos and clips: captions, questions, clips. */
+import { canSearch } from '../../../../model/retrieval/index.js';
 import { exactMatch } from '../../../metrics/answers.js';
 import { momentOf, overlap } from '../../../metrics/moments.js';
 import { CAPTION_BEAMS } from '../../common-options.js';
@@ -68,10 +69,12 @@ export const clipSection: PackSection = {
     const share = (of: readonly Item[], right: (item: Item) => boolean): number => of.filter(right).length / of.length;
     const order = items.filter(({ type }) => type === 'order');
     const moments = items.filter(({ moment }) => moment !== undefined);
-    const frames = context.models.pack.manifest.prompt.max_frames;
+    // A model that writes seconds itself knows the times of the frames it is shown; those that a search finds have ends of their own.
+    const { manifest } = context.models.pack;
+    const margin = canSearch(manifest) ? 0 : 1 / manifest.prompt.max_frames / 2;
     const found = ({ id, moment, scenes = [] }: Item): boolean => {
       const duration = scenes.reduce((sum, { seconds }) => sum + seconds, 0);
-      const named = momentOf(texts.get(id) ?? '', duration / frames / 2);
+      const named = momentOf(texts.get(id) ?? '', duration * margin);
       return moment !== undefined && named !== null && overlap(named, moment) > FOUND_OVERLAP;
     };
     const chance = order.reduce((sum, { choices }) => sum + 1 / (choices?.length ?? 1), 0) / order.length;
