@@ -53,6 +53,7 @@ a container. {notes}
   nearest thing it knows. It often gets colours, counts and small objects wrong, and it sounds equally sure when it does.
 - It cannot read text, name people or places, judge distances, or follow motion finer than the difference between frames.
 - English only. Questions unlike the trained ones may be answered with a caption.
+- Asked for a brief answer it says yes or no, a color, a number or a place; what somebody does or holds it tells in a sentence.
 - Do not use it where a wrong answer does harm.
 """
 
@@ -100,7 +101,8 @@ def pack_rows(report):
         return "-" if value is None else f"{value:.1f}" if value >= 10 else f"{value:.3f}"
 
     lines = [f"| {row['what']} ({row['count']}) | {shown(row['value'])} | {shown(row['blind'])} | {row['reach'] or '-'} |" for row in report["rows"]]
-    return "\n".join(["", "`latentchat evaluate pack --data FOLDER`:", "", "| what (items) | figure | no video | to reach |", "|---|---|---|---|", *lines])
+    limit = f" --limit {report['limit']}" if "limit" in report else ""
+    return "\n".join(["", "", f"`latentchat evaluate pack --data FOLDER{limit}`:", "", "| what (items) | figure | no video | to reach |", "|---|---|---|---|", *lines])
 
 
 def videos_text(report):
