@@ -17,8 +17,6 @@ export const MEAN_FRAME = 'mean';
 /** The i-th grid of all sets of basis grids: (count, channels, rows, columns). */
 export const basisName = (i: number): string => `basis${i}`;
 export const isBasis = (name: string): boolean => /^basis\d/.test(name);
-/** The only basis grid of files that are older than grids of several sizes: (count, channels * rows * columns). */
-const ONLY_BASIS = 'basis';
 
 /** Tensors of the network that are measured once and not trained. */
 export function fixedSpecs(config: InrConfig): ParameterSpec[] {
@@ -73,11 +71,6 @@ export function parameterSpecs(config: InrConfig): ParameterSpec[] {
     );
   }
   return specs;
-}
-
-/** A file's tensor of this name: also one that is stored as older files have it. */
-export function storedTensor<T>(tensors: ReadonlyMap<string, T>, name: string): T | undefined {
-  return tensors.get(name) ?? (name === basisName(0) ? tensors.get(ONLY_BASIS) : undefined);
 }
 
 export interface InrInputs {

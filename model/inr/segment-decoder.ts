@@ -3,10 +3,10 @@ import type { ContainerNetwork, LinrFile } from '../container/index.js';
 import { Graph, ops, type Value } from '../graph/index.js';
 import { float32, sizeOf } from '../runtime/tensor.js';
 import type { Runtime, Session } from '../runtime/types.js';
-import { featureGrids, parseInrConfig, patchGrid, type InrConfig } from './config.js';
+import { featureGrids, gridSize, parseInrConfig, patchGrid, type InrConfig } from './config.js';
 import { LinrDecodeError } from './decode-error.js';
 import { enlargeFilters, type EnlargeFilters } from './enlarge.js';
-import { fixedSpecs, inrNetwork, isBasis, parameterSpecs, storedTensor } from './network.js';
+import { basisName, fixedSpecs, inrNetwork, parameterSpecs } from './network.js';
 
 /**
  * Numbers of the largest tensor that decoding one frame makes. A file of a few bytes can name a frame size and a patch size that ask for
@@ -25,8 +25,8 @@ export interface SegmentDecoder {
  *   configuration or the container.
  */
 export async function openSegment(file: LinrFile, k: number, runtime: Runtime): Promise<SegmentDecoder> {
-  const network = await file.network(k);
-  if (network === null) {
+  const stored = await file.network(k);
+  if (stored === null) {
     const { first = 0, frames = 0 } = file.segments[k] ?? {};
     const which = file.segments.some((segment) => segment.network !== null)
       ? `frames ${first} to ${first + frames - 1} are still being encoded`
@@ -34,7 +34,8 @@ export async function openSegment(file: LinrFile, k: number, runtime: Runtime): 
     throw new LinrDecodeError('pictures_not_ready', which);
   }
   try {
-    const config = parseInrConfig(network.config);
+    const config = parseInrConfig(stored.config);
+    const network = asWrittenNow(config, stored);
     checkActivations(config);
     checkTensors(file, k, network, config);
     return { filters: enlargeFilters(network.tensors), session: await runtime.createSession(decoderGraph(config, network)) };
@@ -45,12 +46,22 @@ export async function openSegment(file: LinrFile, k: number, runtime: Runtime): 
   }
 }
 
+/** Files that are older than basis grids of several sizes call their only one `basis`, of shape (count, channels * rows * columns). */
+function asWrittenNow({ basis: { grids: [grid] } }: InrConfig, network: ContainerNetwork): ContainerNetwork {
+  const basis = network.tensors.get('basis');
+  if (basis === undefined || grid === undefined) return network;
+  const [count = 0, numbers] = basis.dims;
+  const { channels, rows, columns } = grid;
+  const dims = basis.dims.length === 2 && numbers === gridSize(grid) ? [count, channels, rows, columns] : basis.dims;
+  return { ...network, tensors: new Map([[basisName(0), { ...basis, dims }], ...network.tensors]) };
+}
+
 /** latent (1, D) -> pixels uint8 (height, width, 3). */
 function decoderGraph(config: InrConfig, network: ContainerNetwork): Uint8Array {
   const graph = new Graph('latent-inr-decoder');
   const { rows, columns } = patchGrid(config);
   const { patch, width, height } = config;
-  const tensors = [...fixedSpecs(config), ...parameterSpecs(config)].map(({ name, dims }) => [name, dims, storedTensor(network.tensors, name)?.data] as const);
+  const tensors = [...fixedSpecs(config), ...parameterSpecs(config)].map(({ name, dims }) => [name, dims, network.tensors.get(name)?.data] as const);
   const parameters = new Map(tensors.map(([name, dims, data]): [string, Value] => [name, graph.initializer(name, float32(data as Float32Array, dims))]));
   const centres = (count: number): Value =>
     ops.constant(graph, float32(Float32Array.from({ length: count }, (_, i) => (i + 0.5) / count), [count]));
@@ -72,10 +83,9 @@ function checkTensors({ meta, latentDim, segments }: LinrFile, k: number, networ
     if (config[field] !== value) throw new RangeError(`the network was made for ${field} ${config[field]}, the container says ${value}`);
   }
   for (const { name, dims } of [...fixedSpecs(config), ...parameterSpecs(config)]) {
-    const tensor = storedTensor(network.tensors, name);
+    const tensor = network.tensors.get(name);
     if (tensor === undefined) throw new RangeError(`the container's network lacks the tensor "${name}"`);
-    const flat = isBasis(name) && tensor.dims.length === 2 ? [dims[0] as number, sizeOf(dims.slice(1))] : dims;
-    if (tensor.dims.length !== flat.length || tensor.dims.some((dim, i) => dim !== flat[i]) || tensor.data.length !== sizeOf(flat)) {
+    if (tensor.dims.length !== dims.length || tensor.dims.some((dim, i) => dim !== dims[i]) || tensor.data.length !== sizeOf(dims)) {
       throw new RangeError(`tensor "${name}" has shape [${tensor.dims.join(', ')}], the network needs [${dims.join(', ')}]`);
     }
   }
