@@ -161,6 +161,7 @@ describe('latentchat evaluate', () => {
     const kept = await linesOf(at('pack-said/clips.jsonl'));
     assert.deepEqual(kept.map(({ id }) => id), ['o', 'm']);
     assert.ok(REFERENCES.includes(String(kept[0]?.['answer'])), 'one of the choices');
+    assert.match(String(kept[1]?.['answer']), /from \d+\.\d s to \d+\.\d s: /i, 'the moment that search finds, as in a chat');
     const report = JSON.parse(await readFile(at('pack.json'), 'utf8')) as { rows: { key: string; value: number }[]; videos: { video: string; answers: string[] }[] };
     assert.deepEqual(report.videos.map(({ video, answers }) => [video, answers.length]), [['clip.mp4', 3]]);
     const again = await run(command);

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { canSearch } from '../../../model/retrieval/index.js';
 import { askedMoment } from '../../../projector/index.js';
 import { LatentChat, LatentChatError } from '../../sdk/index.js';
 import { askOnce, momentFinder, questionMessages } from '../ask.js';
@@ -73,7 +74,8 @@ export class LocalAnswerer implements Answerer {
 
   /** Views of an item's source, kept until another source's are asked for. */
   async views(item: Item): Promise<SourceViews> {
-    const moments = item.question !== null && askedMoment(item.question) !== null;
+    // A choice is made by likelihood, without a search.
+    const moments = item.choices === null && item.question !== null && askedMoment(item.question) !== null && canSearch(this.models.pack.manifest);
     if (this.#last?.file === item.file && this.#last.moments === moments) return this.#last.views;
     const decoded = (await this.rowsOf(item)).includes('decoded');
     const views = new SourceViews(item, { decoded, moments }, this.models, this.options);
