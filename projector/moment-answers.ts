@@ -35,7 +35,7 @@ interface Hit {
 
 /** Moments an answer names at most, and how far below the best one's cosine they may lie: further down they are probably something else. */
 const MOST_NAMED = 3;
-const NEARLY_AS_GOOD = 0.06;
+const NEARLY_AS_GOOD = 0.04;
 
 /**
  * As ChatModel.reply, with annotations.
@@ -53,27 +53,28 @@ export async function* replyWithMoments(
 
   const started = performance.now();
   const hits: Hit[] = [];
-  let match = Infinity;
+  let thresholds = { match: Infinity, possible: Infinity };
   for (const part of videos) {
     options.signal?.throwIfAborted();
     const found = await finder.find(part, words);
-    match = found.match;
+    thresholds = found;
     hits.push(...found.moments.map((moment) => ({ part, moment })));
   }
   hits.sort((a, b) => b.moment.score - a.moment.score);
   const best = hits[0] as Hit;
-  const named = hits.slice(0, MOST_NAMED).filter(({ moment: { score } }) => score >= match && score >= best.moment.score - NEARLY_AS_GOOD);
-  named.sort((a, b) => videos.indexOf(a.part) - videos.indexOf(b.part) || a.moment.start_s - b.moment.start_s);
+  const { match, possible } = thresholds;
+  const found = hits.slice(0, MOST_NAMED).filter(({ moment: { score } }) => score >= match && score >= best.moment.score - NEARLY_AS_GOOD);
+  found.sort((a, b) => videos.indexOf(a.part) - videos.indexOf(b.part) || a.moment.start_s - b.moment.start_s);
 
-  const nearest = named.length > 0 ? named : [best];
-  const where = nearest.map((hit) => place(hit, videos)).join(', and ');
-  const opening = named.length > 0 ? `${capital(where)}: ` : `I do not find that in the video. What comes nearest is ${where}: `;
+  const named = found.length > 0 ? found : [best];
+  const where = named.map((hit) => place(hit, videos)).join(', and ');
+  const opening = found.length > 0 ? `${capital(where)}: ` : best.moment.score >= possible ? `Perhaps ${where}: ` : `I do not find that in the video. What comes nearest is ${where}: `;
   yield { text: opening };
   const opened = performance.now();
   const system = messages.filter(({ role }) => role === 'system');
   const shown: ChatMessage = { role: 'user', content: [cutVideo(best.part, best.moment), { type: 'text', text: chat.defaultQuestion }] };
   const told = yield* chat.reply([...system, shown], options);
-  const annotations = nearest.map(({ part, moment: { start_s, end_s, score } }): MomentAnnotation => ({ type: 'moment', video: part.id, start_s, end_s, score }));
+  const annotations = named.map(({ part, moment: { start_s, end_s, score } }): MomentAnnotation => ({ type: 'moment', video: part.id, start_s, end_s, score }));
   const seconds = { first_token: (opened - started) / 1000, total: (performance.now() - started) / 1000 };
   return { ...told, text: opening + told.text, seconds, annotations };
 }

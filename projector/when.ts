@@ -12,7 +12,7 @@ const PREAMBLE = /^(?:(?:and|so|but|then|ok|okay|now|please|hey)\b,? )*(?:(?:can
 /** Helping verbs, and who looks on: neither is seen. */
 const HELPERS = /^(?:exactly |first |about )?(?:(?:does|do|did|is|are|was|were|can|could|will|has|have|had) )?(?:(?:you|i|we|one) (?:first |see |find |notice |spot )+)?(?:there )?/;
 /** That something appears is what is asked, not what is seen. */
-const TAIL = /(?: first| ever)?(?: (?:appear|appears|appearing|show up|shows up|turn up|come up|comes up|happen|happens|happening|occur|occurs|take place|takes place|visible|to be seen|be seen|seen|shown|on screen|in sight|in view|in the picture))?(?: (?:for the first time|first))?(?: (?:in|of|during) (?:the|this) (?:video|clip|film|footage))?$/;
+const TAIL = /(?: first| ever)?(?: (?:appear|appears|appearing|show up|shows up|turn up|come up|comes up|happen|happens|happening|occur|occurs|take place|takes place|visible|to be seen|be seen|seen|shown|on screen|in sight|in view|in the picture|there))?(?: (?:for the first time|first))?(?: (?:in|of|during) (?:the|this) (?:video|clip|film|footage))?$/;
 /** A question about the recording, or about something named before, which the words alone do not tell. */
 const NOTHING_SEEN = /^(?:this|that|it|these|those|the (?:video|clip|film|photo|picture|footage|recording))\b(?! \w+ing\b)/;
 

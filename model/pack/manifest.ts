@@ -90,6 +90,8 @@ const Retrieval = Type.Object({
   latent: Type.Object({ hidden: Size }),
   /** A frame counts as what a text tells of from this many standard deviations above the cosines that photos of all kinds have with the text. */
   match: Type.Number({ minimum: 0, maximum: 100 }),
+  /** The same for what may be it and may not. Default: `match`. */
+  possible: Type.Optional(Type.Number({ minimum: 0, maximum: 100 })),
 });
 
 const Manifest = Type.Object({

@@ -4,7 +4,7 @@ import type { ModelPack } from '../pack/index.js';
 import type { Runtime } from '../runtime/types.js';
 import { cosines, packVectors, type FrameVectors } from './frame-vectors.js';
 import { findMoments, type Moment } from './moments.js';
-import { LatentTower, TextTower } from './retrieval.js';
+import { LatentTower, TextTower, type Thresholds } from './retrieval.js';
 
 /** A video as search sees it. */
 export interface SearchableVideo {
@@ -27,11 +27,9 @@ export interface IndexedVideo {
   readonly shots: readonly number[];
 }
 
-/** A cosine from which on something counts as found, and the moments of a video, best first. */
-export interface FoundMoments {
+/** The moments of a video, best first, and from which cosines on they count as what the words tell of. */
+export interface FoundMoments extends Thresholds {
   readonly moments: readonly Moment[];
-  /** Cosine from which a moment counts as what the words tell of. */
-  readonly match: number;
 }
 
 /** The moments of an indexed video for a unit vector, best first. */
@@ -78,7 +76,7 @@ export class MomentSearch {
   async find(video: SearchableVideo, words: string): Promise<FoundMoments> {
     const tower = await this.#textTower();
     const query = await tower.vector(words);
-    return { moments: momentsOf(await this.index(video), query), match: tower.match(query) };
+    return { moments: momentsOf(await this.index(video), query), ...tower.thresholds(query) };
   }
 
   #textTower(): Promise<TextTower> {

@@ -29,7 +29,7 @@ const SHOT_SHARE = 0.5;
  * all alike: cosines of one scene differ by about as much.
  */
 const BAND_SHARE = 0.4;
-const LEAST_BAND = 0.06;
+const LEAST_BAND = 0.03;
 /** What counts as low: not the lowest frame, which may be a black one. */
 const LOW_QUANTILE = 0.1;
 /** Shorter runs are taken for parts of what surrounds them. */

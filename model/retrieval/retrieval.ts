@@ -7,11 +7,19 @@ import { Tower } from './tower.js';
 
 const WEIGHTS_FILE = 'retrieval.safetensors';
 
-/** Mean (dim) and triangular factor (dim, dim) of the covariance of photos' vectors. */
-interface Background {
+export interface Thresholds {
+  /** Cosine from which on a frame counts as what the words tell of. */
+  readonly match: number;
+  /** Cosine from which on it may be that. At most `match`. */
+  readonly possible: number;
+}
+
+/** The vectors that photos of all kinds have, and the thresholds in standard deviations of their cosines with a text. */
+interface Background extends Thresholds {
+  /** (dim) */
   readonly mean: Float32Array;
+  /** (dim, dim) the triangular factor of their covariance. */
   readonly factor: Float32Array;
-  readonly deviations: number;
 }
 
 function half(weights: TensorFile, name: string, dims: readonly number[]): Float32Array {
@@ -48,12 +56,13 @@ export class TextTower {
 
   /** @throws PackError for a pack without retrieval towers */
   static async load(pack: ModelPack, runtime: Runtime): Promise<TextTower> {
-    const { dim, members, text, match } = configOf(pack);
+    const { dim, members, text, match, possible = match } = configOf(pack);
     const input = (text.mean.length + text.last.length) * pack.manifest.language.hidden;
     const weights = await pack.tensors(WEIGHTS_FILE);
     const states = await TextStates.load(pack, runtime, text);
     const tower = await Tower.create('text', { input, members, hidden: text.hidden, dim }, weights, runtime);
-    return new TextTower(states, tower, { mean: half(weights, 'background.mean', [dim]), factor: half(weights, 'background.factor', [dim, dim]), deviations: match });
+    const background = { mean: half(weights, 'background.mean', [dim]), factor: half(weights, 'background.factor', [dim, dim]), match, possible };
+    return new TextTower(states, tower, background);
   }
 
   /**
@@ -65,11 +74,11 @@ export class TextTower {
   }
 
   /**
-   * The cosine with this text's vector from which a frame counts as what it tells of. Cosines differ more between texts than between a hit and a
-   * miss, so it is measured from those that photos of all kinds have with the same text.
+   * The cosines with this text's vector from which a frame counts as what it tells of. Cosines differ more between texts than between a hit and a
+   * miss, so they are measured from those that photos of all kinds have with the same text.
    */
-  match(vector: Float32Array): number {
-    const { mean, factor, deviations } = this.background;
+  thresholds(vector: Float32Array): Thresholds {
+    const { mean, factor, match, possible } = this.background;
     const dim = mean.length;
     let middle = 0;
     let variance = 0;
@@ -79,7 +88,8 @@ export class TextTower {
       for (let row = column; row < dim; row++) sum += (vector[row] as number) * (factor[row * dim + column] as number);
       variance += sum ** 2;
     }
-    return middle + deviations * Math.sqrt(variance);
+    const deviation = Math.sqrt(variance);
+    return { match: middle + match * deviation, possible: middle + possible * deviation };
   }
 
   async release(): Promise<void> {

@@ -109,7 +109,12 @@ test('an answer about when names the seconds it is annotated with; what does not
     assert.ok(annotations.every(({ type, video: id }) => type === 'moment' && id === 'three'));
     assert.ok(annotations.some(({ start_s, end_s }) => start_s <= 2 && end_s >= 4), 'the photo of an animal is among them');
 
-    const nothing = await ask('When does a wedding cake explode on the moon?', search);
+    const doubtful: MomentFinder = { find: async (part, words) => ({ ...(await search.find(part, words)), match: 1, possible: -1 }) };
+    const perhaps = await ask('When is an animal in the grass visible?', doubtful);
+    assert.match(perhaps.text, /^Perhaps from \d/);
+    assert.equal(perhaps.annotations.length, 1);
+
+    const nothing = await ask('When does a skier jump over the snow?', search);
     assert.match(nothing.text, /^I do not find that in the video\. What comes nearest is from \d/);
     assert.equal(nothing.annotations.length, 1, 'what comes nearest can be looked at, too');
 

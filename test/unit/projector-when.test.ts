@@ -17,6 +17,7 @@ describe('a question that asks when', () => {
     ['Which second shows a bike?', 'shows a bike'],
     ['At which point do you first see the rabbit?', 'the rabbit'],
     ['When is there snow?', 'snow'],
+    ['At what time is a ball there?', 'a ball'],
     ['jump to the part with the bike', 'the bike'],
     ['When does a dog appear for the first time?', 'a dog'],
     ['  WHEN ARE TWO PEOPLE SHOWN???', 'two people'],

@@ -77,6 +77,8 @@ def figures(measured):
         for name, label in (("text_to_photo", "text to photo"), ("photo_to_text", "photo to text")):
             found = " / ".join(f"{retrieval[name][key]:.1f}" for key in ("r1", "r5", "r10"))
             rows.append((f"retrieval among {retrieval['photos']} dev photos, {label}: R@1 / R@5 / R@10, float32, latents rounded as in a container", found))
+        if areas := retrieval.get("areas"):
+            rows.append(("things by their names, and noun phrases of captions, against the same photos: mean area under the curve", f"{areas['things']:.3f}, {areas['phrases']:.3f}"))
     return "\n".join(["| figure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 

@@ -1,8 +1,8 @@
-"""Step: a text tower and a latent tower that meet in one space, trained contrastively on captions and photos.
+"""Step: a text tower and a latent tower that meet in one space, trained contrastively on captions, short phrases and photos.
 
-A caption's pooled hidden states (texts.py) and a photo's latent each pass a two-layer network with a linear path beside it, and
-become unit vectors; the loss asks of each caption in a batch which photo is its own, and of each photo which caption. The linear
-paths start from a regularised canonical correlation analysis, whose directions are weighted by powers of their correlations (Gong
+A text's pooled hidden states (texts.py) and a photo's latent each pass a two-layer network with a linear path beside it, and
+become unit vectors; the loss asks of each caption in a batch which photo is its own, of each photo which caption, and of each
+phrase which photos show it. The linear paths start from a regularised canonical correlation analysis, whose directions are weighted by powers of their correlations (Gong
 et al. 2014): seconds of work, and most of the way.
 
 Writes retrieval.safetensors into the pack, with the manifest's part and the measured figures in its metadata, then pack.json and
@@ -11,6 +11,7 @@ the model card anew, and the expected numbers of the runtime's test.
 
 import json
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,9 +20,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from batch import Latents, rounding_grid
-from common import FIXTURE_FOLDER, LATENT_DIM, PACK_FOLDER, log
-from data import Frame
 from card import refresh
+from common import FIXTURE_FOLDER, LATENT_DIM, PACK_FOLDER, log, read_captions
+from data import Frame
+from phrases import phrases
 from texts import LAYERS, TextStates
 
 SEED = 3
@@ -29,15 +31,18 @@ MEMBERS, DIM = 1, 256  # networks side by side, and numbers of a vector, all of 
 TEXT_HIDDEN, LATENT_HIDDEN = 512, 512  # of each network
 TEXT_RIDGE, LATENT_RIDGE, CORRELATION_POWER = 0.1, 0.03, 2  # of the canonical start
 MEAN_LAYERS, LAST_LAYERS = LAYERS, (20,)
-EPOCHS, BATCH = 9, 1000  # photos; each comes with CAPTIONS of its captions
+EPOCHS, BATCH = 48, 1000  # photos; each comes with CAPTIONS of its captions
 CAPTIONS = 4
+PHRASES, THINGS_SHARE = 400, 0.4  # beside them, and how many of these are things by their names
+PHRASE_WEIGHT = 0.4  # of their loss
 RATE, WEIGHT_DECAY, WARMUP = 5e-4, 0.1, 0.1
 DROP_INPUT, DROP_HIDDEN = 0.1, 0.4
 JITTER = 0.3  # noise on latents in standard deviations of each number: 6,000 photos are soon known by heart
 TEMPERATURE = 0.05  # at the start; it is learned
 SMOOTHING = 0.05  # of the targets: another photo may well fit a caption
 AVERAGE = 0.995  # of the moving average of the weights, which is what is kept
-PASSING = 0.02  # share of other photos that reach what counts as a match
+# Shares of the photos not showing what a phrase names that reach what counts as a match, and as a possible one.
+PASSING = {"match": 0.03, "possible": 0.1}
 
 
 class Tower(nn.Module):
@@ -150,8 +155,51 @@ def loss_of(texts, photos, scale):
     return (forward + backward) / 2
 
 
-def train(texts, captions, latents, dev):
-    """texts (N, inputs); captions (n, K): the texts of each photo; latents: batch.Latents of n photos; dev: function that gives figures
+@dataclass
+class Phrases:
+    """The phrases of a split."""
+    texts: torch.Tensor  # (P, inputs)
+    shown: torch.Tensor  # (P, N) bool: whether a photo shows it
+    unsure: torch.Tensor  # (P, N) bool: photos of which that is not known
+    things: int  # so many of them, the first, are things by their names
+
+    @staticmethod
+    def of(groups, states):
+        """groups: the captions of each photo; states: of texts.py."""
+        made = phrases(groups)
+        shown, unsure = (torch.from_numpy(np.stack([getattr(phrase, name) for phrase in made])) for name in ("shown", "unsure"))
+        return Phrases(text_inputs(states), shown, unsure, sum(phrase.thing for phrase in made))
+
+    def some(self, generator):
+        """PHRASES of them: every thing equally often, the others by the root of how many photos show them."""
+        things = torch.randint(self.things, (int(PHRASES * THINGS_SHARE),), generator=generator)
+        often = self.shown[self.things:].sum(1).sqrt()
+        return torch.cat([things, self.things + torch.multinomial(often, PHRASES - len(things), True, generator=generator)])
+
+    def loss(self, text, vectors, photos, scale, generator):
+        """Cross entropy of phrases with the photos that show them. vectors (M, B, d): those of the `photos`; scale (M)."""
+        picked = self.some(generator)
+        shown, unsure = (mask[picked][:, photos] for mask in (self.shown, self.unsure))
+        there = shown.any(1)
+        picked, shown, unsure = picked[there], shown[there], unsure[there]
+        scores = torch.einsum("mtd,mpd->mtp", text(self.texts[picked]), vectors) * scale[:, None, None]
+        guesses = scores.masked_fill(unsure, -1e4).log_softmax(-1)
+        return -(guesses * (shown / shown.sum(1, keepdim=True))).sum(-1).mean()
+
+    def areas(self, scores):
+        """{"things", "phrases"}: mean area under the curve of each phrase's scores (P, N), over those that 3 photos show."""
+        found = []
+        for row, shown, unsure in zip(scores, self.shown, self.unsure):
+            known, have = ~unsure, int(shown.sum())
+            places = row[known].argsort().argsort()[shown[known]].sum() - have * (have - 1) / 2
+            found.append(float(places / (have * (int(known.sum()) - have))) if have >= 3 else float("nan"))
+        areas = torch.tensor(found)
+        return {"things": round(float(areas[:self.things].nanmean()), 3), "phrases": round(float(areas[self.things:].nanmean()), 3)}
+
+
+def train(texts, captions, named, latents, dev):
+    """texts (N, inputs); captions (n, K): the texts of each photo; named: Phrases of the photos; latents: batch.Latents of n photos;
+    dev: function that gives figures
     of two towers. -> both towers.
     """
     torch.manual_seed(SEED)
@@ -160,9 +208,9 @@ def train(texts, captions, latents, dev):
     towers = [text_tower(texts), latent_tower(latents.values[:, 0])]
     start(*towers, texts, captions, latents.values[:, 0])
     log(f"canonical directions alone; dev {dev(*towers)}")
-    scale = nn.Parameter(torch.full((MEMBERS,), math.log(1 / TEMPERATURE)))
+    scale, phrase_scale = (nn.Parameter(torch.full((MEMBERS,), math.log(1 / TEMPERATURE))) for _ in range(2))
     parameters = [parameter for tower in towers for parameter in tower.parameters()]
-    optimizer = torch.optim.AdamW([{"params": parameters, "weight_decay": WEIGHT_DECAY}, {"params": [scale], "weight_decay": 0.0}],
+    optimizer = torch.optim.AdamW([{"params": parameters, "weight_decay": WEIGHT_DECAY}, {"params": [scale, phrase_scale], "weight_decay": 0.0}],
                                   betas=(0.9, 0.98))
     average = [parameter.detach().clone() for parameter in parameters]
     steps, step = EPOCHS * (photos // BATCH), 0
@@ -174,14 +222,16 @@ def train(texts, captions, latents, dev):
             step += 1
             for group in optimizer.param_groups:
                 group["lr"] = RATE * min(1.0, step / (WARMUP * steps)) * 0.5 * (1 + math.cos(math.pi * step / steps))
-            loss = loss_of(towers[0](texts[captions[chosen].gather(1, picked).flatten()]), towers[1](z), scale.exp().clamp(max=100))
+            vectors = towers[1](z)
+            loss = loss_of(towers[0](texts[captions[chosen].gather(1, picked).flatten()]), vectors, scale.exp().clamp(max=100))
+            loss = loss + PHRASE_WEIGHT * named.loss(towers[0], vectors, chosen, phrase_scale.exp().clamp(max=100), generator)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             with torch.no_grad():
                 for kept, parameter in zip(average, parameters):
                     kept.lerp_(parameter, 1 - min(AVERAGE, (1 + step) / (10 + step)))
-        if epoch % 3 == 2:
+        if epoch % 8 == 7:
             log(f"epoch {epoch + 1}: loss {loss.item():.3f}, temperature {float((-scale.detach()).exp().mean()):.4f}; dev {dev(*towers)}")
     with torch.no_grad():
         for kept, parameter in zip(average, parameters):
@@ -219,25 +269,65 @@ def background_of(vectors):
     return mean.half().float(), torch.linalg.cholesky(covariance + 1e-6 * torch.eye(len(mean))).half().float()
 
 
-@torch.no_grad()
-def export(text, latent, latents, dev_texts, scores, trained_on):
-    """The towers into the pack, with the figures of their scores on dev photos (5 n, n); the test's fixture.
+class Dev:
+    """The dev photos, what is said of them, and the figures of towers on them."""
 
-    trained_on: what the towers have learned from, in words, for the model card.
+    def __init__(self, captions, named, latents):
+        """captions (5 n, inputs); named: their Phrases; latents (n, 256) as a container holds them."""
+        self.captions, self.named, self.latents = captions, named, latents
+
+    @torch.no_grad()
+    def scores(self, text, latent):
+        """Cosines of captions (5 n, n) and of phrases (P, n) with the photos."""
+        modes = [tower.training for tower in (text, latent)]
+        photos = latent.eval()(self.latents)
+        found = [similarities(text.eval()(texts), photos) for texts in (self.captions, self.named.texts)]
+        for tower, mode in zip((text, latent), modes):
+            tower.train(mode)
+        return found
+
+    def figures(self, text, latent):
+        """{"photos", "text_to_photo", "photo_to_text", "areas"}."""
+        captions, named = self.scores(text, latent)
+        return {"photos": len(self.latents), **recalls(captions), "areas": self.named.areas(named)}
+
+    @torch.no_grad()
+    def thresholds(self, text, latent, mean, factor):
+        """How many deviations above a text's mean cosine a photo counts as what the text tells of, by the names of PASSING, and the
+        shares of photos that do.
+        """
+        def deviations(texts, cosines):
+            words = text(texts).transpose(0, 1).flatten(1) / MEMBERS**0.5
+            return (cosines - (words @ mean)[:, None]) / (words @ factor).norm(dim=1, keepdim=True)
+
+        captions, named = (deviations(texts, cosines) for texts, cosines in zip((self.captions, self.named.texts), self.scores(text, latent)))
+        shown, others = self.named.shown, named[~self.named.shown & ~self.named.unsure].sort().values
+        own = captions.gather(1, (torch.arange(len(captions)) // 5)[:, None])
+        thresholds, shares = {}, {}
+        for name, passing in PASSING.items():
+            threshold = thresholds[name] = round(float(others[int((1 - passing) * len(others))]), 3)
+            there = shown.any(1)
+            reached = ((named >= threshold) & shown).sum(1)[there] / shown.sum(1)[there]
+            shares[name] = {"phrase of the photo": round(float(reached.mean()), 3), "phrase of others": passing,
+                            "caption of the photo": round(float((own >= threshold).float().mean()), 3),
+                            "caption of another": round(float((captions >= threshold).float().mean()), 3)}
+        return thresholds, shares
+
+
+@torch.no_grad()
+def export(text, latent, latents, dev, trained_on):
+    """The towers into the pack, with their figures on dev photos; the test's fixture.
+
     latents (N, 256): photos that stand for all there are, when it is judged whether something is like a text's words at all.
+    trained_on: what the towers have learned from, in words, for the model card.
     """
     mean, factor = background_of(latent(latents).transpose(0, 1).flatten(1) / MEMBERS**0.5)
-    words = text(dev_texts).transpose(0, 1).flatten(1) / MEMBERS**0.5
-    cosines, scores = scores, (scores - (words @ mean)[:, None]) / (words @ factor).norm(dim=1, keepdim=True)
-    own = torch.arange(len(scores)) // 5
-    others = scores[torch.arange(scores.shape[1])[None] != own[:, None]].sort().values
-    match = float(others[int((1 - PASSING) * len(others))])
-    reached = float((scores.gather(1, own[:, None]) >= match).float().mean())
-    measured = {"photos": scores.shape[1], "trained_on": trained_on, **recalls(cosines), "match": {"own photo": round(reached, 3), "another photo": PASSING}}
+    thresholds, shares = dev.thresholds(text, latent, mean, factor)
+    measured = {**dev.figures(text, latent), "trained_on": trained_on, "reached": shares}
     log(f"retrieval on dev photos: {measured}")
     config = {
         "dim": DIM, "members": MEMBERS, "text": {"mean": list(MEAN_LAYERS), "last": list(LAST_LAYERS), "hidden": TEXT_HIDDEN},
-        "latent": {"hidden": LATENT_HIDDEN}, "match": round(match, 3),
+        "latent": {"hidden": LATENT_HIDDEN}, **thresholds,
     }
     path = PACK_FOLDER / "retrieval.safetensors"
     background = {"background.mean": mean.half(), "background.factor": factor.half().contiguous()}
@@ -253,17 +343,9 @@ def run(data, work):
     arrays = {name: np.load(work / f"latents-{name}.npy").astype(np.float32) for name in ("train", "dev")}
     grid = rounding_grid(arrays["train"])
     texts = {name: text_inputs(np.load(work / f"texts-{name}.npy")) for name in ("train", "dev")}
-    photos = Latents(arrays["dev"], grid).rounded([Frame(photo, 0) for photo in range(len(arrays["dev"]))])
-
-    @torch.no_grad()
-    def scores_of(text, latent):
-        modes = [tower.training for tower in (text, latent)]
-        scores = similarities(text.eval()(texts["dev"]), latent.eval()(photos))
-        for tower, mode in zip((text, latent), modes):
-            tower.train(mode)
-        return scores
-
+    named = {name: Phrases.of(read_captions(data / "flickr8k" / f"{name}.tsv").values(), np.load(work / f"phrases-{name}.npy")) for name in ("train", "dev")}
+    dev = Dev(texts["dev"], named["dev"], Latents(arrays["dev"], grid).rounded([Frame(photo, 0) for photo in range(len(arrays["dev"]))]))
     captions = torch.arange(len(texts["train"])).view(-1, 5)
-    text, latent = train(texts["train"], captions, Latents(arrays["train"], grid), lambda *towers: recalls(scores_of(*towers)))
-    export(text, latent, torch.from_numpy(arrays["train"][:, 0]), texts["dev"], scores_of(text, latent),
-           f"{captions.numel():,} captions of {len(captions):,} photos, each photo in {arrays['train'].shape[1]} views")
+    text, latent = train(texts["train"], captions, named["train"], Latents(arrays["train"], grid), dev.figures)
+    export(text, latent, torch.from_numpy(arrays["train"][:, 0]), dev,
+           f"{captions.numel():,} captions and {len(named['train'].texts):,} short phrases of {len(captions):,} photos, each photo in {arrays['train'].shape[1]} views")

@@ -1,10 +1,10 @@
-"""Step: what the unchanged language model makes of each caption, for the retrieval towers.
+"""Step: what the unchanged language model makes of each caption and of short phrases, for the retrieval towers.
 
 Hidden states after layers 8, 14 and 20 (and the embeddings, layer 0), averaged over a text's tokens, and those of its last
 token, from the reference implementation in float32. The adapter is left out, so that training it anew never moves a text.
 
 Writes texts-train.npy and texts-dev.npy, (captions, 7, 576) float16: the means of layers 0, 8, 14, 20, then the last token's
-8, 14, 20; captions in the order of the tables.
+8, 14, 20; captions in the order of the tables. And phrases-train.npy and phrases-dev.npy, of the phrases of phrases.py in their order.
 """
 
 import re
@@ -14,6 +14,7 @@ import torch
 from tokenizers import Tokenizer
 
 from common import HIDDEN, PACK_FOLDER, log, read_captions, save_array
+from phrases import phrases
 
 BOS = 1  # <|im_start|>: a first token takes most attention and is left out of the means
 LAYERS = (8, 14, 20)  # counted from 1; the deeper ten are about the next word
@@ -66,25 +67,31 @@ class TextStates:
         return pooled
 
 
-CHUNK = 2500  # captions between two savings
+CHUNK = 2500  # texts between two savings
+
+
+def texts_of(data, split):
+    """{file name: its texts}."""
+    groups = read_captions(data / "flickr8k" / f"{split}.tsv").values()
+    return {f"texts-{split}": [text for group in groups for text in group], f"phrases-{split}": [phrase.text for phrase in phrases(groups)]}
 
 
 def run(data, work):
-    """Write both splits' states, the dev photos' first."""
+    """Write the states of both splits, the dev photos' first."""
     states = None
     for split in ("dev", "train"):
-        target = work / f"texts-{split}.npy"
-        if target.exists():
-            continue
-        states = states or TextStates()
-        texts = [text for group in read_captions(data / "flickr8k" / f"{split}.tsv").values() for text in group]
-        parts = []
-        for start in range(0, len(texts), CHUNK):
-            part = work / f"texts-{split}-{start}.npy"
-            if not part.exists():
-                save_array(part, states.states(texts[start:start + CHUNK]).astype(np.float16))
-                log(f"states of {split}: {min(start + CHUNK, len(texts))} of {len(texts)} captions")
-            parts.append(part)
-        save_array(target, np.concatenate([np.load(part) for part in parts]))
-        for part in parts:
-            part.unlink()
+        for name, texts in texts_of(data, split).items():
+            target = work / f"{name}.npy"
+            if target.exists():
+                continue
+            states = states or TextStates()
+            parts = []
+            for start in range(0, len(texts), CHUNK):
+                part = work / f"{name}-{start}.npy"
+                if not part.exists():
+                    save_array(part, states.states(texts[start:start + CHUNK]).astype(np.float16))
+                    log(f"states of {name}: {min(start + CHUNK, len(texts))} of {len(texts)}")
+                parts.append(part)
+            save_array(target, np.concatenate([np.load(part) for part in parts]))
+            for part in parts:
+                part.unlink()
