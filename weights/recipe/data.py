@@ -38,7 +38,7 @@ what color, how many, who, what is ... doing, holding, riding, where: `recipe/qu
 pronouns, and questions no photo answers (`recipe/dialogues.py`); clips of 2 to 8 frames are put together from one to three
 photos, held or slowly zoomed, with questions about their order and their moments (`recipe/clips.py`)."""
 DEFAULT_QUESTION_SHARE = 0.7
-CLIPS_PER_PHOTO = 0.15
+CLIPS_PER_PHOTO = 0.2
 # Captions of a photo that share one sight of it. Five cost little more than two, but what is scarce is sights of photos:
 # a run with five was behind one with fewer after the same time.
 CAPTIONS_PER_SIGHT = 2
@@ -147,7 +147,7 @@ class Captions:
         """Captions of a photo under one question, and often another question."""
         example = Example(photo_pieces(Frame(photo, rng.randrange(VIEWS), PHOTO_JITTER)))
         example.branches.append((self.caption_question(rng, CAPTION_QUESTIONS), self.some_captions(rng, photo)))
-        example.branches += self.some_questions(rng, photo, rng.choice([0, 0, 1]))
+        example.branches += self.some_questions(rng, photo, rng.choice([0, 1, 1]))
         example.dialogues += self.some_dialogue(rng, photo)
         return example
 

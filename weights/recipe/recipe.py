@@ -13,7 +13,7 @@ Steps, each skipped when its result is there:
     texts      hidden states of the captions, for search               (20 minutes)
     retrieval  text and latent towers for search, into the pack        (10 minutes)
     fixtures   expected numbers for the tests, under test/fixtures       (2 minutes)
-    chat       text-only answers of the unchanged model, for the training (2 minutes)
+    chat       text-only answers of the unchanged model, for the training (5 minutes)
     train      low-rank adapter and projector                            (--minutes)
     selfcritical  the same, from rewards of its own captions             (--minutes)
     export     projector, adapter, pack.json, model card                 (seconds)

@@ -8,6 +8,7 @@ import json
 import random
 import time
 
+from batch import Written
 from common import write_json
 from data import ABOUT, Example
 from trainer import CHECKPOINT_SECONDS, SEED, TOKEN_BUDGET, Trainer, spawn
@@ -23,9 +24,15 @@ class Supervised(Trainer):
     def epoch_batches(self, epoch):
         """The epoch's batches of rows, reproducible from its number."""
         rng = random.Random(SEED * 1000 + epoch)
-        examples = self.captions["train"].epoch(rng) + chat_examples(self.work)
+        examples = self.captions["train"].epoch(rng) + self.chat_examples()
         rng.shuffle(examples)
         return self.row_batches(examples, rng, TOKEN_BUDGET * self.setting.room)
+
+    def chat_examples(self):
+        """The text-only examples of the step `chat`, where it has run. Of an answer that was cut the end is not learned."""
+        chat = self.work / "chat.json"
+        told = json.loads(chat.read_text()) if chat.exists() else []
+        return [Example([], [(question, [answer if whole else Written(self.trees.encode(answer), 1.0)])]) for question, answer, whole in told]
 
     def step(self, rows, budget):
         """One optimiser step over all processes' rows; returns (loss per token, tokens)."""
@@ -65,12 +72,6 @@ class Supervised(Trainer):
                 "minutes": round(self.seconds / 60, 1), "steps": self.steps, "passes": round(passes, 2), "processes": self.world,
                 "device": self.setting.device, "data": ABOUT, "dev_loss": round(dev, 3), "dev_loss_with_other_photos": round(other, 3)})
             self.save("trained.pt")
-
-
-def chat_examples(work):
-    """The text-only examples of the step `chat`, where it has run."""
-    chat = work / "chat.json"
-    return [Example([], [(question, [answer])]) for question, answer in json.loads(chat.read_text())] if chat.exists() else []
 
 
 def body(rank, world, setting, work, data, minutes, start):
