@@ -15,8 +15,8 @@ export type TensorLevels = { readonly bits: number } | { readonly step: number }
 export interface NetworkOptions {
   /** Of the tensor of this name; 1 to 16 bits. Default: 8 bits. */
   readonly levels?: (name: string) => TensorLevels;
-  /** Default: range. */
-  readonly coder?: Coder;
+  /** Of every tensor. Default (null): rANS where it costs next to nothing, else the range coder. */
+  readonly coder?: Coder | null;
 }
 
 /**
@@ -49,7 +49,7 @@ function writeTensor(out: ByteWriter, name: string, tensor: ContainerTensor, opt
   out.bytes(nameBytes);
   out.u8(tensor.dims.length);
   for (const dim of tensor.dims) out.u32(dim);
-  writeBlock(out, onLevels(tensor.data, options.levels?.(name) ?? { bits: DEFAULT_TENSOR_BITS }, `Tensor "${name}"`), tensor.dims, options.coder ?? 'range');
+  writeBlock(out, onLevels(tensor.data, options.levels?.(name) ?? { bits: DEFAULT_TENSOR_BITS }, `Tensor "${name}"`), tensor.dims, options.coder ?? null);
 }
 
 function onLevels(data: Float32Array, levels: TensorLevels, what: string): QuantisedTensor {

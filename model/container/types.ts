@@ -45,4 +45,4 @@ export interface Container {
   readonly networks: readonly (Uint8Array | null)[];
 }
 
-export type Coder = 'range' | 'huffman';
+export type Coder = 'range' | 'huffman' | 'rans';

@@ -27,7 +27,7 @@ interface PresetShape {
   readonly basisStrides: readonly number[];
   /** Mean squared error that one bit a pixel is worth; null: bits are free, and rounding comes after the training. */
   readonly price: number | null;
-  readonly coder: Coder;
+  readonly coder: Coder | null;
   readonly training: TrainingPace;
 }
 
@@ -49,9 +49,9 @@ const THOROUGH: TrainingPace = { learningRate: 1e-2, share: 0.7, knee: 1 };
  * 8 bits and Huffman codes.
  */
 const SHAPES: Readonly<Record<Preset, PresetShape>> = {
-  draft: { seconds: 20, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 16, basisChannels: 16, basisStrides: [1], price: 4e-3, coder: 'range', training: QUICK },
-  standard: { seconds: 60, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 40, basisChannels: 16, basisStrides: [1], price: 1.2e-3, coder: 'range', training: THOROUGH },
-  fine: { seconds: 300, layers: 2, hidden: 96, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 48, basisChannels: 16, basisStrides: [1], price: 3e-4, coder: 'range', training: THOROUGH },
+  draft: { seconds: 20, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 16, basisChannels: 16, basisStrides: [1], price: 4e-3, coder: null, training: QUICK },
+  standard: { seconds: 60, layers: 2, hidden: 64, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 40, basisChannels: 16, basisStrides: [1], price: 1.2e-3, coder: null, training: THOROUGH },
+  fine: { seconds: 300, layers: 2, hidden: 96, rank: 8, hyperHidden: 32, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 48, basisChannels: 16, basisStrides: [1], price: 3e-4, coder: null, training: THOROUGH },
   paper: { seconds: 300, layers: 6, hidden: 512, rank: 8, hyperHidden: 128, gridChannels: 8, gridStrides: [1, 2, 4], basisCount: 0, basisChannels: 1, basisStrides: [1], price: null, coder: 'huffman', training: QUICK },
 };
 /**
@@ -120,7 +120,7 @@ export interface Plan {
   seconds(frames: number): number;
   /** null: bits are free and tensors are rounded after the training. */
   readonly goal: RateGoal | null;
-  readonly coder: Coder;
+  readonly coder: Coder | null;
   readonly training: TrainingPace;
   /** Limits of a segment's frames. */
   readonly segmentFrames: { readonly least: number; readonly most: number };

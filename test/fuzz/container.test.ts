@@ -10,12 +10,13 @@ import { joinSections, splitSections, type Section } from '../helpers/sections.j
 
 const CASES = Number(process.env['LATENTCHAT_FUZZ_CASES'] ?? 20_000);
 const SEED = Number(process.env['LATENTCHAT_FUZZ_SEED'] ?? 1);
-/** What a reading may allocate: the levels, residuals and floats of 256 values a byte, and tables. */
-const BYTES_PER_FILE_BYTE = 256 * 16;
+/** What a reading may allocate: the levels, residuals, their neighbours outside and floats of 256 values a byte, and tables. */
+const BYTES_PER_FILE_BYTE = 256 * 24;
 const BYTES_OF_TABLES = 4 * 1024 * 1024;
 
 const originals = [
   writeContainer(sampleContainer()),
+  writeContainer(sampleContainer({ frames: 20, latentDim: 16, seed: 8, coding: { coder: 'rans', levels: () => ({ bits: 6 }) } }), { coder: 'rans' }),
   writeContainer(sampleContainer({ frames: 40, latentDim: 16, seed: 2, coding: { coder: 'huffman', levels: (name) => ({ bits: name === 'grid.0' ? 12 : 4 }) } }), { coder: 'huffman' }),
   writeContainer(sampleContainer({ frames: 1, latentDim: 64, network: false })),
   writeContainer(sampleContainer({ frames: 7, latentDim: 8, seed: 3, coding: { levels: () => ({ bits: 16 }) } }), { latentBits: 3 }),

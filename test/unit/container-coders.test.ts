@@ -4,6 +4,7 @@ import { crc32 } from '../../model/container/crc32.js';
 import { fromFloat16Bits, toFloat16Bits } from '../../model/runtime/float16.js';
 import { codeLengths, decodeHuffman, encodeHuffman } from '../../model/container/huffman.js';
 import { decodeIntegers, encodeIntegers } from '../../model/container/integers.js';
+import { decodeRans, encodeRans } from '../../model/container/rans.js';
 import { randomNumbers } from '../helpers/random.js';
 
 const random = randomNumbers(1);
@@ -35,6 +36,11 @@ describe('entropy coders', () => {
     test(`range coder returns ${name}`, () => {
       assert.deepEqual(decodeIntegers(encodeIntegers(values, 64), values.length, 64), values);
     });
+    for (const columns of [1, 2, 64]) {
+      test(`rANS returns ${name}, in rows of ${columns}`, () => {
+        assert.deepEqual(decodeRans(encodeRans(values, columns), values.length, columns), values);
+      });
+    }
     test(`Huffman returns ${name}`, () => {
       assert.deepEqual(decodeHuffman(encodeHuffman(values), values.length, 2 ** 18), values);
     });
@@ -43,6 +49,37 @@ describe('entropy coders', () => {
   test('range coder keeps the extremes of 32-bit integers', () => {
     const values = Int32Array.of(0x7fffffff, -0x7fffffff, 0, 1, -1, 2 ** 30);
     assert.deepEqual(decodeIntegers(encodeIntegers(values, 1), values.length, 1), values);
+  });
+
+  test('rANS tells apart what the size and the sign of neighbours foretell', () => {
+    const values = Int32Array.from({ length: 60_000 }, (_, i) => Math.round(random.normal() * (Math.floor(i / 500) % 2 === 0 ? 1 : 60)));
+    assert.ok(encodeRans(values, 100).length < 0.95 * entropyBytes(values));
+    for (const [i, value] of values.entries()) values[i] = Math.abs(value) * (Math.floor(i / 1000) % 2 === 0 ? 1 : -1);
+    assert.ok(encodeRans(values, 100).length < 0.9 * entropyBytes(values));
+  });
+
+  test('rANS is within its tables and 2% of the range coder where numbers are not mostly zero', () => {
+    const values = Int32Array.from({ length: 200_000 }, () => Math.round(random.normal() * 3));
+    assert.ok(encodeRans(values, 64).length <= encodeIntegers(values, 64).length * 1.02);
+  });
+
+  test('a rANS stream whose parts are cut, or whose tables or state are none, is refused', () => {
+    const values = sequences['normal, deviation 20'] as Int32Array;
+    const bytes = encodeRans(values, 64);
+    const tablesLength = new DataView(bytes.buffer).getUint32(1, true);
+    const changed = (change: (copy: DataView) => void): Uint8Array => {
+      const copy = bytes.slice();
+      change(new DataView(copy.buffer));
+      return copy;
+    };
+    const refused = (stream: Uint8Array): void => assert.throws(() => decodeRans(stream, values.length, 64), { code: 'malformed' });
+    for (const length of [0, 4, 8, 8 + tablesLength]) refused(bytes.subarray(0, length));
+    for (const alphabet of [0, 84, 255]) refused(changed((view) => view.setUint8(0, alphabet)));
+    refused(changed((view) => view.setUint32(1, 0xffffffff, true)));
+    refused(changed((view) => view.setUint8(6, view.getUint8(6) ^ 0xff)));
+    refused(changed((view) => view.setUint32(5 + tablesLength, 3, true)));
+    refused(changed((view) => view.setUint32(5 + tablesLength, 0x80000000, true)));
+    assert.equal(decodeRans(bytes.subarray(0, bytes.length - 400), values.length, 64).length, values.length, 'zeros are read past the end');
   });
 
   for (const [name, share] of [['uniform bytes', 1.01], ['normal, deviation 20', 1.015], ['normal, deviation 0.4', 1.01]] as const) {
