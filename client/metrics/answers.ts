@@ -66,6 +66,12 @@ export function exactMatch(answer: string, accepted: readonly string[]): number 
   return accepted.some((other) => normaliseAnswer(other) === given) ? 1 : 0;
 }
 
+/** 1 when the answer begins with an accepted word, such as yes or no, whatever it goes on to say, else 0. */
+export function firstWordMatch(answer: string, accepted: readonly string[]): number {
+  const [given] = normaliseAnswer(answer).split(' ');
+  return given !== '' && accepted.some((other) => normaliseAnswer(other) === given) ? 1 : 0;
+}
+
 /**
  * VQA accuracy: the mean, over every way to leave one person out, of min(1, matches among the others / 3). With fewer than four people the
  * divisor is the number of the others, and with one the answer simply has to match.

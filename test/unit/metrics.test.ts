@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { exactMatch, normaliseAnswer, scoreAnswers, vqaAccuracy } from '../../client/metrics/answers.js';
+import { exactMatch, firstWordMatch, normaliseAnswer, scoreAnswers, vqaAccuracy } from '../../client/metrics/answers.js';
 import { bootstrapMean } from '../../client/metrics/bootstrap.js';
 import { scoreCaptions, type CaptionItem } from '../../client/metrics/captions.js';
 import { tokenise } from '../../client/metrics/ptb-tokenise.js';
@@ -76,6 +76,14 @@ describe('answer scores', () => {
     assert.equal(exactMatch('A dog', ['cat', 'Dog.']), 1);
     assert.equal(exactMatch('a dog and a cat', ['cat', 'dog']), 0);
     assert.equal(exactMatch('', ['cat']), 0);
+  });
+
+  test('yes and no are told by the first word', () => {
+    assert.equal(firstWordMatch('No, there is no dog.', ['No.']), 1);
+    assert.equal(firstWordMatch('no', ['yes', 'No']), 1);
+    assert.equal(firstWordMatch('Yes, there is no dog', ['No.']), 0);
+    assert.equal(firstWordMatch('None', ['No']), 0);
+    assert.equal(firstWordMatch('', ['']), 0);
   });
 
   test('VQA accuracy is the mean over leaving one person out', () => {
