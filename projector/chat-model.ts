@@ -16,7 +16,7 @@ import {
 } from '../model/language/index.js';
 import type { ModelPack, PackManifest } from '../model/pack/index.js';
 import type { Runtime } from '../model/runtime/types.js';
-import { checkVideo, type ChatMessage, type VideoPart } from './messages.js';
+import { checkVideo, type ChatMessage } from './messages.js';
 import { Projector } from './network.js';
 import { VideoProjector } from './video-llama.js';
 import { PrefixCache } from './prefix-cache.js';

@@ -1,4 +1,4 @@
-// npm test: installs what the tests need, checks types, builds, and runs every test. `npm test -- unit model` runs those folders only.
+// npm test: installs what the tests need, checks types, lints, builds, and runs every test. `npm test -- unit model` runs those folders only.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -14,6 +14,7 @@ const wanted = process.argv.slice(2);
 const TIMEOUT_MS = 900_000;
 
 step('types', [path.join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', root]);
+step('lint', [path.join(root, 'node_modules/eslint/bin/eslint.js'), ...['model', 'projector', 'server', 'client', 'test'].map((room) => path.join(root, room))]);
 step('build', [path.join(root, 'client/build.mjs'), '--clean']);
 let failed = false;
 for (const folders of groups) {

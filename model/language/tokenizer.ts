@@ -3,8 +3,17 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { byteOfCharacter } from './byte-level.js';
 import { PIECE_SPACE, usesPieces } from './pieces.js';
 
+/** What is used of the library, whose own declarations name files that it does not ship. */
+interface Library {
+  encode(text: string, options: { readonly add_special_tokens: boolean }): { readonly ids: number[] };
+  get_added_tokens_decoder(): ReadonlyMap<number, { readonly content: string }>;
+  get_vocab(withAdded: boolean): ReadonlyMap<string, number>;
+  id_to_token(id: number): string | undefined;
+  token_to_id(token: string): number | undefined;
+}
+
 export class TextTokenizer {
-  private readonly tokenizer: Tokenizer;
+  private readonly tokenizer: Library;
   private readonly special: ReadonlyMap<number, string>;
   /** Sentencepiece's way to write tokens, as Llama 2 and Vicuna have it; otherwise byte-level BPE. */
   readonly pieces: boolean;
@@ -17,7 +26,7 @@ export class TextTokenizer {
     const config: unknown = JSON.parse(json);
     if (typeof config !== 'object' || config === null || !('model' in config)) throw new Error('tokenizer.json holds no tokenizer: its "model" is missing');
     this.pieces = usesPieces(config);
-    this.tokenizer = new Tokenizer(config, { clean_up_tokenization_spaces: false });
+    this.tokenizer = new (Tokenizer as unknown as new (json: object, options: object) => Library)(config, { clean_up_tokenization_spaces: false });
     this.special = new Map([...this.tokenizer.get_added_tokens_decoder()].map(([id, token]) => [id, token.content]));
   }
 

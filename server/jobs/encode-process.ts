@@ -143,7 +143,7 @@ process.on('message', (message: ToEncoder) => {
     return;
   }
   const { task } = message;
-  encode(task)
+  void encode(task)
     .catch((error: unknown) => describeFailure(error, task.source, 'encode_failed'))
     .then((last) => process.send?.(last, () => process.exit(0)));
 });

@@ -44,7 +44,7 @@ async function readStart(file: string): Promise<Uint8Array> {
 }
 
 process.once('message', (task: ProbeTask) => {
-  probe(task)
+  void probe(task)
     .catch((error: unknown) => describeFailure(error, task.file, 'unsupported_media'))
     .then((report) => process.send?.(report, () => process.exit(0)));
 });

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { bytesSource, ContainerError, inspectContainer, LinrFile, readContainer, readHead, writeContainer, type ByteSource } from '../../model/container/index.js';
 import { sampleContainer } from '../helpers/containers.js';
 import { randomNumbers, type RandomNumbers } from '../helpers/random.js';
-import { joinSections, splitSections, type Section } from '../helpers/sections.js';
+import { joinSections, splitSections } from '../helpers/sections.js';
 
 const CASES = Number(process.env['LATENTCHAT_FUZZ_CASES'] ?? 20_000);
 const SEED = Number(process.env['LATENTCHAT_FUZZ_SEED'] ?? 1);

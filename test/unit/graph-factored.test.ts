@@ -1,7 +1,7 @@
 /** The update of a matrix from its gradient's two factors, against the same update written out over the whole matrix. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { adamRate, factoredStep, Graph } from '../../model/graph/index.js';
+import { adamRate, factoredStep, Graph, type Value } from '../../model/graph/index.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { normal, seededRandom } from '../../model/runtime/random.js';
 import { asFloat32, float32, scalar, type HostTensor } from '../../model/runtime/tensor.js';
@@ -12,10 +12,10 @@ const PARTS = { parameters: [ROWS, COLUMNS], momentum: [ROWS, COLUMNS], rows: [R
 
 test('a factored step moves each number by its momentum, scaled by its row and its column', async () => {
   const graph = new Graph('step');
-  const [parameters, momentum, rows, columns] = Object.entries(PARTS).map(([name, dims]) => graph.input(name, 'float32', dims));
+  const input = (name: keyof typeof PARTS): Value => graph.input(name, 'float32', PARTS[name]);
   const left = graph.input('left', 'float32', [FRAMES, ROWS]);
   const right = graph.input('right', 'float32', [FRAMES, COLUMNS]);
-  const { state } = factoredStep({ parameters: parameters!, momentum: momentum!, rows: rows!, columns: columns! }, left, right, graph.input('rate', 'float32', []));
+  const { state } = factoredStep({ parameters: input('parameters'), momentum: input('momentum'), rows: input('rows'), columns: input('columns') }, left, right, graph.input('rate', 'float32', []));
   for (const [name, value] of Object.entries(state)) graph.output(`${name}_out`, value);
   const session = await nodeRuntime({ threads: 1 }).createSession(graph.toOnnx());
 

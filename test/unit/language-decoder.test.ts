@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { argmax, beamSearch, ContextError, Decoder, DecoderBatch, logProbability, prefill, scoreContinuations, type KvCache } from '../../model/language/index.js';
-import { nodeRuntime } from '../../model/runtime/node.node.js';
-import { tinyDecoder, tinyReference, tinyWeights } from '../helpers/tiny-llama.js';
+import { tinyDecoder, tinyReference } from '../helpers/tiny-llama.js';
 
 /** Greedy continuation of what `cache` holds, without looking at end tokens. */
 async function continueGreedily(decoder: Decoder, cache: KvCache, logits: Float32Array, count: number): Promise<number[]> {

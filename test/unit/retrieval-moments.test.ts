@@ -87,7 +87,7 @@ describe('hits', () => {
   const dim = 8;
   const unit = (axis: number): number[] => Array.from({ length: dim }, (_, d) => (d === axis ? 1 : 0));
   /** Two scenes of twelve frames, along two axes. */
-  const video: IndexedVideo = { vectors: packVectors(Float32Array.from([...Array(12).fill(unit(0)), ...Array(12).fill(unit(1))].flat() as number[]), dim), times_s: times(24), duration_s: 6, shots: [0, 12] };
+  const video: IndexedVideo = { vectors: packVectors(Float32Array.from(Array.from({ length: 24 }, (_, t) => unit(t < 12 ? 0 : 1)).flat()), dim), times_s: times(24), duration_s: 6, shots: [0, 12] };
   const query = Float32Array.from(unit(1));
 
   test('are frames, moments, or the best moment', () => {

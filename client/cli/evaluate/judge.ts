@@ -74,7 +74,10 @@ export async function judgeAll(
   const waiting = asked.filter(({ row, item, text }) => !known.has(keyOf({ row, id: item.id, text })));
   async function* work({ row, item, text }: (typeof asked)[number], stop: AbortSignal): AsyncGenerator<JsonLine> {
     const head = { id: item.id, row, text, run };
-    if (text === '') return yield { ...head, verdict: 'incorrect', reply: '' };
+    if (text === '') {
+      yield { ...head, verdict: 'incorrect', reply: '' };
+      return;
+    }
     const messages = [{ role: 'system', content: instructions }, { role: 'user', content: caseOf(task, item, text) }] as const;
     try {
       const { text: reply } = await completeChat(judge, { model: judge.model, messages, max_tokens: MAX_TOKENS, temperature: 0, seed: SEED }, stop);

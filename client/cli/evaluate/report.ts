@@ -32,8 +32,8 @@ export function aligned(rows: readonly (readonly string[])[]): string[] {
 /** Every figure, every item's score, every verdict. */
 export function reportJson(facts: Readonly<Record<string, unknown>>, rows: readonly RowScores[], judge: Judgement | null): string {
   const values = (figures: readonly Figure[]): Record<string, unknown> =>
-    Object.fromEntries(figures.flatMap(({ key, value, interval }) => [[key, value], ...(interval === null ? [] : [[`${key}_interval`, interval]])]));
-  const rowsByName = rows.map(({ row, count, failed, figures, types, items }) => [
+    Object.fromEntries(figures.flatMap(({ key, value, interval }): [string, unknown][] => [[key, value], ...(interval === null ? [] : [[`${key}_interval`, interval] as [string, unknown]])]));
+  const rowsByName = rows.map(({ row, count, failed, figures, types, items }): [string, unknown] => [
     row,
     {
       label: rowLabel(row),

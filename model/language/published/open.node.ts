@@ -189,7 +189,7 @@ function templateIn(json: Readonly<Record<string, unknown>>): string | null {
   const value = json['chat_template'];
   if (typeof value === 'string') return value;
   if (!Array.isArray(value)) return null;
-  const chosen = value.find((entry): entry is { name: string; template: string } => typeof entry === 'object' && entry !== null && 'name' in entry && entry.name === 'default');
+  const chosen = (value as unknown[]).find((entry): entry is { name: string; template: string } => typeof entry === 'object' && entry !== null && 'name' in entry && entry.name === 'default');
   return typeof chosen?.template === 'string' ? chosen.template : null;
 }
 
