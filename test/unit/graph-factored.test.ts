@@ -16,7 +16,7 @@ test('a factored step moves each number by its momentum, scaled by its row and i
   const left = graph.input('left', 'float32', [FRAMES, ROWS]);
   const right = graph.input('right', 'float32', [FRAMES, COLUMNS]);
   const { state } = factoredStep({ parameters: input('parameters'), momentum: input('momentum'), rows: input('rows'), columns: input('columns') }, left, right, graph.input('rate', 'float32', []));
-  for (const [name, value] of Object.entries(state)) graph.output(`${name}_out`, value);
+  for (const [name, value] of Object.entries<Value>({ ...state })) graph.output(`${name}_out`, value);
   const session = await nodeRuntime({ threads: 1 }).createSession(graph.toOnnx());
 
   const random = seededRandom(5);
