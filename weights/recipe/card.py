@@ -39,7 +39,7 @@ figures below. The photos are their owners'; research use. No photo and no capti
 share its prefix (token trees), the loss is on answer tokens only. AdamW, rate 8e-4 for adapter and projector, 3% warm-up,
 cosine over wall-clock time. A photo is seen plain, mirrored, and as two random crops, with noise of 0.15 deviations on its latents; a tenth of the adapter's
 ranks and of the projector's hidden units is left out of each step. Latents carry uniform noise of half a step of a 4-bit grid, which stands for their rounding in
-a container. {notes}
+a container. {mixed}{notes}
 
 {selfcritical}Python (PyTorch) does the training: {step_time}
 
@@ -53,7 +53,6 @@ a container. {notes}
   nearest thing it knows. It often gets colours, counts and small objects wrong, and it sounds equally sure when it does.
 - It cannot read text, name people or places, judge distances, or follow motion finer than the difference between frames.
 - English only. Questions unlike the trained ones may be answered with a caption.
-- Asked for a brief answer it says yes or no, a color, a number or a place; what somebody does or holds it tells in a sentence.
 - Do not use it where a wrong answer does harm.
 """
 
@@ -92,6 +91,15 @@ def selfcritical_text(run):
             f"of {scores['photos']} dev photos went from {scores['before']} to {scores['after']}.\n\n")
 
 
+def mixed_text(training):
+    """What the weights are a mean of, or nothing."""
+    if "earlier" not in training:
+        return ""
+    earlier = "{minutes} minutes, {steps} steps, about {passes} passes".format(**training["earlier"])
+    return (f"That run went on from an earlier one's weights ({earlier}) at 0.7 of the rate, and the pack holds a mean of both, "
+            f"{training['later_weight']:.0%} of it the later. ")
+
+
 def retrieval_text(retrieval):
     """What the retrieval towers have learned from, or nothing."""
     return "" if retrieval is None else f"The retrieval towers were trained contrastively (`recipe/retrieval.py`) on {retrieval['trained_on']}.\n\n"
@@ -121,7 +129,7 @@ def write_card(measured):
     text = CARD.format(
         data=training["data"],
         chat=training.get("chat", "Text-only prompts, answered by the unchanged model, are mixed in (`recipe/chat.py`)."),
-        notes=training.get("notes", "") + retrieval_text(measured.get("retrieval")), step_time=training.get("step_time", "in bfloat16, 1.96 s for a whole step of 2,096 tokens on two idle cores against 3.43 s in ONNX Runtime from our own graph (float32), 1.75 times as long (`npm run bench -- adapter-training`)."),
+        mixed=mixed_text(training), notes=training.get("notes", "") + retrieval_text(measured.get("retrieval")), step_time=training.get("step_time", "in bfloat16, 1.96 s for a whole step of 2,096 tokens on two idle cores against 3.43 s in ONNX Runtime from our own graph (float32), 1.75 times as long (`npm run bench -- adapter-training`)."),
         selfcritical=selfcritical_text(measured.get("selfcritical")),
         videos=videos_text(pack) if pack.get("videos") else "",
         minutes=training["minutes"], steps=training["steps"], passes=training["passes"],

@@ -1,12 +1,17 @@
 """Step 7: the trained projector and adapter as pack files, then pack.json and the model card."""
 
-import torch
+import json
+
 from safetensors.torch import save_file
 
 from card import finish
-from common import PACK_FOLDER, log
+from common import PACK_FOLDER, log, write_json
+from device import choose_setting
 from language import ADAPTER_SCALE, LAYERS, LINEARS
-from trainer import start_state
+from trainer import Trainer, start_state
+
+# Of the mean of two runs. At a half the captions are best and what only the later one was taught is lost; at 1 the other way round.
+LATER_WEIGHT = 0.75
 
 
 def export_weights(state):
@@ -23,21 +28,39 @@ def export_weights(state):
         path.chmod(0o644)
 
 
-def mean_of(first, second):
-    """The mean of two training states of one trajectory: both parts, projector and adapter."""
-    return {part: {name: (value + second[part][name]) / 2 for name, value in first[part].items()} for part in ("projector", "adapter")}
+def between(earlier, later):
+    """A mean of two training states of one trajectory, LATER_WEIGHT of it the later one: both parts, projector and adapter."""
+    return {part: {name: (1 - LATER_WEIGHT) * value + LATER_WEIGHT * later[part][name] for name, value in earlier[part].items()} for part in ("projector", "adapter")}
 
 
 def run(data, work, start=None):
     """Write the trained files and finish the pack.
 
     What `selfcritical` has made goes before what `train` has. start: what `train` started from (as Trainer.start_from takes it),
-    or None. The pack then holds the mean of the two, which was better on dev photos than either.
+    or None. The pack then holds a mean of the two, which was better on dev photos than either.
     """
     refined, trained = work / "selfcritical.pt", work / "trained.pt"
     state = start_state(refined if refined.exists() else trained)
-    if start and not refined.exists():
-        state = mean_of(state, start_state(start))
+    mixed = start and not refined.exists()
+    if mixed:
+        state = between(start_state(start), state)
     log(f"weights of {refined.name if refined.exists() else trained.name}")
     export_weights(state)
+    if mixed:
+        tell_mixed(data, work, earlier_run(start))
     finish(work, {})
+
+
+def earlier_run(start):
+    """What a pack tells of its training; nothing of a trained.pt."""
+    training = json.loads((start / "pack.json").read_text())["measured"]["training"] if start.is_dir() else {}
+    return {key: training[key] for key in ("minutes", "steps", "passes") if key in training}
+
+
+def tell_mixed(data, work, earlier):
+    """Writes into training.json what the pack is a mean of, and the loss a caption token of that mean."""
+    path = work / "training.json"
+    trainer = Trainer(data, work, choose_setting(), 0.0)
+    trainer.start_from(PACK_FOLDER)
+    own, other = (round(trainer.dev_loss(shift), 3) for shift in (0, 17))
+    write_json(path, json.loads(path.read_text()) | {"later_weight": LATER_WEIGHT, "earlier": earlier, "dev_loss": own, "dev_loss_with_other_photos": other})
