@@ -113,10 +113,11 @@ describe('latentchat evaluate', () => {
     try {
       const { LatentChat } = await import('../../client/sdk/index.js');
       const client = new LatentChat({ baseUrl: server.url });
-      // Its latents alone, which need no encoding there.
+      // Its latents alone, which need no encoding there: training would move them.
       const { container } = await openAskable(at('photo.png'), await shared.open({ threads: 1 }));
-      const { id } = await client.upload(Buffer.from(writeContainer(container)), { name: 'photo.linr' });
-      const data = await folder.write('served.jsonl', lines({ id: 'a', source: `video://${id}`, references: REFERENCES }, { id: 'b', source: 'photo.png', references: REFERENCES }));
+      await writeFile(at('photo.linr'), writeContainer(container));
+      const { id } = await client.upload(await readFile(at('photo.linr')), { name: 'photo.linr' });
+      const data = await folder.write('served.jsonl', lines({ id: 'a', source: `video://${id}`, references: REFERENCES }, { id: 'b', source: 'photo.linr', references: REFERENCES }));
       const args = ['evaluate', 'captions', data, '--out', at('served-said.jsonl')];
       for (let look = 0; !(await client.videos.get(id)).askable; look++) {
         assert.ok(look < 300);
@@ -136,6 +137,7 @@ describe('latentchat evaluate', () => {
       const { judge } = JSON.parse(await readFile(at('judged.json'), 'utf8')) as { judge: { verdicts: { reply: string }[] } };
       assert.ok(judge.verdicts.length === 4 && judge.verdicts.every(({ reply }) => reply.length > 0), 'the server itself can be the judge');
     } finally {
+      await rm(at('photo.linr'), { force: true });
       await server.stop();
     }
   });
