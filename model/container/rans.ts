@@ -2,8 +2,8 @@ import { malformed } from './errors.js';
 import { decodeIntegers, encodeIntegers } from './integers.js';
 
 /**
- * Signed integers through rANS (Duda 2013) with chances that are counted beforehand: decoded in a third of the adaptive range coder's time, and
- * as small where most numbers are not zero. A number is a token, drawn with the chances of its context, and, below a large number's two leading
+ * Signed integers through rANS (Duda 2013) with chances that are counted beforehand: decoded in less than half the adaptive range coder's
+ * time, and as small where most numbers are not zero. A number is a token, drawn with the chances of its context, and, below a large number's two leading
  * bits, plain bits. The context is the size and the sign of the numbers around it that are known already.
  *
  * Stream: u8 tokens told apart (A), u32 length of the tables' stream, tables, u32 first state, u16 words. The tables are CONTEXTS rows of A
@@ -32,21 +32,11 @@ const LARGEST_SUM = SIZES.length - 1;
 const TABLES_AT = 5;
 const HEADER = TABLES_AT + 4;
 
-/** Numbers behind as many zeros as stand for neighbours outside. */
-class Neighbourhood {
-  readonly values: Int32Array;
-  readonly first: number;
-  /** How far back the number lies that is one row up and one to the right: with one column, where that is the number itself, the one before. */
-  readonly aboveRight: number;
-
-  constructor(
-    count: number,
-    readonly columns: number,
-  ) {
-    this.first = 2 * columns + 1;
-    this.aboveRight = Math.max(columns - 1, 1);
-    this.values = new Int32Array(this.first + count);
-  }
+/** `count` zeros behind as many as stand for neighbours outside, `first` of them. */
+function withNeighbours(count: number, columns: number): { values: Int32Array; first: number; aboveRight: number } {
+  const first = 2 * columns + 1;
+  // How far back the number lies that is one row up and one to the right: with one column, where that is the number itself, the one before.
+  return { values: new Int32Array(first + count), first, aboveRight: Math.max(columns - 1, 1) };
 }
 
 /** |value|, in a way that stays an integer. */
@@ -93,7 +83,8 @@ function startsOf(table: Int32Array, alphabet: number): Int32Array {
 
 /** Codes `values`, of at most LONGEST bits, in rows of `columns`. */
 export function encodeRans(values: Int32Array, columns: number): Uint8Array {
-  const tokens = Uint8Array.from(values, tokenOf);
+  const tokens = new Uint8Array(values.length);
+  for (let i = 0; i < values.length; i++) tokens[i] = tokenOf(values[i] as number);
   const contexts = contextsOf(values, columns);
   const alphabet = tokens.reduce((most, token) => Math.max(most, token + 1), 1);
   const counts = new Uint32Array(CONTEXTS * alphabet);
@@ -137,15 +128,16 @@ export function encodeRans(values: Int32Array, columns: number): Uint8Array {
 
 /** The context of every number, as `decodeRans` finds it. */
 function contextsOf(numbers: Int32Array, columns: number): Uint8Array {
-  const { values, first, aboveRight } = new Neighbourhood(numbers.length, columns);
+  const { values, first, aboveRight } = withNeighbours(numbers.length, columns);
   values.set(numbers, first);
-  return Uint8Array.from(numbers, (_, k) => {
-    const i = first + k;
-    const [before, above] = [values[i - 1] as number, values[i - columns] as number];
-    const further = [i - 2, i - columns - 1, i - aboveRight, i - 2 * columns].reduce((sum, at) => sum + size(values[at] as number), 0);
-    const sum = 2 * (size(before) + size(above)) + further;
-    return (SIZES[Math.min(sum, LARGEST_SUM)] as number) + 1 + Math.sign(before + above);
-  });
+  const sizeAt = (i: number): number => size(values[i] as number);
+  const contexts = new Uint8Array(numbers.length);
+  for (let k = 0, i = first; k < contexts.length; k++, i++) {
+    const sum = 2 * (sizeAt(i - 1) + sizeAt(i - columns)) + sizeAt(i - 2) + sizeAt(i - columns - 1) + sizeAt(i - aboveRight) + sizeAt(i - 2 * columns);
+    const towards = (values[i - 1] as number) + (values[i - columns] as number);
+    contexts[k] = (SIZES[Math.min(sum, LARGEST_SUM)] as number) + 1 + Math.sign(towards);
+  }
+  return contexts;
 }
 
 /** Chances from their stream, and the token of every slot of every row. */
@@ -183,10 +175,10 @@ export function decodeRans(bytes: Uint8Array, count: number, columns: number): I
   let state = view.getUint32(TABLES_AT + tablesLength, true);
   if (state < LOWEST || state >= LOWEST * 2 ** WORD) throw malformed('A coded stream starts with a state that is none.');
 
-  const { values, first, aboveRight } = new Neighbourhood(count, columns);
+  const { values, first, aboveRight } = withNeighbours(count, columns);
   let next = 0;
-  // Every context waits for the number before it, so this loop is the time of opening a video. What the next number needs again stays in
-  // variables, and nothing is called that could become a call.
+  // The contexts of contextsOf, written out: each waits for the number before it, and this loop is most of the time of opening a video. What the
+  // next number needs again stays in variables, which saves a quarter of it.
   let before = 0;
   let sizeBefore = 0;
   let sizeTwoBefore = 0;

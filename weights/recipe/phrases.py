@@ -55,9 +55,8 @@ def forms(noun):
     return [article(noun), noun, f"the {noun}", plural]
 
 
-def things(sentences):
-    """A phrase for every form of every thing. sentences: [[str]] by photo."""
-    words = [set(words_of(" ".join(group))) for group in sentences]
+def things(words):
+    """A phrase for every form of every thing. words: the set of them that each photo's captions hold."""
     shown = [present_things(group) for group in words]
     made = []
     for noun in [*THINGS, *MASS, *PEOPLE]:
@@ -67,16 +66,15 @@ def things(sentences):
     return made
 
 
-def from_captions(sentences):
-    """The noun phrases of the captions; of a photo that names its last word in another way one can't be sure."""
+def from_captions(sentences, words):
+    """The noun phrases of the captions; of a photo that names its last word in another way one can't be sure. words: as in things()."""
     photos, naming = {}, {}
     for photo, group in enumerate(sentences):
         for sentence in group:
             for phrase in noun_phrases(sentence):
                 photos.setdefault(phrase, set()).add(photo)
-        for word in set(words_of(" ".join(group))):
+        for word in words[photo]:
             naming.setdefault(word, set()).add(photo)
-    words = [set(words_of(" ".join(group))) for group in sentences]
     made = []
     for phrase, seen in photos.items():
         if len(seen) < LEAST_PHOTOS:
@@ -95,4 +93,5 @@ def from_captions(sentences):
 def phrases(groups):
     """The phrases of a split, things first; groups: the captions of each of its photos."""
     groups = [list(group) for group in groups]
-    return things(groups) + from_captions(groups)
+    words = [set(words_of(" ".join(group))) for group in groups]
+    return things(words) + from_captions(groups, words)
