@@ -14,12 +14,15 @@ export interface Thresholds {
   readonly possible: number;
 }
 
-/** The vectors that photos of all kinds have, and the thresholds in standard deviations of their cosines with a text. */
-interface Background extends Thresholds {
+/** The vectors that photos of all kinds have, and how far above their mean cosine with a text the thresholds lie. */
+interface Background {
   /** (dim) */
   readonly mean: Float32Array;
   /** (dim, dim) the triangular factor of their covariance. */
   readonly factor: Float32Array;
+  /** Standard deviations of these cosines. */
+  readonly match: number;
+  readonly possible: number;
 }
 
 function half(weights: TensorFile, name: string, dims: readonly number[]): Float32Array {

@@ -93,10 +93,11 @@ def selfcritical_text(run):
 
 def mixed_text(training):
     """What the weights are a mean of, or nothing."""
-    if "earlier" not in training:
+    if "later_weight" not in training:
         return ""
-    earlier = "{minutes} minutes, {steps} steps, about {passes} passes".format(**training["earlier"])
-    return (f"That run went on from an earlier one's weights ({earlier}) at 0.7 of the rate, and the pack holds a mean of both, "
+    # Of a trained.pt alone it is not known how it was trained.
+    earlier = " ({minutes} minutes, {steps} steps, about {passes} passes)".format(**training["earlier"]) if training["earlier"] else ""
+    return (f"That run went on from an earlier one's weights{earlier} at 0.7 of the rate, and the pack holds a mean of both, "
             f"{training['later_weight']:.0%} of it the later. ")
 
 
