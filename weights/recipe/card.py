@@ -9,6 +9,7 @@ import json
 
 from common import PACK_FOLDER, log
 from pack import retrieval_part, write_manifest
+from train import LATER_SHARE
 
 SIZE_LIMIT, FILE_LIMIT = 150e6, 45e6  # bytes
 
@@ -97,7 +98,7 @@ def mixed_text(training):
         return ""
     # Of a trained.pt alone it is not known how it was trained.
     earlier = " ({minutes} minutes, {steps} steps, about {passes} passes)".format(**training["earlier"]) if training["earlier"] else ""
-    return (f"That run went on from an earlier one's weights{earlier} at 0.7 of the rate, and the pack holds a mean of both, "
+    return (f"That run went on from an earlier one's weights{earlier} at {LATER_SHARE:g} of the rate, and the pack holds a mean of both, "
             f"{training['later_weight']:.0%} of it the later. ")
 
 

@@ -4,7 +4,7 @@ import json
 
 from safetensors.torch import save_file
 
-from card import finish
+from card import finish, known
 from common import PACK_FOLDER, log, write_json
 from device import choose_setting
 from language import ADAPTER_SCALE, LAYERS, LINEARS
@@ -36,18 +36,20 @@ def between(earlier, later):
 def run(data, work, start=None):
     """Write the trained files and finish the pack.
 
-    What `selfcritical` has made goes before what `train` has. start: what `train` started from (as Trainer.start_from takes it),
-    or None. The pack then holds a mean of the two, which was better on dev photos than either.
+    What `selfcritical` has made goes before what `train` has. start: what the training started from (as Trainer.start_from takes
+    it), or None. After `train` the pack then holds a mean of the two, which was better on dev photos than either.
     """
     refined, trained = work / "selfcritical.pt", work / "trained.pt"
     state = start_state(refined if refined.exists() else trained)
-    mixed = start and not refined.exists()
-    if mixed:
+    told = {}
+    if start and not refined.exists():
         state = between(start_state(start), state)
+        told = {"later_weight": LATER_WEIGHT, "earlier": earlier_run(start)}
     log(f"weights of {refined.name if refined.exists() else trained.name}")
     export_weights(state)
-    if mixed:
-        tell_mixed(data, work, earlier_run(start))
+    path = work / "training.json"
+    training = json.loads(path.read_text()) if path.exists() else known()["training"]
+    write_json(path, training | told | losses(data, work))
     finish(work, {})
 
 
@@ -57,10 +59,8 @@ def earlier_run(start):
     return {key: training[key] for key in ("minutes", "steps", "passes") if key in training}
 
 
-def tell_mixed(data, work, earlier):
-    """Writes into training.json what the pack is a mean of, and the loss a caption token of that mean."""
-    path = work / "training.json"
+def losses(data, work):
+    """The losses a caption token of the weights in the pack."""
     trainer = Trainer(data, work, choose_setting(), 0.0)
     trainer.start_from(PACK_FOLDER)
-    own, other = (round(trainer.dev_loss(shift), 3) for shift in (0, 17))
-    write_json(path, json.loads(path.read_text()) | {"later_weight": LATER_WEIGHT, "earlier": earlier, "dev_loss": own, "dev_loss_with_other_photos": other})
+    return {"dev_loss": round(trainer.dev_loss(), 3), "dev_loss_with_other_photos": round(trainer.dev_loss(shift=17), 3)}

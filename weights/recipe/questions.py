@@ -47,8 +47,11 @@ building restaurant store court stadium path trail crowd""".split()
 ACTORS = r"man|woman|boy|girl|child|toddler|baby|person|dog|cat|horse|bird|men|women|boys|girls|children|people|dogs|horses|kids|couple|skier|surfer|climber|skateboarder|snowboarder|player|cyclist|biker"
 ANIMALS = {"dog", "cat", "horse", "bird"}
 PLURAL_ACTORS = {"men", "women", "boys", "girls", "children", "people", "dogs", "horses", "kids"}
-VERBS = """runs jumps plays stands sits walks rides climbs swims holds looks catches chases carries wears throws leaps skis poses
-eats drinks digs shakes sleeps lies smiles performs skateboards surfs slides swings dances kicks hits talks sings reads takes""".split()
+VERBS = dict(pair.split("/") for pair in """runs/running jumps/jumping plays/playing stands/standing sits/sitting walks/walking
+rides/riding climbs/climbing swims/swimming holds/holding looks/looking catches/catching chases/chasing carries/carrying
+wears/wearing throws/throwing leaps/leaping skis/skiing poses/posing eats/eating drinks/drinking digs/digging shakes/shaking
+sleeps/sleeping lies/lying smiles/smiling performs/performing skateboards/skateboarding surfs/surfing slides/sliding
+swings/swinging dances/dancing kicks/kicking hits/hitting talks/talking sings/singing reads/reading takes/taking""".split())
 
 ACTION = re.compile(rf"^(?:A|An|The|One|Two|Three|Four|Some) (?:[\w-]+,? ){{0,3}}?({ACTORS}) (?:[\w-]+ ){{0,6}}?(?:(is|are) )?(\w+ing) (.+)\.$")
 PRESENT = re.compile(rf"^(?:A|An|The|One) (?:[\w-]+,? ){{0,3}}?({ACTORS}) ({'|'.join(VERBS)}) (.+)\.$")
@@ -175,17 +178,26 @@ def counts(rng, sentences):
     return made[:2]
 
 
+def kind_of_actor(actor):
+    """The animal, or that it is somebody: captions call one person a boy, a child and a skateboarder."""
+    singular = actor.removesuffix("s")
+    return singular if singular in ANIMALS else "somebody"
+
+
 def actions(rng, sentences):
+    """What somebody does. Accepted is what any caption says that somebody of the kind does."""
     verbs, made = {}, []
     for sentence in sentences:
         if (match := ACTION.match(sentence)) and match[3] not in NOT_VERBS:
-            verbs.setdefault(match[1], []).append(match[3])
+            verbs.setdefault(kind_of_actor(match[1]), []).append(match[3])
+        elif match := PRESENT.match(sentence):
+            verbs.setdefault(kind_of_actor(match[1]), []).append(VERBS[match[2]])
     for sentence in sentences:
         if match := ACTION.match(sentence):
             actor, _, verb, rest = match.groups()
             if verb not in NOT_VERBS:
                 be = "are" if actor in PLURAL_ACTORS else "is"
-                accepted = tuple(f"{upper(other)}." for other in common_first(verbs[actor]))
+                accepted = tuple(f"{upper(other)}." for other in common_first(verbs[kind_of_actor(actor)]))
                 made.append(Question("doing", f"What {be} the {actor} doing?", f"The {actor} {be} {verb} {rest}.", accepted))
         elif match := PRESENT.match(sentence):
             actor, verb, rest = match.groups()
@@ -197,16 +209,21 @@ def actions(rng, sentences):
     return rng.sample(made, min(2, len(made)))
 
 
+def described(noun, text):
+    """['white shirt', 'soccer ball'] of the words before a noun, as a text has them."""
+    return [f"{words}{noun}" for words in re.findall(rf"\b(?:a|an|the|his|her|some) ((?:[\w-]+ ){{1,2}}?){noun}\b", text)]
+
+
 def objects(rng, sentences):
     """What somebody holds, rides, wears ..."""
-    found = {}
-    for sentence in sentences:
-        for actor, verb, noun in OBJECT.findall(sentence.lower()):
-            found.setdefault((actor, verb), []).append(noun)
+    found, text = {}, " ".join(sentences).lower()
+    for actor, verb, noun in OBJECT.findall(text):
+        found.setdefault((actor, verb), []).append(noun)
     made = []
     for (actor, verb), nouns in found.items():
         be, nouns = "are" if actor in PLURAL_ACTORS else "is", common_first(nouns)
-        accepted = tuple(f"{upper(name)}." for noun in nouns for name in (article(noun), noun))
+        names = [name for noun in nouns for name in (noun, *common_first(described(noun, text)))]
+        accepted = tuple(f"{upper(form)}." for name in names for form in (article(name), name))
         made.append(Question("what", f"What {be} the {actor} {verb}?", f"The {actor} {be} {verb} {article(nouns[0])}.", accepted))
     return rng.sample(made, min(1, len(made)))
 

@@ -19,10 +19,9 @@ from data import CAPTION_QUESTIONS, DEFAULT_QUESTION_SHARE, PHOTO_JITTER, VIEWS,
 from pack import PROMPT
 from sampling import Sampler
 from score import CiderD, words
-from train import chat_examples
 from trainer import CHECKPOINT_SECONDS, SEED, Trainer, spawn
 
-RATE = 2e-4
+RATE = 3e-4
 PHOTOS = 16  # of one round of a process, on a CPU core
 SAMPLES = 5  # captions of a photo
 TEMPERATURE = 0.7  # of the policy that is trained: nearer to what a search finds than the model's own words at 1
@@ -128,7 +127,7 @@ class SelfCritical(Trainer):
             rng = random.Random(SEED * 1000 + 500 + self.epoch)
             photos = list(range(len(self.captions["train"].photos)))
             rng.shuffle(photos)
-            others = self.captions["train"].other_examples(rng) + chat_examples(self.work)
+            others = self.captions["train"].other_examples(rng) + self.chat_examples()
             rng.shuffle(others)
             batches = self.row_batches(others, rng, SUPERVISED_TOKENS * room)
             rounds = len(photos) // (round_photos * self.world)

@@ -4,13 +4,11 @@ The schedule is over wall-clock time, so it always ends with its cosine finished
 minutes; a run that was cut off goes on from it with the time that was left.
 """
 
-import json
 import random
 import time
 
-from batch import Written
 from common import write_json
-from data import ABOUT, Example
+from data import ABOUT
 from trainer import CHECKPOINT_SECONDS, SEED, TOKEN_BUDGET, Trainer, spawn
 
 RATE = 8e-4
@@ -27,12 +25,6 @@ class Supervised(Trainer):
         examples = self.captions["train"].epoch(rng) + self.chat_examples()
         rng.shuffle(examples)
         return self.row_batches(examples, rng, TOKEN_BUDGET * self.setting.room)
-
-    def chat_examples(self):
-        """The text-only examples of the step `chat`, where it has run. Of an answer that was cut the end is not learned."""
-        chat = self.work / "chat.json"
-        told = json.loads(chat.read_text()) if chat.exists() else []
-        return [Example([], [(question, [answer if whole else Written(self.trees.encode(answer), 1.0)])]) for question, answer, whole in told]
 
     def step(self, rows, budget):
         """One optimiser step over all processes' rows; returns (loss per token, tokens)."""

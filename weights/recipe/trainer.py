@@ -4,6 +4,7 @@ Data-parallel over processes of one thread each, which meet once a step: on a ma
 that meet in every matrix product would wait for each other most of the time. A GPU has one process.
 """
 
+import json
 import math
 import os
 import random
@@ -15,7 +16,7 @@ import torch.distributed
 import torch.multiprocessing
 from safetensors.numpy import load_file
 
-from batch import Latents, Trees, rounding_grid
+from batch import Latents, Trees, Written, rounding_grid
 from common import PACK_FOLDER, log, read_captions
 from convert import load_language
 from data import Captions, Example, Frame, photo_pieces
@@ -61,6 +62,12 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(self.parameters, lr=0.0, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY, fused=True)
         self.epoch, self.at, self.steps, self.seconds = 0, 0, 0, 0.0
         self.saved = time.time()
+
+    def chat_examples(self):
+        """The text-only examples of the step `chat`, where it has run. Of an answer that was cut the end is not learned."""
+        chat = self.work / "chat.json"
+        told = json.loads(chat.read_text()) if chat.exists() else []
+        return [Example([], [(question, [answer if whole else Written(self.trees.encode(answer), 1.0)])]) for question, answer, whole in told]
 
     def row_batches(self, examples, rng, budget):
         """Examples as batches of rows of at most `budget` padded tokens: similar lengths together, batches in random order."""
