@@ -7,5 +7,7 @@ export { buildProjector, Projector, type ProjectorShape } from './network.js';
 export { videoProjectorSpecs } from './video-llama.js';
 export { initialProjector, projectorShapes, projectorTensors } from './initialise.js';
 export { cutVideo } from './cut.js';
-export { replyWithMoments, type AnnotatedReply, type MomentAnnotation, type MomentFinder } from './moment-answers.js';
+export { focusOf, type Focus } from './focus.js';
+export { asksAboutTime, replyWithMoments, type AnnotatedReply, type MomentAnnotation, type MomentFinder } from './moment-answers.js';
+export { askedSpan, stretchOf, type AskedSpan, type Span, type Stretch } from './span.js';
 export { askedMoment } from './when.js';

@@ -1,11 +1,14 @@
 /**
- * Answers with moments: asked when something is seen, the latents are scored against the question's words, and the answer begins with the
- * seconds that were found. The language model then says what is seen there; it never writes the seconds, which it would often get wrong.
+ * Answers with moments. Asked when something is seen, the latents are scored against the question's words, and the answer begins with the
+ * seconds that were found. Asked about a part of the video ("at 0:30", "at the end"), the answer begins with that part's seconds. Both times the
+ * language model is shown those frames alone and says what is seen there; it never writes the seconds, which it would often get wrong.
  */
 import type { FoundMoments, Moment, SearchableVideo } from '../model/retrieval/index.js';
 import type { ChatModel, ReplyOptions, ReplyResult } from './chat-model.js';
 import { cutVideo } from './cut.js';
+import { focusOf, lastText, videosOf } from './focus.js';
 import type { ChatMessage, VideoPart } from './messages.js';
+import { askedSpan, endOf } from './span.js';
 import { askedMoment } from './when.js';
 
 /** A moment an answer speaks of. */
@@ -15,8 +18,8 @@ export interface MomentAnnotation {
   readonly video: string;
   readonly start_s: number;
   readonly end_s: number;
-  /** Cosine of its frames with the question's words. */
-  readonly score: number;
+  /** Cosine of its frames with the question's words; none where the question named the part itself. */
+  readonly score?: number;
 }
 
 export interface AnnotatedReply extends ReplyResult {
@@ -37,9 +40,14 @@ interface Hit {
 const MOST_NAMED = 3;
 const NEARLY_AS_GOOD = 0.04;
 
+/** Whether a question is about a time, for which more of a video's frames are needed than a prompt shows. */
+export function asksAboutTime(question: string): boolean {
+  return askedMoment(question) !== null || askedSpan(question) !== null;
+}
+
 /**
- * As ChatModel.reply, with annotations.
- * @param finder null: no answer has moments
+ * As ChatModel.reply, with annotations. A form (options.grammar) leaves no room for seconds: an answer in one has none.
+ * @param finder null: nothing is looked for
  */
 export async function* replyWithMoments(
   chat: ChatModel,
@@ -48,10 +56,33 @@ export async function* replyWithMoments(
   options: ReplyOptions = {},
 ): AsyncGenerator<{ text: string }, AnnotatedReply> {
   const videos = videosOf(messages);
-  const words = finder === null || videos.length === 0 ? null : askedMoment(lastText(messages));
-  if (finder === null || words === null) return { ...(yield* chat.reply(messages, options)), annotations: [] };
+  const formed = options.grammar !== undefined;
+  const words = formed || finder === null || videos.length === 0 ? null : askedMoment(lastText(messages));
+  if (finder !== null && words !== null) return yield* replyWhen(chat, finder, words, messages, options);
 
+  const focus = focusOf(messages, chat.defaultQuestion);
+  if (focus === null || formed) return { ...(yield* chat.reply(focus?.messages ?? messages, options)), annotations: [] };
+  const { video, stretch } = focus;
+  if (stretch === null) {
+    const text = `${videos.length > 1 ? `Video ${videos.indexOf(video) + 1}` : 'The video'} ends at ${endOf(video.times_s).toFixed(1)} s.`;
+    yield { text };
+    return { text, finish: 'stop', usage: { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 }, seconds: { first_token: 0, total: 0 }, annotations: [] };
+  }
+  const opening = `${capital(place(video, stretch, videos))}: `;
+  const annotation = { type: 'moment', video: video.id, start_s: stretch.start_s, end_s: stretch.end_s } as const;
+  return yield* replyAfter(opening, performance.now(), [annotation], chat.reply(focus.messages, options));
+}
+
+/** Looks for what a question asks the time of, and says what is seen at the best place. */
+async function* replyWhen(
+  chat: ChatModel,
+  finder: MomentFinder,
+  words: string,
+  messages: readonly ChatMessage[],
+  options: ReplyOptions,
+): AsyncGenerator<{ text: string }, AnnotatedReply> {
   const started = performance.now();
+  const videos = videosOf(messages);
   const hits: Hit[] = [];
   let thresholds = { match: Infinity, possible: Infinity };
   for (const part of videos) {
@@ -67,33 +98,31 @@ export async function* replyWithMoments(
   found.sort((a, b) => videos.indexOf(a.part) - videos.indexOf(b.part) || a.moment.start_s - b.moment.start_s);
 
   const named = found.length > 0 ? found : [best];
-  const where = named.map((hit) => place(hit, videos)).join(', and ');
+  const where = named.map(({ part, moment }) => place(part, moment, videos)).join(', and ');
   const opening = found.length > 0 ? `${capital(where)}: ` : best.moment.score >= possible ? `Perhaps ${where}: ` : `I do not find that in the video. What comes nearest is ${where}: `;
-  yield { text: opening };
-  const opened = performance.now();
+  const annotations = named.map(({ part, moment: { start_s, end_s, score } }): MomentAnnotation => ({ type: 'moment', video: part.id, start_s, end_s, score }));
   const system = messages.filter(({ role }) => role === 'system');
   const shown: ChatMessage = { role: 'user', content: [cutVideo(best.part, best.moment), { type: 'text', text: chat.defaultQuestion }] };
-  const told = yield* chat.reply([...system, shown], options);
-  const annotations = named.map(({ part, moment: { start_s, end_s, score } }): MomentAnnotation => ({ type: 'moment', video: part.id, start_s, end_s, score }));
+  return yield* replyAfter(opening, started, annotations, chat.reply([...system, shown], options));
+}
+
+/** A reply behind an opening that is there at once. */
+async function* replyAfter(
+  opening: string,
+  started: number,
+  annotations: readonly MomentAnnotation[],
+  reply: AsyncGenerator<{ text: string }, ReplyResult>,
+): AsyncGenerator<{ text: string }, AnnotatedReply> {
+  yield { text: opening };
+  const opened = performance.now();
+  const told = yield* reply;
   const seconds = { first_token: (opened - started) / 1000, total: (performance.now() - started) / 1000 };
   return { ...told, text: opening + told.text, seconds, annotations };
 }
 
-/** The videos of a conversation that have more than one moment, each once. */
-function videosOf(messages: readonly ChatMessage[]): VideoPart[] {
-  const videos = new Map<string, VideoPart>();
-  for (const { content } of messages) for (const part of content) if (part.type === 'video' && part.times_s.length > 1) videos.set(part.id, part);
-  return [...videos.values()];
-}
-
-function lastText(messages: readonly ChatMessage[]): string {
-  const texts = messages.at(-1)?.content.flatMap((part) => (part.type === 'text' ? [part.text] : [])) ?? [];
-  return texts.at(-1) ?? '';
-}
-
-function place({ part, moment }: Hit, videos: readonly VideoPart[]): string {
+function place(part: VideoPart, { start_s, end_s }: Pick<Moment, 'start_s' | 'end_s'>, videos: readonly VideoPart[]): string {
   const which = videos.length > 1 ? `in video ${videos.indexOf(part) + 1} ` : '';
-  return `${which}from ${moment.start_s.toFixed(1)} s to ${moment.end_s.toFixed(1)} s`;
+  return `${which}from ${start_s.toFixed(1)} s to ${end_s.toFixed(1)} s`;
 }
 
 function capital(text: string): string {

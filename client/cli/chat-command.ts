@@ -1,6 +1,6 @@
 import readline from 'node:readline';
 import { Command } from 'commander';
-import { askedMoment, replyWithMoments, type ChatMessage, type ReplyOptions } from '../../projector/index.js';
+import { asksAboutTime, replyWithMoments, type ChatMessage, type ReplyOptions } from '../../projector/index.js';
 import { choiceOption, formatFrom, grammarOf, schemaOption, type FormatOptions } from './answer-format.js';
 import { framesToSearch, momentFinder, openAskable } from './ask.js';
 import { maxTokensOption, packOption, threadsOption } from './common-options.js';
@@ -61,7 +61,7 @@ class Conversation implements Asker {
     const format = await formatFrom(options);
     const models = await Models.open(options);
     // An answer needs a few frames, a moment many.
-    const frames = question === undefined || askedMoment(question) !== null ? { frames: framesToSearch } : {};
+    const frames = question === undefined || asksAboutTime(question) ? { frames: framesToSearch } : {};
     const { video } = await openAskable(file, models, { signal, ...frames });
     return new Conversation(models, video, { maxTokens: options.maxTokens, ...(format === undefined ? {} : { grammar: await grammarOf(format) }) });
   }
@@ -75,9 +75,7 @@ class Conversation implements Asker {
     try {
       const chat = await this.models.chat();
       const options = { ...this.options, signal: interrupt.signal };
-      // What is found goes before the answer, which a form leaves no room for.
-      const finder = this.options.grammar === undefined ? momentFinder(this.models) : null;
-      for await (const piece of replyWithMoments(chat, finder, [...this.#messages, asked], options)) {
+      for await (const piece of replyWithMoments(chat, momentFinder(this.models), [...this.#messages, asked], options)) {
         answer += piece.text;
         process.stdout.write(piece.text);
       }

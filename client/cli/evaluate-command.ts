@@ -74,7 +74,7 @@ export function evaluateCommand(): Command {
     .argument('<data>', '.jsonl lines {"id","source","question","answers":[...],"type"?,"choices"?:[...]}, or a file of --format')
     .addOption(new Option('--format <name>', 'published format of the data').choices(QUESTION_FORMATS))
     .option('--prompt <text>', 'what to ask; {question} in it stands for the question (default: {question})')
-    .addHelpText('after', `${ROWS_HELP}\nA question with choices is answered by the likeliest of them, by log probability per token. Intervals are bootstrap 95%.`)
+    .addHelpText('after', `${ROWS_HELP}\nA question with choices is answered by the one that video and question make likelier most. Intervals are bootstrap 95%.`)
     .action((data: string, options: EvaluateOptions) => evaluate('qa', data, options));
   return new Command('evaluate').description('Score captions, answers or search against what people wrote, or a whole model pack.').addCommand(captions).addCommand(questions).addCommand(retrievalCommand()).addCommand(evaluatePackCommand());
 }

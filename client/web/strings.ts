@@ -130,7 +130,7 @@ export const text = {
     emptyWaiting: 'In a moment you can ask',
     emptyWaitingText: 'Its frames are being read. A short video takes a few seconds.',
     emptyText: 'Answers come from the latents alone: the model never sees the original file.',
-    suggestionsVideo: ['Describe what you see in one sentence.', 'What is happening?', 'Who or what is in it?', 'Where is this?'],
+    suggestionsVideo: ['Describe what you see in one sentence.', 'What is happening?', 'What happens at the end?', 'Where is this?'],
     suggestionsPhoto: ['Describe what you see in one sentence.', 'What is in the foreground?', 'What colours are there?', 'Where is this?'],
     placeholder: 'Ask about this video',
     placeholderPhoto: 'Ask about this photo',

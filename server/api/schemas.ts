@@ -205,7 +205,7 @@ export const MomentSchema = Type.Object({
   video: Type.String({ description: 'Id of the video.' }),
   start_s: Type.Number({ minimum: 0 }),
   end_s: Type.Number({ minimum: 0 }),
-  score: Type.Number({ description: "Cosine of its frames with the question's words." }),
+  score: Type.Optional(Type.Number({ description: "Cosine of its frames with the question's words; none where the question named the part itself." })),
 });
 
 export const ChatCompletionSchema = Type.Object({

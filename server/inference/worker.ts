@@ -97,7 +97,7 @@ async function write(model: ChatModel, searcher: Searcher | null, manifest: Pack
     const grammar = grammarOf(format);
     const signal = background ? AbortSignal.any([run.abort.signal, giveUp.signal]) : run.abort.signal;
     const options = { maxTokens, temperature, topP, ...(seed === null ? {} : { seed }), ...(grammar === null ? {} : { grammar }), stop: [...stop], signal };
-    const reply = replyWithMoments(model, grammar === null ? (searcher?.moments ?? null) : null, messages, options);
+    const reply = replyWithMoments(model, searcher?.moments ?? null, messages, options);
     for (;;) {
       const step = await reply.next();
       if (givenUp()) {

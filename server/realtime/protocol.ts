@@ -13,7 +13,7 @@ export interface Annotation {
   readonly video: string;
   readonly start_s: number;
   readonly end_s: number;
-  readonly score: number;
+  readonly score?: number;
 }
 
 export type ContentPart =

@@ -47,7 +47,7 @@ test('words find moments of all videos, best first, in seconds', async () => {
   assert.ok(hits[0]?.name.length > 0);
   for (const [i, { start_s, end_s, frame, score }] of hits.entries()) {
     assert.ok(start_s >= 0 && end_s >= start_s && Number.isInteger(frame) && frame >= 0);
-    assert.ok(score >= -1 && score <= (hits[i - 1]?.score ?? 1));
+    assert.ok(score !== undefined && score >= -1 && score <= (hits[i - 1]?.score ?? 1));
   }
 });
 
@@ -114,20 +114,40 @@ test('an answer that says when carries its moments, over the socket and over HTT
     check(text, content.annotations);
     break;
   }
-  const messages = [{ role: 'user', content: [{ type: 'video_url', video_url: { url: `video://${demo}` } }, { type: 'text', text: 'When is a rabbit in the grass?' }] }];
-  const answer = await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ messages, max_tokens: 8 }) });
-  const { message } = ((await answer.json()) as { choices: { message: { content: string; annotations: Parameters<typeof check>[1] } }[] }).choices[0] ?? assert.fail();
+  const message = await complete('When is a rabbit in the grass?');
   assert.equal(message.content, text);
   check(message.content, message.annotations);
+  assert.ok(message.annotations.every(({ score }) => score !== undefined));
 });
 
+test('an answer about a part of the video names its seconds, and only those of the video', async () => {
+  const [first, last, past] = [await complete('What happens first?'), await complete('What happens at the end?'), await complete('What happens at 2:00:00?')];
+  check(first.content, first.annotations);
+  check(last.content, last.annotations);
+  assert.equal(first.annotations[0]?.start_s, 0);
+  assert.ok((first.annotations[0]?.end_s ?? Infinity) <= (last.annotations[0]?.start_s ?? -1));
+  assert.match(past.content, /^The video ends at \d+\.\d s\.$/);
+  assert.deepEqual(past.annotations, []);
+});
+
+interface Answer {
+  readonly content: string;
+  readonly annotations: readonly { readonly type: string; readonly video: string; readonly start_s: number; readonly end_s: number; readonly score?: number | undefined }[];
+}
+
+async function complete(question: string): Promise<Answer> {
+  const messages = [{ role: 'user', content: [{ type: 'video_url', video_url: { url: `video://${demo}` } }, { type: 'text', text: question }] }];
+  const answer = await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ messages, max_tokens: 8 }) });
+  return ((await answer.json()) as { choices: { message: Answer }[] }).choices[0]?.message ?? assert.fail();
+}
+
 /** Every moment the text names has its annotation. */
-function check(text: string, annotations: readonly { readonly type: string; readonly video: string; readonly start_s: number; readonly end_s: number; readonly score: number }[]): void {
+function check(text: string, annotations: Answer['annotations']): void {
   assert.ok(annotations.length > 0, text);
   for (const { type, video, start_s, end_s, score } of annotations) {
     assert.deepEqual([type, video], ['moment', demo]);
     assert.ok(text.toLowerCase().includes(`from ${start_s.toFixed(1)} s to ${end_s.toFixed(1)} s`), text);
-    assert.ok(end_s > start_s && score > 0 && score <= 1);
+    assert.ok(end_s > start_s && (score === undefined || (score > 0 && score <= 1)));
   }
 }
 

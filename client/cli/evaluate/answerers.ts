@@ -2,8 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { canSearch } from '../../../model/retrieval/index.js';
-import { askedMoment } from '../../../projector/index.js';
+import { asksAboutTime, focusOf } from '../../../projector/index.js';
 import { LatentChat, LatentChatError } from '../../sdk/index.js';
 import { askOnce, momentFinder, questionMessages } from '../ask.js';
 import { UserError } from '../failure.js';
@@ -40,6 +39,8 @@ export interface AnswerOptions {
 export class LocalAnswerer implements Answerer {
   /** Of the item before: questions about one video follow each other. */
   #last: { readonly file: string; readonly moments: boolean; readonly views: SourceViews } | null = null;
+  /** Of an item's choices, which all of its rows ask for. */
+  readonly #usuals = new WeakMap<readonly string[], Promise<readonly number[]>>();
   /** Without a video the answer depends on the question alone. */
   readonly #blind = new Map<string, Promise<Answer>>();
 
@@ -74,8 +75,7 @@ export class LocalAnswerer implements Answerer {
 
   /** Views of an item's source, kept until another source's are asked for. */
   async views(item: Item): Promise<SourceViews> {
-    // A choice is made by likelihood, without a search.
-    const moments = item.choices === null && item.question !== null && askedMoment(item.question) !== null && canSearch(this.models.pack.manifest);
+    const moments = item.question !== null && asksAboutTime(item.question);
     if (this.#last?.file === item.file && this.#last.moments === moments) return this.#last.views;
     const decoded = (await this.rowsOf(item)).includes('decoded');
     const views = new SourceViews(item, { decoded, moments }, this.models, this.options);
@@ -91,9 +91,28 @@ export class LocalAnswerer implements Answerer {
       const { text, usage } = await askOnce(this.models, video, question, { beams, maxTokens, signal }, momentFinder(this.models));
       return { text: text.trim(), tokens: usage.completion_tokens };
     }
-    const scores = await (await this.models.chat()).score(questionMessages(video, question), item.choices, { signal });
-    const perToken = scores.map(({ logProbability, tokens }) => logProbability / tokens);
-    return { text: item.choices[perToken.indexOf(Math.max(...perToken))] ?? '', tokens: 0 };
+    const chat = await this.models.chat();
+    const messages = questionMessages(video, question);
+    const scores = await chat.score(focusOf(messages, chat.defaultQuestion)?.messages ?? messages, item.choices, { signal });
+    const usual = await this.#usual(item.choices, signal);
+    const gains = scores.map(({ logProbability }, i) => logProbability - (usual[i] as number));
+    return { text: item.choices[gains.indexOf(Math.max(...gains))] ?? '', tokens: 0 };
+  }
+
+  /**
+   * Log probabilities of choices where nothing is asked about no video: how common their words are. What the question and the video add to them decides
+   * (domain-conditional pointwise mutual information, Holtzman et al. 2021), else a rare word would lose wherever it is right.
+   */
+  #usual(choices: readonly string[], signal: AbortSignal): Promise<readonly number[]> {
+    let usual = this.#usuals.get(choices);
+    if (usual === undefined) {
+      usual = this.models.chat().then(async (chat) => {
+        const scores = await chat.score(questionMessages(null, chat.defaultQuestion), choices, { signal });
+        return scores.map(({ logProbability }) => logProbability);
+      });
+      this.#usuals.set(choices, usual);
+    }
+    return usual;
   }
 
   release(): Promise<void> {
