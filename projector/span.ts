@@ -3,7 +3,10 @@ import { shotStarts } from '../model/inr/shots.js';
 import type { VideoPart } from './messages.js';
 
 /** A part of a video as a question names it: seconds, or which end of the video. `to` is never before `from`; Infinity is the video's end. */
-export type Span = { readonly kind: 'seconds'; readonly from: number; readonly to: number } | { readonly kind: 'last'; readonly seconds: number } | { readonly kind: 'beginning' | 'middle' | 'end' };
+export type Span =
+  | { readonly kind: 'seconds'; readonly from: number; readonly to: number }
+  | { readonly kind: 'last'; readonly seconds: number }
+  | { readonly kind: 'beginning' | 'middle' | 'end' };
 
 export interface AskedSpan {
   readonly span: Span;
@@ -23,38 +26,46 @@ const NUMBERS: Readonly<Record<string, number>> = {
   a: 1, one: 1, two: 2, three: 3, four: 4, five: 5, six: 6, seven: 7, eight: 8, nine: 9, ten: 10, fifteen: 15, twenty: 20, thirty: 30, forty: 40, fifty: 50, sixty: 60,
 };
 const NUMBER = `\\d{1,5}(?:\\.\\d+)?|${Object.keys(NUMBERS).join('|')}`;
-const SECONDS = 's|secs?|seconds?';
-/** 1:05, 1:02:05, 65 s, two minutes, 1 min 5 s, second 65. */
+const MINUTES = 'minutes?|mins?';
+const SECONDS = 'seconds?|secs?|s';
+/** 1:05, 1:02:05; but not 5:30 pm. */
 const CLOCK = '\\d{1,3}:[0-5]\\d(?::[0-5]\\d)?(?:\\.\\d+)?(?! ?[ap]\\.?m\\b)';
-const TIME = `(?:${CLOCK}|(?:${NUMBER}) ?(?:minutes?|mins?) ?(?:and )?(?:${NUMBER}) ?(?:${SECONDS})|\\d{1,4} ?m ?\\d{1,2} ?s|(?:${NUMBER}) ?(?:${SECONDS}|minutes?|mins?)|(?:second|minute) (?:${NUMBER}))\\b`;
-/** The last unit of a range holds for both its ends: between 5 and 10 seconds. */
-const RANGE = `(?:(${TIME})|(${NUMBER})) ?(?:and|to|till|until|-|–) ?(${TIME})`;
-const MEDIUM = '(?: (?:of|in|into) (?:the|this) (?:video|clip|film|movie|footage|recording))?';
-const PIECE = '(?:scene|shot|part|frame|moments?|seconds)';
+/** Those, 65 s, two minutes, 1 min 5 s, 1m5s, second 65. */
+const TIME = [CLOCK, `(?:${NUMBER}) ?(?:${MINUTES}|m) ?(?:and )?(?:${NUMBER}) ?(?:${SECONDS})`, `(?:${NUMBER}) ?(?:${SECONDS}|${MINUTES})`, `(?:second|minute) (?:${NUMBER})`].join('|');
+const FILM = '(?:the|this) (?:video|clip|film|movie|footage|recording)';
+const OF_FILM = `(?: (?:of|in|into) ${FILM})?`;
 
-type Reader = (match: RegExpExecArray) => Span;
-const ORDER: Readonly<Record<string, 'beginning' | 'middle' | 'end'>> = {
-  beginning: 'beginning', start: 'beginning', opening: 'beginning', first: 'beginning', begin: 'beginning', middle: 'middle', end: 'end', ending: 'end', last: 'end', final: 'end', closing: 'end', finish: 'end',
+type Reader = (...groups: string[]) => Span;
+const EDGES: Readonly<Record<string, 'beginning' | 'middle' | 'end'>> = {
+  beginning: 'beginning', start: 'beginning', begin: 'beginning', opening: 'beginning', first: 'beginning', middle: 'middle',
+  end: 'end', ending: 'end', finish: 'end', closing: 'end', last: 'end', final: 'end',
 };
+const edge: Reader = (which) => ({ kind: EDGES[which as string] as 'beginning' });
+const form = (pattern: string, read: Reader): readonly [RegExp, Reader] => [new RegExp(pattern), read];
 
-/** Longer and more exact forms before those they contain. */
+/** How spans are named, in lower case; longer and more exact forms before those they contain. */
 const FORMS: readonly (readonly [RegExp, Reader])[] = [
-  [new RegExp(`\\b(?:between|from|at|during|in)? ?(?:the )?\\b${RANGE}${MEDIUM}`), ([, from, bare, to]) => range(from ?? `${bare} ${unitOf(to as string)}`, to as string)],
-  [new RegExp(`\\b(?:in|during|within|over|for) the (first|opening|last|final|closing) (${TIME}|(?:minute|min|seconds|secs)\\b)${MEDIUM}`), ([, which, length]) => edge(which as string, length as string)],
-  [new RegExp(`\\bafter (?:the first )?(${TIME})${MEDIUM}`), ([, time]) => ({ kind: 'seconds', from: secondsOf(time as string), to: Infinity })],
-  [new RegExp(`\\b(?:before|until|up to) (${TIME})${MEDIUM}`), ([, time]) => ({ kind: 'seconds', from: 0, to: secondsOf(time as string) })],
-  [new RegExp(`\\b(?:at|around|about|near)(?: about| around| exactly)? (?:the )?(${TIME})(?:[- ](?:mark|point))?${MEDIUM}`), ([, time]) => point(secondsOf(time as string))],
-  [new RegExp(`\\b(${TIME})(?:[- ](?:mark|point))? (?:in|into) (?:the|this) (?:video|clip|film|movie|footage|recording)`), ([, time]) => point(secondsOf(time as string))],
-  [new RegExp(`\\b(?:(?:right )?at|in|towards?|near) the (?:very )?(beginning|start|end|ending|opening)(?! of)${MEDIUM}`), named],
-  [new RegExp(`\\b(?:(?:right )?at|in|towards?|near) the (?:very )?(beginning|start|end|ending|opening|middle) of (?:the|this) (?:video|clip|film|movie|footage|recording)`), named],
-  [new RegExp(`\\b(?:at|in|during|on) the (?:very )?(first|opening|last|final|closing) ${PIECE}${MEDIUM}`), named],
-  [/(?<=^(?:and )?what (?:happens|is happening|do (?:you|we|i) see|can (?:you|we|i) see|can be seen|is (?:seen|shown)|comes|appears)) (?:the )?(first|last)$/, named],
-  [/^(?:and )?how does (?:the|this) (?:video|clip|film|movie) (begin|start|end|finish)$/, named],
+  // The unit of a range's end holds for both: between 5 and 10 seconds.
+  form(`\\b(?:between|from|at|during) (?:the )?(?:(${TIME})|(${NUMBER})) ?(?:and|to|till|until|-|–) ?(${TIME})\\b${OF_FILM}`, range),
+  form(`\\b(?:in|during|within|over|for) the (first|opening|last|final|closing) (${TIME}|minute|seconds)\\b${OF_FILM}`, firstOrLast),
+  form(`\\bafter (?:the first )?(${TIME})\\b${OF_FILM}`, (time) => ({ kind: 'seconds', from: secondsOf(time), to: Infinity })),
+  form(`\\b(?:before|until|up to) (${TIME})\\b${OF_FILM}`, (time) => ({ kind: 'seconds', from: 0, to: secondsOf(time) })),
+  form(`\\b(?:at|around|about|near)(?: about| around| exactly)? (?:the )?(${TIME})\\b(?:[- ](?:mark|point))?${OF_FILM}`, point),
+  form(`\\b(${TIME})\\b (?:in|into) ${FILM}`, point),
+  // "At the end of the street" is a place.
+  form(`\\b(?:at|in|towards?|near) the (?:very )?(beginning|start|end|ending|opening)\\b(?: of ${FILM}|(?! of))`, edge),
+  form(`\\b(?:at|in|towards?|near) the (?:very )?(middle) of ${FILM}`, edge),
+  form(`\\b(?:at|in|during|on) the (?:very )?(first|opening|last|final|closing) (?:scene|shot|part|frame|moments?)\\b${OF_FILM}`, edge),
+  form('(?<=^(?:and )?what (?:happens|is happening|comes|appears|(?:do|can) (?:you|we|i) see|can be seen|is (?:seen|shown)))(?: the)? (first|last)$', edge),
+  form(`^(?:and )?how does ${FILM} (begin|start|end|finish)$`, edge),
 ];
 
-/** What is left of a question that asks for nothing but what is seen then. */
-const NOTHING_ELSE =
-  /^(?:(?:and|so|then|please|can you|could you) )*(?:(?:tell me|say|describe|show(?: me)?)(?: (?:what|the video|the clip|the scene|it|everything))?|(?:what|what's|whats)(?: (?:is|was))?)?(?: ?(?:happens?|happened|happening|(?:is |was )?(?:happening|going on|there|seen|shown|visible|on screen)|(?:do|can|could) (?:you|we|i|one) see|can be seen|does (?:the|this) (?:video|clip|film|movie) show))?$/;
+/** What is left of a question that asks for nothing but what is seen then: "tell me what", "what do you see". */
+const NOTHING_ELSE = new RegExp(
+  '^(?:(?:and|so|then|please|can you|could you) )*' +
+    "(?:(?:tell me|say|describe|show(?: me)?)(?: (?:what|the video|the clip|the scene|it|everything))?|what's|what(?: (?:is|was))?)?" +
+    `(?: ?(?:happen(?:s|ed|ing)?|(?:is |was )?(?:happening|going on|there|seen|shown|visible|on screen)|(?:do|can|could) (?:you|we|i|one) see|can be seen|does ${FILM} show))?$`,
+);
 
 /** Characters: what names a time is a short question. */
 const LONGEST = 300;
@@ -72,18 +83,19 @@ export function askedSpan(question: string): AskedSpan | null {
   // The forms are in lower case; what is kept of the question is as it was written.
   const lower = text.toLowerCase();
   if (lower.length !== text.length) return null;
-  for (const [form, read] of FORMS) {
-    const match = form.exec(lower);
+  for (const [pattern, read] of FORMS) {
+    const match = pattern.exec(lower);
     if (match === null) continue;
     const around = `${text.slice(0, match.index)} ${text.slice(match.index + match[0].length)}`;
     const rest = around.replace(/\s+/g, ' ').replace(/ ?,(?= ?(?:,|$))/g, '').replace(/^[\s,]+|[\s,]+$/g, '');
-    return { span: read(match), rest: NOTHING_ELSE.test(rest.toLowerCase()) ? null : capital(rest) + (/[?.!]+$/.exec(question.trim())?.[0] ?? '?') };
+    return { span: read(...match.slice(1)), rest: NOTHING_ELSE.test(rest.toLowerCase()) ? null : capital(rest) + (/[?.!]+$/.exec(question.trim())?.[0] ?? '?') };
   }
   return null;
 }
 
 /** The frames of a video in a span; null where the span begins after the video's end. */
-export function stretchOf({ latents, dim, times_s }: VideoPart, span: Span): Stretch | null {
+export function stretchOf(video: VideoPart, span: Span): Stretch | null {
+  const { latents, dim, times_s } = video;
   const frames = times_s.length;
   const time = (frame: number): number => times_s[frame] as number;
   const ends = (frame: number): number => (frame + 1 < frames ? time(frame + 1) : endOf(times_s));
@@ -99,7 +111,7 @@ export function stretchOf({ latents, dim, times_s }: VideoPart, span: Span): Str
       return stretch(first, end);
     }
     case 'last':
-      return stretchOf({ latents, dim, times_s } as VideoPart, { kind: 'seconds', from: Math.max(0, endOf(times_s) - span.seconds), to: Infinity });
+      return stretchOf(video, { kind: 'seconds', from: Math.max(0, endOf(times_s) - span.seconds), to: Infinity });
     case 'middle':
       return stretch(Math.floor(frames / 3), Math.max(Math.floor(frames / 3) + 1, Math.ceil((2 * frames) / 3)));
     case 'beginning': {
@@ -121,36 +133,29 @@ export function endOf(times_s: VideoPart['times_s']): number {
   return times_s.length < 2 ? last : 2 * last - (times_s[times_s.length - 2] as number);
 }
 
-function named([, which]: RegExpExecArray): Span {
-  return { kind: ORDER[which as string] as 'beginning' };
-}
-
-function range(from: string, to: string): Span {
-  const [a, b] = [secondsOf(from), secondsOf(to)];
+function range(from: string | undefined, bare: string | undefined, to: string): Span {
+  const unit = /\d ?m|min/.test(to) ? 'minutes' : 'seconds';
+  const [a, b] = [secondsOf(from ?? `${bare} ${unit}`), secondsOf(to)];
   return { kind: 'seconds', from: Math.min(a, b), to: Math.max(a, b) };
 }
 
-function point(time: number): Span {
-  return { kind: 'seconds', from: Math.max(0, time - POINT_S), to: time + POINT_S };
+function point(time: string): Span {
+  const at = secondsOf(time);
+  return { kind: 'seconds', from: Math.max(0, at - POINT_S), to: at + POINT_S };
 }
 
 /** "first ten seconds", "last minute"; the first or last seconds, of which there is no number, are the video's beginning or end. */
-function edge(which: string, length: string): Span {
-  const place = ORDER[which] as 'beginning' | 'end';
-  if (/^sec/.test(length)) return { kind: place };
-  const seconds = /^min(?:ute)?$/.test(length) ? 60 : secondsOf(length);
-  return place === 'end' ? { kind: 'last', seconds } : { kind: 'seconds', from: 0, to: seconds };
+function firstOrLast(which: string, length: string): Span {
+  if (length === 'seconds') return edge(which);
+  const seconds = length === 'minute' ? 60 : secondsOf(length);
+  return EDGES[which] === 'end' ? { kind: 'last', seconds } : { kind: 'seconds', from: 0, to: seconds };
 }
 
 function secondsOf(time: string): number {
   if (time.includes(':')) return time.split(':').reduce((sum, part) => 60 * sum + Number(part), 0);
-  const named = /^(second|minute) (.+)$/.exec(time);
-  if (named !== null) return numberOf(named[2] as string) * (named[1] === 'minute' ? 60 : 1);
+  const unitFirst = /^(second|minute) (.+)$/.exec(time);
+  if (unitFirst !== null) return secondsOf(`${unitFirst[2]} ${unitFirst[1]}`);
   return [...time.matchAll(new RegExp(`(${NUMBER}) ?(m|s)`, 'g'))].reduce((sum, [, number, unit]) => sum + numberOf(number as string) * (unit === 'm' ? 60 : 1), 0);
-}
-
-function unitOf(time: string): string {
-  return /\bm|\dm/.test(time) ? 'minutes' : 'seconds';
 }
 
 function numberOf(word: string): number {

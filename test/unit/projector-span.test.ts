@@ -21,6 +21,8 @@ describe('a question that names a part', () => {
     ['What happens between 0:20 and 0:10?', seconds(10, 20), null],
     ['Describe the video from 1 minute to 2 minutes.', seconds(60, 120), null],
     ['Is there a dog from 3 s to 8 s?', seconds(3, 8), 'Is there a dog?'],
+    ['What happens between one and two minutes?', seconds(60, 120), null],
+    ['What happens from 1m10s to 1m20s?', seconds(70, 80), null],
     ['What happens after 1 minute 30 seconds?', seconds(90, Infinity), null],
     ['What do you see before 0:10?', seconds(0, 10), null],
     ['What happens in the first ten seconds?', seconds(0, 10), null],
@@ -47,7 +49,7 @@ describe('a question that names a part', () => {
 describe('any other question', () => {
   const cases = [
     'What happens?', 'Describe the video.', 'What is at the end of the street?', 'Who is in the middle?', 'What color is the first dog?', 'Who comes first in the race?',
-    'Summarise this in 2 minutes', 'Describe it in 10 seconds', 'Is it 5:30 pm?', 'What happens at 5:30 pm?', 'How many seconds is it?', 'When does the dog appear?',
+    'Summarise this in 2 minutes', 'Describe it in 10 seconds', 'Is it 5:30 pm?', 'Is it 5 to 10 seconds long?', 'What happens at 5:30 pm?', 'How many seconds is it?', 'When does the dog appear?',
     'What happens when the dog jumps?', 'Is there a first aid kit?', 'What happens before the dog jumps?', 'Which number is at the start of the line of people?', '', '?', 'at the', '0:30',
   ];
   for (const question of cases) test(`"${question}" names none`, () => assert.equal(askedSpan(question), null));
