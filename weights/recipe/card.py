@@ -89,7 +89,8 @@ def selfcritical_text(run):
     scores = run["dev_cider_greedy"]
     return (f"Then {run['minutes']} minutes of self-critical training (Rennie et al. 2017, with the baseline of Luo 2020; `recipe/selfcritical.py`): "
             f"{run['steps']} steps, {run['passes']} passes, {run['samples']} captions sampled a photo, CIDEr-D as the reward, rate {run['rate']:g}; greedy CIDEr-D "
-            f"of {scores['photos']} dev photos went from {scores['before']} to {scores['after']}.\n\n")
+            f"of {scores['photos']} dev photos went from {scores['before']} to {scores['after']}. "
+            + (f"The pack holds a mean of the weights after and before it, {run['weight']:.0%} of it those after.\n\n" if "weight" in run else "\n\n"))
 
 
 def mixed_text(training):
