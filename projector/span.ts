@@ -47,7 +47,7 @@ const form = (pattern: string, read: Reader): readonly [RegExp, Reader] => [new 
 const FORMS: readonly (readonly [RegExp, Reader])[] = [
   // The unit of a range's end holds for both: between 5 and 10 seconds.
   form(`\\b(?:between|from|at|during) (?:the )?(?:(${TIME})|(${NUMBER})) ?(?:and|to|till|until|-|–) ?(${TIME})\\b${OF_FILM}`, range),
-  form(`\\b(?:in|during|within|over|for) the (first|opening|last|final|closing) (${TIME}|minute|seconds)\\b${OF_FILM}`, firstOrLast),
+  form(`\\b(?:in|during|within|over|for) the (first|opening|last|final|closing) (${TIME}|minute|seconds?)\\b${OF_FILM}`, firstOrLast),
   form(`\\bafter (?:the first )?(${TIME})\\b${OF_FILM}`, (time) => ({ kind: 'seconds', from: secondsOf(time), to: Infinity })),
   form(`\\b(?:before|until|up to) (${TIME})\\b${OF_FILM}`, (time) => ({ kind: 'seconds', from: 0, to: secondsOf(time) })),
   form(`\\b(?:at|around|about|near)(?: about| around| exactly)? (?:the )?(${TIME})\\b(?:[- ](?:mark|point))?${OF_FILM}`, point),
@@ -147,7 +147,7 @@ function point(time: string): Span {
 /** "first ten seconds", "last minute"; the first or last seconds, of which there is no number, are the video's beginning or end. */
 function firstOrLast(which: string, length: string): Span {
   if (length === 'seconds') return edge(which);
-  const seconds = length === 'minute' ? 60 : secondsOf(length);
+  const seconds = length === 'minute' || length === 'second' ? secondsOf(`1 ${length}`) : secondsOf(length);
   return EDGES[which] === 'end' ? { kind: 'last', seconds } : { kind: 'seconds', from: 0, to: seconds };
 }
 

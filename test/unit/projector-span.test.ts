@@ -27,6 +27,7 @@ describe('a question that names a part', () => {
     ['What do you see before 0:10?', seconds(0, 10), null],
     ['What happens in the first ten seconds?', seconds(0, 10), null],
     ['What happens in the last minute of the video?', { kind: 'last', seconds: 60 }, null],
+    ['What color is the shirt in the last second?', { kind: 'last', seconds: 1 }, 'What color is the shirt?'],
     ['Who is there in the last 5 seconds?', { kind: 'last', seconds: 5 }, 'Who is there?'],
     ['What happens in the first seconds?', beginning, null],
     ['What happens first?', beginning, null],
