@@ -3,12 +3,13 @@
  * seconds that were found. Asked about a part of the video ("at 0:30", "at the end"), the answer begins with that part's seconds. Both times the
  * language model is shown those frames alone and says what is seen there; it never writes the seconds, which it would often get wrong.
  */
+import { lastSecond } from '../model/retrieval/moments.js';
 import type { FoundMoments, Moment, SearchableVideo } from '../model/retrieval/index.js';
 import type { ChatModel, ReplyOptions, ReplyResult } from './chat-model.js';
 import { cutVideo } from './cut.js';
 import { focusOf, lastText, videosOf } from './focus.js';
 import type { ChatMessage, VideoPart } from './messages.js';
-import { askedSpan, endOf } from './span.js';
+import { askedSpan, capital } from './span.js';
 import { askedMoment } from './when.js';
 
 /** A moment an answer speaks of. */
@@ -64,7 +65,7 @@ export async function* replyWithMoments(
   if (focus === null || formed) return { ...(yield* chat.reply(focus?.messages ?? messages, options)), annotations: [] };
   const { video, stretch } = focus;
   if (stretch === null) {
-    const text = `${videos.length > 1 ? `Video ${videos.indexOf(video) + 1}` : 'The video'} ends at ${endOf(video.times_s).toFixed(1)} s.`;
+    const text = `${videos.length > 1 ? `Video ${videos.indexOf(video) + 1}` : 'The video'} ends at ${lastSecond(video.times_s).toFixed(1)} s.`;
     yield { text };
     return { text, finish: 'stop', usage: { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 }, seconds: { first_token: 0, total: 0 }, annotations: [] };
   }
@@ -123,8 +124,4 @@ async function* replyAfter(
 function place(part: VideoPart, { start_s, end_s }: Pick<Moment, 'start_s' | 'end_s'>, videos: readonly VideoPart[]): string {
   const which = videos.length > 1 ? `in video ${videos.indexOf(part) + 1} ` : '';
   return `${which}from ${start_s.toFixed(1)} s to ${end_s.toFixed(1)} s`;
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

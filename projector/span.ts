@@ -1,5 +1,6 @@
 /** Questions that name the part of the video they are about: "What happens at 0:30?", "What color is the car at the end?" */
 import { shotStarts } from '../model/inr/shots.js';
+import { frameEnd, lastSecond } from '../model/retrieval/moments.js';
 import type { VideoPart } from './messages.js';
 
 /** A part of a video as a question names it: seconds, or which end of the video. `to` is never before `from`; Infinity is the video's end. */
@@ -98,11 +99,11 @@ export function stretchOf(video: VideoPart, span: Span): Stretch | null {
   const { latents, dim, times_s } = video;
   const frames = times_s.length;
   const time = (frame: number): number => times_s[frame] as number;
-  const ends = (frame: number): number => (frame + 1 < frames ? time(frame + 1) : endOf(times_s));
-  const stretch = (first: number, end: number): Stretch => ({ first, end, start_s: first === 0 ? 0 : time(first), end_s: ends(end - 1) });
+  const duration_s = lastSecond(times_s);
+  const stretch = (first: number, end: number): Stretch => ({ first, end, start_s: first === 0 ? 0 : time(first), end_s: frameEnd(times_s, duration_s, end - 1) });
   switch (span.kind) {
     case 'seconds': {
-      if (span.from >= endOf(times_s)) return null;
+      if (span.from >= duration_s) return null;
       // A frame is shown until the next one.
       let first = 0;
       while (first + 1 < frames && time(first + 1) <= span.from) first++;
@@ -111,7 +112,7 @@ export function stretchOf(video: VideoPart, span: Span): Stretch | null {
       return stretch(first, end);
     }
     case 'last':
-      return stretchOf(video, { kind: 'seconds', from: Math.max(0, endOf(times_s) - span.seconds), to: Infinity });
+      return stretchOf(video, { kind: 'seconds', from: Math.max(0, duration_s - span.seconds), to: Infinity });
     case 'middle':
       return stretch(Math.floor(frames / 3), Math.max(Math.floor(frames / 3) + 1, Math.ceil((2 * frames) / 3)));
     case 'beginning': {
@@ -121,16 +122,10 @@ export function stretchOf(video: VideoPart, span: Span): Stretch | null {
     }
     case 'end': {
       const most = Math.max(1, Math.ceil(frames * LARGEST_SHARE));
-      const last = shotStarts(latents, dim).findLast((frame) => endOf(times_s) - time(frame) >= SHORTEST_SHOT_S) ?? 0;
+      const last = shotStarts(latents, dim).findLast((frame) => duration_s - time(frame) >= SHORTEST_SHOT_S) ?? 0;
       return stretch(Math.max(last, frames - most), frames);
     }
   }
-}
-
-/** The last frame is shown as long as the one before it. */
-export function endOf(times_s: VideoPart['times_s']): number {
-  const last = times_s[times_s.length - 1] as number;
-  return times_s.length < 2 ? last : 2 * last - (times_s[times_s.length - 2] as number);
 }
 
 function range(from: string | undefined, bare: string | undefined, to: string): Span {
@@ -162,6 +157,7 @@ function numberOf(word: string): number {
   return NUMBERS[word] ?? Number(word);
 }
 
-function capital(text: string): string {
+/** With a capital at its beginning. */
+export function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

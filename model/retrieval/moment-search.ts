@@ -3,7 +3,7 @@ import { shotStarts } from '../inr/shots.js';
 import type { ModelPack } from '../pack/index.js';
 import type { Runtime } from '../runtime/types.js';
 import { cosines, packVectors, type FrameVectors } from './frame-vectors.js';
-import { findMoments, type Moment } from './moments.js';
+import { findMoments, lastSecond, type Moment } from './moments.js';
 import { LatentTower, TextTower, type Thresholds } from './retrieval.js';
 
 /** A video as search sees it. */
@@ -35,12 +35,6 @@ export interface FoundMoments extends Thresholds {
 /** The moments of an indexed video for a unit vector, best first. */
 export function momentsOf({ vectors, times_s, duration_s, shots }: IndexedVideo, query: Float32Array): Moment[] {
   return findMoments(cosines(vectors, query), times_s, duration_s, shots);
-}
-
-/** When the last frame ends, of a video that does not say so. */
-function lastSecond(times_s: ArrayLike<number>): number {
-  const last = times_s[times_s.length - 1] ?? 0;
-  return last + (last - (times_s[times_s.length - 2] ?? last));
 }
 
 /** Indexes videos and turns words into vectors; loads the text tower when it is first needed, and again after it was let go. */

@@ -53,7 +53,7 @@ export function findMoments(
   { most = Infinity }: MomentOptions = {},
 ): Moment[] {
   const frames = scores.length;
-  const endOf = (frame: number): number => (frame + 1 < frames ? (times_s[frame + 1] as number) : Math.max(duration_s, times_s[frame] as number));
+  const endOf = (frame: number): number => frameEnd(times_s, duration_s, frame);
   const smooth = smoothed(scores, times_s, shots);
   const sorted = Float64Array.from(smooth).sort();
   const best = sorted.at(-1) ?? 0;
@@ -66,6 +66,17 @@ export function findMoments(
     return { first, end, start_s: first === 0 ? 0 : (times_s[first] as number), end_s: endOf(end - 1), frame, score: smooth[frame] as number };
   });
   return moments.sort((a, b) => b.score - a.score || a.first - b.first).slice(0, most);
+}
+
+/** When the last frame ends, of a video that does not say so: it is shown as long as the one before. */
+export function lastSecond(times_s: ArrayLike<number>): number {
+  const last = times_s[times_s.length - 1] ?? 0;
+  return last + (last - (times_s[times_s.length - 2] ?? last));
+}
+
+/** Until when a frame is shown. */
+export function frameEnd(times_s: ArrayLike<number>, duration_s: number, frame: number): number {
+  return times_s[frame + 1] ?? Math.max(duration_s, times_s[frame] as number);
 }
 
 /** Each score averaged with its neighbours in time and with its shot. */
