@@ -22,9 +22,14 @@ import { VideoProjector } from './video-llama.js';
 import { PrefixCache } from './prefix-cache.js';
 import { buildPrompt, identityOf, type PromptToken, type TokenIdentity, type VisualToken } from './prompt.js';
 
+/** What to add to the scores of texts that a search has found (log probabilities a token, nearly), the higher the better the text. */
+export type TextRank = (texts: readonly string[], messages: readonly ChatMessage[]) => Promise<readonly number[]>;
+
 export interface ReplyOptions extends GenerateOptions {
   /** Continuations searched side by side; the likeliest text is given as a whole at the end. Default 1: words stream. Only relevant at temperature 0. */
   readonly beams?: number;
+  /** Chooses among the texts the beams have ended with. Default: the likeliest. Only relevant with more than one beam. */
+  readonly rank?: TextRank;
   /** As in SamplingOptions. Default 12, which ends loops and lets two scenes of an answer have one subject; 0 where a `grammar` is given, whose texts repeat. */
   readonly noRepeatNgram?: number;
 }
@@ -124,10 +129,14 @@ export class ChatModel {
 
     if (logits === null) return result('cancelled', 0);
     if (beams > 1 && (options.temperature ?? 0) === 0) {
-      const { tokens, finish } = await beamSearch(this.batch, cache, logits, { ...options, beams, maxTokens, noRepeatNgram });
-      const whole = cutAt(tokenizer.decode(tokens), options.stop);
+      const { texts, finish } = await beamSearch(this.batch, cache, logits, { ...options, beams, maxTokens, noRepeatNgram });
+      const wholes = texts.map(({ tokens }) => cutAt(tokenizer.decode(tokens), options.stop));
+      const added = finish === 'cancelled' ? undefined : await options.rank?.(wholes, messages);
+      const scores = texts.map(({ score }, i) => score + (added?.[i] ?? 0));
+      const best = scores.indexOf(Math.max(...scores));
+      const whole = wholes[best] ?? '';
       if (whole !== '') yield show(whole);
-      return result(finish, tokens.length);
+      return result(finish, texts[best]?.tokens.length ?? 0);
     }
     const sequence = this.batch.join(cache);
     try {

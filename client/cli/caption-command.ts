@@ -49,7 +49,7 @@ export function captionCommand(): Command {
     .option('--prompt <text>', "what to ask of each (default: the model pack's own question for a caption)")
     .option('--server <url>', 'server whose videos are named as video://<id>; their containers are fetched and captioned here')
     .addOption(new Option('--jobs <n>', 'captions written side by side, a word of each in one run of the model').argParser(wholeNumber(1, MOST_JOBS)).default(1))
-    .addOption(new Option('--temperature <t>', '0 writes the likeliest caption, higher is more varied and searches no beams').argParser(temperature).default(0))
+    .addOption(new Option('--temperature <t>', '0 writes the best caption found, higher is more varied and searches no beams').argParser(temperature).default(0))
     .addOption(new Option('--seed <n>', 'same seed, same captions; only relevant above temperature 0').argParser(wholeNumber(0, 2 ** 32 - 1)).default(1))
     .addOption(choiceOption())
     .addOption(schemaOption())

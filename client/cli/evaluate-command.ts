@@ -116,7 +116,7 @@ async function evaluate(task: Task, dataFile: string, options: EvaluateOptions):
   const work = await WorkFolder.open(options);
   let answerer: Answerer | null = null;
   try {
-    if (options.predictions === undefined) answerer = await openAnswerer(options, work.path);
+    if (options.predictions === undefined) answerer = await openAnswerer(task, options, work.path);
     const said = answerer === null ? await predictionsFrom(options.predictions ?? '', task, items) : await ask(task, items, answerer, options, progress, interrupt.signal);
     const rows = scoreRows(task, items, said);
     const verdicts = options.out === undefined ? null : `${options.out}.verdicts.jsonl`;
@@ -153,8 +153,8 @@ function judgeFrom({ judgeUrl, judgeModel }: EvaluateOptions): Judge | null {
   return judgeOf(judgeUrl, judgeModel, process.env[JUDGE_KEY]);
 }
 
-async function openAnswerer(options: EvaluateOptions, containers: string): Promise<Answerer> {
-  const shared = { beams: options.beams, maxTokens: options.maxTokens, rows: options.rows ?? null };
+async function openAnswerer(task: Task, options: EvaluateOptions, containers: string): Promise<Answerer> {
+  const shared = { task, beams: options.beams, maxTokens: options.maxTokens, rows: options.rows ?? null };
   if (options.server !== undefined) return ServerAnswerer.open(options.server, shared);
   return new LocalAnswerer(await Models.open(options), { ...shared, ...viewOptions(options, containers) });
 }

@@ -22,6 +22,14 @@ interface Beam {
   readonly score: number;
 }
 
+/** A text that a search has found. */
+export interface FoundText {
+  /** Ids, without the end token. */
+  readonly tokens: readonly number[];
+  /** Log probability / length^lengthPenalty. */
+  readonly score: number;
+}
+
 interface Candidate {
   readonly parent: number;
   readonly token: number;
@@ -32,14 +40,14 @@ interface Candidate {
  * The beams are sequences of `batch`: several searches, and other texts that are written meanwhile, share its runs.
  * @param cache the prompt; left as it is
  * @param logits (V) after the prompt
- * @returns the best text's ids, without the end token; on abort, the best so far
+ * @returns at most `beams` texts, the best first, or those so far on abort and where none ended within `maxTokens`
  */
 export async function beamSearch(
   batch: DecoderBatch,
   cache: KvCache,
   logits: Float32Array,
   options: BeamOptions,
-): Promise<{ tokens: readonly number[]; finish: FinishReason }> {
+): Promise<{ texts: readonly FoundText[]; finish: FinishReason }> {
   const { beams: width, lengthPenalty = 0.6, noRepeatNgram = 0, signal } = options;
   const { decoder } = batch;
   const { vocab } = decoder.config;
@@ -52,7 +60,7 @@ export async function beamSearch(
   let after: readonly Float32Array[] = [logits];
   try {
     for (let step = 0; step < room; step++) {
-      if (signal?.aborted === true) return { tokens: best([...finished, ...beams], rated).tokens, finish: 'cancelled' };
+      if (signal?.aborted === true) return { texts: found([...finished, ...beams], width, rated), finish: 'cancelled' };
       const candidates = beams
         .flatMap((beam, parent) => {
           const next = after[parent] as Float32Array;
@@ -82,11 +90,12 @@ export async function beamSearch(
   } finally {
     for (const { sequence } of rows) sequence.leave();
   }
-  return finished.length > 0 ? { tokens: best(finished, rated).tokens, finish: 'stop' } : { tokens: best(beams, rated).tokens, finish: 'length' };
+  return finished.length > 0 ? { texts: found(finished, width, rated), finish: 'stop' } : { texts: found(beams, width, rated), finish: 'length' };
 }
 
-function best(beams: readonly Beam[], rated: (beam: Beam) => number): Beam {
-  return beams.reduce((a, b) => (rated(b) > rated(a) ? b : a));
+function found(beams: readonly Beam[], most: number, rated: (beam: Beam) => number): FoundText[] {
+  const texts = beams.map((beam) => ({ tokens: beam.tokens, score: rated(beam) }));
+  return texts.sort((a, b) => b.score - a.score).slice(0, most);
 }
 
 /** The `count` likeliest next tokens of one beam, their log probabilities added to `score`. */

@@ -1,7 +1,7 @@
 /** The language model: weights, graph, cache, sampling, text. */
 export { LanguageModel, type LanguageModelOptions } from './language-model.js';
 export { ContextError, Decoder, type DecoderOptions } from './decoder.js';
-export { beamSearch, type BeamOptions } from './beam-search.js';
+export { beamSearch, type BeamOptions, type FoundText } from './beam-search.js';
 export { generate, prefill, SHORTEST_PREFILL, type FinishReason, type GenerateOptions } from './generate.js';
 export { scoreContinuations, type Likelihood } from './likelihood.js';
 export { KvCache } from './kv-cache.js';

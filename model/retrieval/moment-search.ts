@@ -4,7 +4,7 @@ import type { ModelPack } from '../pack/index.js';
 import type { Runtime } from '../runtime/types.js';
 import { cosines, packVectors, type FrameVectors } from './frame-vectors.js';
 import { findMoments, lastSecond, type Moment } from './moments.js';
-import { LatentTower, TextTower, type Thresholds } from './retrieval.js';
+import { LatentTower, queryText, TextTower, type Thresholds } from './retrieval.js';
 
 /** A video as search sees it. */
 export interface SearchableVideo {
@@ -65,6 +65,19 @@ export class MomentSearch {
   /** The unit vector of words. @throws RangeError when there is no letter among them */
   async textVector(words: string): Promise<Float32Array> {
     return (await this.#textTower()).vector(words);
+  }
+
+  /** How like a video's frames each text is: the mean of its cosines with them; -1, the least, for one without a letter. */
+  async likeness({ latents, dim }: SearchableVideo, texts: readonly string[]): Promise<number[]> {
+    const frames = await this.latentTower.vectors(latents);
+    const mean = Float32Array.from({ length: this.dim }, () => 0);
+    frames.forEach((value, i) => (mean[i % this.dim] = (mean[i % this.dim] as number) + (value * dim) / latents.length));
+    const cosines: number[] = [];
+    for (const text of texts) {
+      const vector = queryText(text) === '' ? null : await this.textVector(text);
+      cosines.push(vector === null ? -1 : vector.reduce((sum, value, i) => sum + value * (mean[i] as number), 0));
+    }
+    return cosines;
   }
 
   async find(video: SearchableVideo, words: string): Promise<FoundMoments> {

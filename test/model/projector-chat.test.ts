@@ -166,6 +166,23 @@ test('beam search gives one whole answer', async () => {
   assert.equal(finish, 'stop');
 });
 
+test('of the texts that beams have found, a rank chooses', async () => {
+  const question = [say('user', 'Describe the video.', await randomVideo('ranked', 6))];
+  const found: (readonly string[])[] = [];
+  const ranked = (place: number): Promise<ReplyResult> =>
+    answer(question, { beams: 3, maxTokens: 60, rank: (texts, messages) => {
+      assert.equal(messages, question);
+      found.push(texts);
+      return Promise.resolve(texts.map((_, i) => (i === place ? 1000 : 0)));
+    } });
+  const likeliest = await answer(question, { beams: 3, maxTokens: 60 });
+  const [first, last] = [await ranked(0), await ranked(2)];
+  assert.equal(new Set(found[0]).size, 3);
+  assert.deepEqual(found[1], found[0]);
+  assert.deepEqual([likeliest.text, first.text, last.text], [found[0]?.[0], found[0]?.[0], found[0]?.[2]]);
+  assert.equal((await answer(question, { rank: () => Promise.reject(new Error('not asked')) })).finish !== 'cancelled', true);
+});
+
 test('a prompt that does not fit is refused with both numbers', async () => {
   await assert.rejects(answer([say('user', 'word '.repeat(3000))]), (error) => error instanceof ContextError && /2048/.test(error.message));
   assert.ok(model.countTokens([say('user', 'word '.repeat(3000))]) > 3000);

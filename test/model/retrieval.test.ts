@@ -8,7 +8,7 @@ import { ModelPack } from '../../model/pack/open.node.js';
 import { findMoments, LatentTower, MomentSearch, TextTower } from '../../model/retrieval/index.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { seededRandom, normal } from '../../model/runtime/random.js';
-import { ChatModel, replyWithMoments, type AnnotatedReply, type ChatMessage, type MomentFinder, type VideoPart } from '../../projector/index.js';
+import { ChatModel, likenessRank, replyWithMoments, type AnnotatedReply, type ChatMessage, type MomentFinder, type VideoPart } from '../../projector/index.js';
 
 interface Fixture {
   readonly texts: readonly { readonly text: string; readonly vector: readonly number[] }[];
@@ -76,6 +76,36 @@ async function photoInTheMiddle(): Promise<VideoPart> {
   }
   return { type: 'video', id: 'three', version: '1', latents, dim, times_s: Array.from({ length: 24 }, (_, t) => t / 4) };
 }
+
+test('texts are as like a video as to its frames in the mean; without a letter as little as can be', async () => {
+  const texts = ['A dog runs through the grass.', 'Children playing in the snow!', '...'];
+  const { latent, vector } = expected.photo;
+  const { dim } = pack.manifest.latent;
+  const photo = { latents: Float32Array.from(latent), dim, times_s: [0] };
+  const [dog = 0, snow = 0, none] = await search.likeness(photo, texts);
+  assert.ok(Math.abs(dog - cosine(vector, await search.textVector(texts[0] ?? ''))) < 1e-3);
+  assert.ok(dog > snow + 0.1);
+  assert.equal(none, -1);
+
+  const three = await photoInTheMiddle();
+  const frames = Array.from(three.times_s, (time_s, t) => ({ latents: three.latents.slice(t * dim, (t + 1) * dim), dim, times_s: [time_s] }));
+  const alone = [];
+  for (const frame of frames) alone.push((await search.likeness(frame, texts))[0] as number);
+  const [whole = 0] = await search.likeness(three, texts);
+  assert.ok(Math.abs(whole - alone.reduce((a, b) => a + b) / alone.length) < 1e-5);
+});
+
+test('of two captions of one likelihood, the one that is like what is shown is chosen', async () => {
+  const rank = likenessRank(() => Promise.resolve(search));
+  const { dim } = pack.manifest.latent;
+  const photo: VideoPart = { type: 'video', id: 'dog', version: '1', latents: Float32Array.from(expected.photo.latent), dim, times_s: [0] };
+  const question: ChatMessage = { role: 'user', content: [photo, { type: 'text', text: 'What is it?' }] };
+  const texts = ['A man in a suit.', 'A dog runs through the grass.', ''];
+  const [suit = 0, dog = 0, none = 0] = await rank(texts, [question]);
+  assert.ok(dog > suit && suit > none);
+  assert.deepEqual(await rank(texts, [{ role: 'user', content: [{ type: 'text', text: 'What is it?' }] }]), [0, 0, 0]);
+  assert.deepEqual(await rank(texts.slice(1, 2), [question]), [0]);
+});
 
 test('a frame of a scene finds the scene', async () => {
   const video = await photoInTheMiddle();

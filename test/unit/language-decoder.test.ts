@@ -1,7 +1,7 @@
 /** The decoder graph against transformers, on a small random Llama with weights in the pack's layout. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { argmax, beamSearch, ContextError, Decoder, DecoderBatch, logProbability, prefill, scoreContinuations, type KvCache } from '../../model/language/index.js';
+import { argmax, beamSearch, ContextError, Decoder, DecoderBatch, logProbability, prefill, scoreContinuations, type FoundText, type KvCache } from '../../model/language/index.js';
 import { tinyDecoder, tinyReference } from '../helpers/tiny-llama.js';
 
 /** Greedy continuation of what `cache` holds, without looking at end tokens. */
@@ -34,8 +34,8 @@ for (const adapter of [false, true]) {
     const decoder = await tinyDecoder('fp32', adapter);
     const cache = decoder.newCache();
     const logits = (await prefill(decoder, decoder.embed(ids), cache)) as Float32Array;
-    const { tokens } = await beamSearch(new DecoderBatch(decoder), cache, logits, { beams: 3, maxTokens: 12, lengthPenalty: 1 });
-    assert.deepEqual(tokens, expected.beams.filter((id) => id !== config.eos));
+    const { texts } = await beamSearch(new DecoderBatch(decoder), cache, logits, { beams: 3, maxTokens: 12, lengthPenalty: 1 });
+    assert.deepEqual(texts[0]?.tokens, expected.beams.filter((id) => id !== config.eos));
     assert.deepEqual(await continueGreedily(decoder, cache, logits, expected.greedy.length), expected.greedy);
     await decoder.release();
   });
@@ -47,7 +47,8 @@ for (const adapter of [false, true]) {
     const logits = (await prefill(decoder, decoder.embed(ids), cache)) as Float32Array;
     const runs = (tokens: readonly number[]): string[] => tokens.slice(1).map((token, i) => `${tokens[i]} ${token}`);
     const repeated = (tokens: readonly number[]): number => runs(tokens).length - new Set(runs(tokens)).size;
-    const { tokens } = await beamSearch(new DecoderBatch(decoder), cache, logits, { beams: 3, maxTokens: 12, lengthPenalty: 1, noRepeatNgram: 2 });
+    const { texts: [best] } = await beamSearch(new DecoderBatch(decoder), cache, logits, { beams: 3, maxTokens: 12, lengthPenalty: 1, noRepeatNgram: 2 });
+    const tokens = best?.tokens ?? [];
     assert.equal(repeated(tokens), 0, tokens.join(' '));
     if (!adapter) assert.ok(repeated(expected.beams) > 0, 'it would repeat itself');
     await decoder.release();
@@ -135,10 +136,10 @@ test('sequences of one batch can be reordered: each goes on from what another ha
 test('several searches and texts in one batch end as each would alone', async () => {
   const { ids } = await tinyReference();
   const decoder = await tinyDecoder('fp32');
-  const search = async (batch: DecoderBatch, length: number): Promise<readonly number[]> => {
+  const search = async (batch: DecoderBatch, length: number): Promise<readonly FoundText[]> => {
     const cache = decoder.newCache();
     const logits = (await prefill(decoder, decoder.embed(ids.slice(0, length)), cache)) as Float32Array;
-    return (await beamSearch(batch, cache, logits, { beams: 3, maxTokens: 14 })).tokens;
+    return (await beamSearch(batch, cache, logits, { beams: 3, maxTokens: 14 })).texts;
   };
   const lengths = [ids.length, 5, 9, 12];
   const alone = [];

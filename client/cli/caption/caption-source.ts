@@ -4,7 +4,7 @@ import { seededRandom } from '../../../model/runtime/random.js';
 import { cutVideo } from '../../../projector/index.js';
 import { LatentChat } from '../../sdk/index.js';
 import { grammarOf, type AnswerFormat } from '../answer-format.js';
-import { askableVideo, askOnce, openAskable, type Askable } from '../ask.js';
+import { askableVideo, captionOnce, openAskable, type Askable } from '../ask.js';
 import { errorField, inOrder, rounded, type Slots } from '../batch.js';
 import { SERVER_VIDEO } from '../evaluate/data.js';
 import { UserError } from '../failure.js';
@@ -63,7 +63,7 @@ export async function* captionSource({ models, settings, mark, slots }: CaptionR
       started = performance.now();
       const id = per === 'video' ? source : `${source}#${part}`;
       const random = seededRandom(`${seed} ${id}`);
-      const reply = await askOnce(models, cutVideo(video, segment), settings.prompt ?? manifest.prompt.default_question, {
+      const reply = await captionOnce(models, cutVideo(video, segment), settings.prompt ?? manifest.prompt.default_question, {
         maxTokens,
         temperature,
         // Of its own for every line, so that it does not matter which were written before or beside it.

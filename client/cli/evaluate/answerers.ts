@@ -4,12 +4,12 @@ import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { asksAboutTime, focusOf } from '../../../projector/index.js';
 import { LatentChat, LatentChatError } from '../../sdk/index.js';
-import { askOnce, momentFinder, questionMessages } from '../ask.js';
+import { askOnce, captionOnce, momentFinder, questionMessages } from '../ask.js';
 import { UserError } from '../failure.js';
 import type { Models } from '../models.js';
 import { completeChat } from '../openai-chat.js';
 import { SERVER_VIDEO } from './data.js';
-import type { Item } from './items.js';
+import type { Item, Task } from './items.js';
 import { rowsOf, type Row } from './rows.js';
 import { RowError, SourceViews, type ViewOptions } from './views.js';
 
@@ -30,6 +30,7 @@ export interface Answerer {
 }
 
 export interface AnswerOptions {
+  readonly task: Task;
   readonly beams: number;
   readonly maxTokens: number;
   /** null: every row a source has. */
@@ -86,9 +87,10 @@ export class LocalAnswerer implements Answerer {
   async #ask(item: Item, row: Row, signal: AbortSignal): Promise<Answer> {
     const video = row === 'none' ? null : await (await this.views(item)).video(row, signal);
     const question = item.question ?? this.models.pack.manifest.prompt.default_question;
-    const { beams, maxTokens } = this.options;
+    const { task, beams, maxTokens } = this.options;
+    const options = { beams, maxTokens, signal };
     if (item.choices === null) {
-      const { text, usage } = await askOnce(this.models, video, question, { beams, maxTokens, signal }, momentFinder(this.models));
+      const { text, usage } = await (task === 'captions' ? captionOnce(this.models, video, question, options) : askOnce(this.models, video, question, options, momentFinder(this.models)));
       return { text: text.trim(), tokens: usage.completion_tokens };
     }
     const chat = await this.models.chat();

@@ -11,7 +11,7 @@ import { decodeFloat16 } from '../../../model/runtime/float16.js';
 import { projectorShapes, type VideoPart } from '../../../projector/index.js';
 import { makeExample, planBatches, type Example } from '../../../projector/training/batch.js';
 import { ProjectorTrainer } from '../../../projector/training/trainer.js';
-import { askOnce, openAskable } from '../ask.js';
+import { captionOnce, openAskable } from '../ask.js';
 import { CAPTION_BEAMS } from '../common-options.js';
 import type { CaptionDatum } from '../evaluate/data.js';
 import { UserError } from '../failure.js';
@@ -211,7 +211,7 @@ async function evaluate(items: readonly CaptionDatum[], videos: ReadonlyMap<stri
     const captions: { caption: string; references: readonly string[] }[] = [];
     for (const { id, references } of items) {
       progress.update({ label: 'evaluating', done: captions.length, total: items.length, unit: 'captions' });
-      const { text } = await askOnce(models, videos.get(id) as VideoPart, question, { beams: CAPTION_BEAMS, maxTokens: MAX_CAPTION_TOKENS, signal });
+      const { text } = await captionOnce(models, videos.get(id) as VideoPart, question, { beams: CAPTION_BEAMS, maxTokens: MAX_CAPTION_TOKENS, signal });
       captions.push({ caption: text, references });
     }
     return scoreCaptions(captions);

@@ -103,6 +103,6 @@ function said({ models, keep, progress, signal }: SectionContext, name: string, 
   const task: Task = name === 'captions' ? 'captions' : 'qa';
   const settings = task === 'captions' ? { beams: CAPTION_BEAMS, maxTokens: CAPTION_TOKENS } : { beams: 1, maxTokens: ANSWER_TOKENS };
   // Nothing is encoded here: the decoded row is not among those asked for.
-  const answerer = new LocalAnswerer(models, { ...settings, rows, containers: '', preset: 'draft' });
+  const answerer = new LocalAnswerer(models, { ...settings, task, rows, containers: '', preset: 'draft' });
   return predict(items, answerer, { task, out: keep(`${name}.jsonl`), settings: { ...settings, weights: models.pack.manifest.files['adapter.safetensors']?.sha256 }, progress, signal });
 }

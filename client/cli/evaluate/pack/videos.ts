@@ -1,7 +1,7 @@
 /** What a pack says about whole videos, unedited: a caption and three questions each. No score: it is read by people. */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { askOnce, openAskable } from '../../ask.js';
+import { askOnce, captionOnce, openAskable } from '../../ask.js';
 import { CAPTION_BEAMS } from '../../common-options.js';
 import { UserError } from '../../failure.js';
 import type { SectionContext } from './section.js';
@@ -26,11 +26,11 @@ export async function videoAnswers(folder: string, { models, limit, progress, si
   for (const [done, name] of names.entries()) {
     progress.update({ label: 'videos', done, total: names.length, unit: 'videos' });
     const { video } = await openAskable(path.join(folder, name), models, { signal });
-    const ask = async (question: string, beams: number): Promise<string> => (await askOnce(models, video, question, { beams, maxTokens: CAPTION_TOKENS, signal })).text.trim();
-    const caption = await ask(models.pack.manifest.prompt.default_question, CAPTION_BEAMS);
+    const options = { maxTokens: CAPTION_TOKENS, signal };
+    const caption = await captionOnce(models, video, models.pack.manifest.prompt.default_question, { ...options, beams: CAPTION_BEAMS });
     const answers: string[] = [];
-    for (const question of VIDEO_QUESTIONS) answers.push(await ask(question, 1));
-    said.push({ video: name, caption, answers });
+    for (const question of VIDEO_QUESTIONS) answers.push((await askOnce(models, video, question, options)).text.trim());
+    said.push({ video: name, caption: caption.text.trim(), answers });
   }
   progress.clear();
   return said;
