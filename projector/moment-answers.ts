@@ -5,6 +5,7 @@
  */
 import { lastSecond } from '../model/retrieval/moments.js';
 import type { FoundMoments, Moment, SearchableVideo } from '../model/retrieval/index.js';
+import { captionSearch, type Likeness } from './captions.js';
 import type { ChatModel, ReplyOptions, ReplyResult } from './chat-model.js';
 import { cutVideo } from './cut.js';
 import { focusOf, lastText, videosOf } from './focus.js';
@@ -28,7 +29,7 @@ export interface AnnotatedReply extends ReplyResult {
   readonly annotations: readonly MomentAnnotation[];
 }
 
-export interface MomentFinder {
+export interface MomentFinder extends Likeness {
   find(video: SearchableVideo, words: string): Promise<FoundMoments>;
 }
 
@@ -47,7 +48,8 @@ export function asksAboutTime(question: string): boolean {
 }
 
 /**
- * As ChatModel.reply, with annotations. A form (options.grammar) leaves no room for seconds: an answer in one has none.
+ * As ChatModel.reply, with annotations. A form (options.grammar) leaves no room for seconds: an answer in one has none. Where the pack's own question for a
+ * caption is asked, which is also what is asked of a part, a caption is searched for, unless `beams` says otherwise.
  * @param finder null: nothing is looked for
  */
 export async function* replyWithMoments(
@@ -62,7 +64,7 @@ export async function* replyWithMoments(
   if (finder !== null && words !== null) return yield* replyWhen(chat, finder, words, messages, options);
 
   const focus = focusOf(messages, chat.defaultQuestion);
-  if (focus === null || formed) return { ...(yield* chat.reply(focus?.messages ?? messages, options)), annotations: [] };
+  if (focus === null || formed) return { ...(yield* replyOrCaption(chat, finder, focus?.messages ?? messages, options)), annotations: [] };
   const { video, stretch } = focus;
   if (stretch === null) {
     const text = `${videos.length > 1 ? `Video ${videos.indexOf(video) + 1}` : 'The video'} ends at ${lastSecond(video.times_s).toFixed(1)} s.`;
@@ -71,7 +73,7 @@ export async function* replyWithMoments(
   }
   const opening = `${capital(place(video, stretch, videos))}: `;
   const annotation = { type: 'moment', video: video.id, start_s: stretch.start_s, end_s: stretch.end_s } as const;
-  return yield* replyAfter(opening, performance.now(), [annotation], chat.reply(focus.messages, options));
+  return yield* replyAfter(opening, performance.now(), [annotation], replyOrCaption(chat, finder, focus.messages, options));
 }
 
 /** Looks for what a question asks the time of, and says what is seen at the best place. */
@@ -104,7 +106,12 @@ async function* replyWhen(
   const annotations = named.map(({ part, moment: { start_s, end_s, score } }): MomentAnnotation => ({ type: 'moment', video: part.id, start_s, end_s, score }));
   const system = messages.filter(({ role }) => role === 'system');
   const shown: ChatMessage = { role: 'user', content: [cutVideo(best.part, best.moment), { type: 'text', text: chat.defaultQuestion }] };
-  return yield* replyAfter(opening, started, annotations, chat.reply([...system, shown], options));
+  return yield* replyAfter(opening, started, annotations, replyOrCaption(chat, finder, [...system, shown], options));
+}
+
+function replyOrCaption(chat: ChatModel, towers: Likeness | null, messages: readonly ChatMessage[], options: ReplyOptions): AsyncGenerator<{ text: string }, ReplyResult> {
+  const written = options.beams !== undefined || options.grammar !== undefined || (options.temperature ?? 0) > 0;
+  return chat.reply(messages, written || towers === null || lastText(messages) !== chat.defaultQuestion ? options : { ...options, ...captionSearch(towers) });
 }
 
 /** A reply behind an opening that is there at once. */

@@ -138,7 +138,11 @@ export async function latentsContainer(
 
 /** What finds the moments that answers begin with, loaded when the first is asked for; null for a pack without retrieval towers. */
 export function momentFinder(models: Pick<Models, 'pack' | 'search'>): MomentFinder | null {
-  return canSearch(models.pack.manifest) ? { find: async (video, words) => (await models.search()).find(video, words) } : null;
+  if (!canSearch(models.pack.manifest)) return null;
+  return {
+    find: async (video, words) => (await models.search()).find(video, words),
+    likeness: async (video, texts) => (await models.search()).likeness(video, texts),
+  };
 }
 
 /**
@@ -160,7 +164,8 @@ export async function askOnce(
 
 /** As askOnce, for a description: of what a search with beams finds, the one that is most like what is seen. */
 export function captionOnce(models: Pick<Models, 'pack' | 'chat' | 'search'>, video: VideoPart | null, question: string, options: ReplyOptions): Promise<AnnotatedReply> {
-  return askOnce(models, video, question, canSearch(models.pack.manifest) ? { ...options, rank: likenessRank(() => models.search()) } : options);
+  const towers = momentFinder(models);
+  return askOnce(models, video, question, towers === null ? options : { ...options, rank: likenessRank(towers) });
 }
 
 export function questionMessages(video: VideoPart | null, question: string): ChatMessage[] {

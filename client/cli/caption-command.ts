@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { CAPTION_BEAMS } from '../../projector/captions.js';
 import { LatentChat } from '../sdk/index.js';
 import { choiceOption, formatFrom, schemaOption, type FormatOptions } from './answer-format.js';
 import { wholeNumber } from './arguments.js';
@@ -8,7 +9,7 @@ import { checkSameRun, runBatch, runMark, Slots } from './batch.js';
 import { captionSource, WrittenParts, type CaptionRun, type CaptionSettings, type CaptionTask } from './caption/caption-source.js';
 import { CAPTION_FORMATS, csv, srt, vtt, type CaptionFormat } from './caption/formats.js';
 import { parsePer, type Per } from './caption/segments.js';
-import { beamsOption, CAPTION_BEAMS, maxTokensOption, packOption, threadsOption } from './common-options.js';
+import { beamsOption, maxTokensOption, packOption, threadsOption } from './common-options.js';
 import { SERVER_VIDEO } from './evaluate/data.js';
 import { oneLine, UserError } from './failure.js';
 import { interruptible } from './interrupt.js';

@@ -2,9 +2,6 @@ import { Option } from 'commander';
 import { wholeNumber } from './arguments.js';
 import { DEFAULT_THREADS } from './models.js';
 
-/** Captions are searched with three beams: each word of a caption depends on what follows more than an answer's does. */
-export const CAPTION_BEAMS = 3;
-
 /** Options that several verbs share, each described once. */
 export const packOption = (): Option => new Option('--pack <folder>', 'model pack to use (default: the one that comes with latentchat)');
 export const threadsOption = (): Option =>

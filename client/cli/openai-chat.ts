@@ -17,6 +17,8 @@ export interface ChatRequest {
   readonly max_tokens: number;
   readonly temperature: number;
   readonly seed: number;
+  /** Of a latentchat server: search for a caption. */
+  readonly caption?: boolean;
 }
 
 /** A request that the server refused, or that it did not answer. */

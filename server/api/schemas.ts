@@ -157,6 +157,7 @@ export const ChatRequestSchema = Type.Object(
     max_completion_tokens: optional(Type.Integer({ minimum: 1, description: 'Goes before max_tokens.' })),
     stop: optional(Type.Union([stopString, Type.Array(stopString, { maxItems: 4 })])),
     response_format: optional(ResponseFormatSchema),
+    caption: optional(Type.Boolean({ description: 'Whether the best caption of what is shown is searched for, and sent whole, instead of written word by word. true: only at temperature 0, without response_format. Default: where messages end with the model pack\'s own question for a caption.' })),
     n: optional(Type.Literal(1)),
   },
   strict,

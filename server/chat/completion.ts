@@ -76,7 +76,10 @@ function samplingOf({ limits }: CompletionServices, body: ChatRequest): Sampling
   const { temperature, top_p, seed, stop, response_format } = body;
   const format = response_format ?? null;
   checkFormat(format);
-  return { maxTokens, temperature: temperature ?? 0, topP: top_p ?? 1, seed: seed ?? null, stop: typeof stop === 'string' ? [stop] : (stop ?? []), format };
+  const caption = body.caption ?? null;
+  if (caption === true && (temperature ?? 0) > 0) throw new ApiError('invalid_request', { param: 'temperature', message: 'A caption is searched for, which needs temperature 0.' });
+  if (caption === true && format !== null && format.type !== 'text') throw new ApiError('invalid_request', { param: 'response_format', message: 'A caption cannot be held to a response_format.' });
+  return { maxTokens, temperature: temperature ?? 0, topP: top_p ?? 1, seed: seed ?? null, stop: typeof stop === 'string' ? [stop] : (stop ?? []), format, caption };
 }
 
 /** Throws `invalid_request`, naming the part of a schema that no answer could be held to. */

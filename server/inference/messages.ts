@@ -27,6 +27,8 @@ export interface Sampling {
   readonly stop: readonly string[];
   /** What the answer must be; null: any text. */
   readonly format: ResponseFormat | null;
+  /** Whether it is searched for, as captions are; null: where the pack's own question for a caption is asked. */
+  readonly caption: boolean | null;
 }
 
 export interface ReplyTask {

@@ -10,7 +10,7 @@ import type { PackManifest } from '../../model/pack/index.js';
 import { ModelPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { canSearch } from '../../model/retrieval/index.js';
-import { ChatModel, checkFeatureSpace, PromptError, replyWithMoments, type ChatMessage, type ContentPart } from '../../projector/index.js';
+import { captionSearch, ChatModel, checkFeatureSpace, PromptError, replyWithMoments, type ChatMessage, type ContentPart } from '../../projector/index.js';
 import { ApiError, type ErrorCode } from '../errors.js';
 import type { SearchTask } from '../search/messages.js';
 import { Searcher } from '../search/searcher.js';
@@ -81,7 +81,7 @@ interface Search {
 
 /** Writes a reply from its prompt to its end. @returns false for one of the background that was given up before it had any text */
 async function write(model: ChatModel, searcher: Searcher | null, manifest: PackManifest, run: Run): Promise<boolean> {
-  const { sampling: { maxTokens, temperature, topP, seed, stop, format }, background = false } = run.task;
+  const { sampling: { maxTokens, temperature, topP, seed, stop, format, caption }, background = false } = run.task;
   if (!run.begun) send({ type: 'started', id: run.id });
   run.begun = true;
   const giveUp = new AbortController();
@@ -96,7 +96,8 @@ async function write(model: ChatModel, searcher: Searcher | null, manifest: Pack
     const messages = await promptOf(run.task.messages, manifest);
     const grammar = grammarOf(format);
     const signal = background ? AbortSignal.any([run.abort.signal, giveUp.signal]) : run.abort.signal;
-    const options = { maxTokens, temperature, topP, ...(seed === null ? {} : { seed }), ...(grammar === null ? {} : { grammar }), stop: [...stop], signal };
+    const searched = caption === null ? {} : caption ? captionSearch(searcher?.moments ?? null) : { beams: 1 };
+    const options = { maxTokens, temperature, topP, ...(seed === null ? {} : { seed }), ...(grammar === null ? {} : { grammar }), ...searched, stop: [...stop], signal };
     const reply = replyWithMoments(model, searcher?.moments ?? null, messages, options);
     for (;;) {
       const step = await reply.next();

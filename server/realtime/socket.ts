@@ -179,6 +179,7 @@ export class RealtimeSocket {
       seed: settings.seed ?? null,
       stop: [],
       format: null,
+      caption: null,
     };
   }
 

@@ -6,8 +6,8 @@ import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 import { openAskable } from '../../client/cli/ask.js';
-import { CAPTION_BEAMS } from '../../client/cli/common-options.js';
 import { writeContainer } from '../../model/container/index.js';
+import { CAPTION_BEAMS } from '../../projector/captions.js';
 import { runCli, runHere, SharedModels } from '../helpers/cli.js';
 import { TestFolder } from '../helpers/folder.js';
 import { ServerProcess } from '../helpers/server-process.js';
@@ -123,13 +123,13 @@ describe('latentchat evaluate', () => {
         assert.ok(look < 300);
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
-      const { code, stdout, stderr } = await run([...args, '--beams', '1', '--server', server.url]);
+      const { code, stdout, stderr } = await run([...args, '--server', server.url]);
       assert.equal(code, 0, stderr);
       assert.match(stdout, /latents, read back from \.linr +2 .*\nno video at all +2 /);
       const said = await linesOf(at('served-said.jsonl'));
       assert.equal(said[0]?.['caption'], said[2]?.['caption'], 'the same photo, there and sent');
       assert.deepEqual((await client.videos.list()).map((video) => video.id), [id]);
-      assert.match((await run([...args, '--server', server.url])).stderr, /add --beams 1/);
+      assert.match((await run([...args, '--beams', '3', '--server', server.url])).stderr, /add --beams 5 or --beams 1/);
       assert.match((await run([...args, '--beams', '1', '--rows', 'raw', '--server', server.url])).stderr, /leave "raw" out/);
       assert.match((await run([...args, '--beams', '1', '--server', 'http://127.0.0.1:9'])).stderr, /does not answer/);
       const judged = await run(['evaluate', 'captions', data, '--predictions', at('served-said.jsonl'), '--judge-url', `${server.url}/v1`, '--judge-model', 'latentchat-smollm2-135m-v1', '--report', at('judged.json')]);

@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core';
 import { answered, behaved, painted, screenshot, Site, until } from './page-harness.js';
 
 const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
-const question = 'Describe what you see in one sentence.';
+const question = 'What is happening?';
 
 let site: Site;
 

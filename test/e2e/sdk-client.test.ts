@@ -7,7 +7,7 @@ import { DemoServer } from '../helpers/demo-server.js';
 import { makeVideo } from '../helpers/videos.js';
 import type { ServerProcess } from '../helpers/server-process.js';
 
-const question = 'Describe what you see in one sentence.';
+const question = 'What is happening?';
 
 let site: DemoServer;
 let server: ServerProcess;

@@ -98,7 +98,7 @@ test('a batch answers its lines in order; those that cannot be answered have the
 
 test('one batch captions the whole library, and waits for a video that is still being read', async () => {
   const clip = await upload(server.url, await makeVideo({ width: 96, height: 64 }), 'new.mp4');
-  const batch = await begin([demo, clip].map((id) => line(id, { messages: ask(id, 'Describe what you see in one sentence.'), max_tokens: 16 })));
+  const batch = await begin([demo, clip].map((id) => line(id, { messages: ask(id, 'Describe what you see in one sentence.'), max_tokens: 16, caption: true })));
   const done = await finished(batch.id);
   assert.deepEqual(done.request_counts, { total: 2, completed: 2, failed: 0 });
   const captions = (await results(done.output_file_id)).map(({ custom_id, response }) => [custom_id, (response?.body.choices[0]?.message.content ?? '').length > 5]);

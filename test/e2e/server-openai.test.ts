@@ -113,6 +113,19 @@ test('response_format: JSON under a schema, any JSON object, and one of several 
   assert.match(answerOf(await client.chat.completions.create({ ...request, response_format: choice })), /^(in|out)doors$/);
 });
 
+test('a caption is searched for and sent whole', async () => {
+  const request = { model, messages: about(`video://${demo}`, 'Describe what you see in one sentence.'), max_tokens: 48 };
+  const caption = { ...request, caption: true, temperature: 0, response_format: { type: 'text' as const } };
+  const whole = answerOf(await client.chat.completions.create(caption));
+  assert.match(whole, /^[A-Z].*\.$/);
+  const pieces: string[] = [];
+  for await (const chunk of await client.chat.completions.create({ ...caption, stream: true })) pieces.push(chunk.choices[0]?.delta.content ?? '');
+  assert.deepEqual(pieces.filter((piece) => piece !== ''), [whole]);
+  const sideBySide = await Promise.all([caption, { ...request, caption: false }, caption].map((body) => client.chat.completions.create(body)));
+  const written = answerOf(await client.chat.completions.create(request));
+  assert.deepEqual(sideBySide.map(answerOf), [whole, written, whole]);
+});
+
 test('a schema that no answer can be held to is refused with the part that is wrong', async () => {
   const response_format = { type: 'json_schema' as const, json_schema: { name: 'x', schema: { type: 'object', properties: { when: { type: 'string', pattern: '^a' } } } } };
   await assert.rejects(client.chat.completions.create({ model, messages: [{ role: 'user', content: 'Hi' }], response_format }), (error) => {
@@ -131,6 +144,8 @@ const refused: readonly (readonly [string, object, string, number])[] = [
   ['frequency_penalty', { frequency_penalty: 0.5 }, 'unsupported_parameter', 400],
   ['two choices', { n: 2 }, 'invalid_request', 400],
   ['a temperature above 2', { temperature: 3 }, 'invalid_request', 400],
+  ['a caption that is drawn', { temperature: 1, caption: true }, 'invalid_request', 400],
+  ['a caption in a form', { response_format: { type: 'json_object' }, caption: true }, 'invalid_request', 400],
   ['five stop strings', { stop: ['a', 'b', 'c', 'd', 'e'] }, 'invalid_request', 400],
 ];
 for (const [name, fields, code, status] of refused) {

@@ -8,7 +8,7 @@ import { ModelPack } from '../../model/pack/open.node.js';
 import { findMoments, LatentTower, MomentSearch, TextTower } from '../../model/retrieval/index.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { seededRandom, normal } from '../../model/runtime/random.js';
-import { ChatModel, likenessRank, replyWithMoments, type AnnotatedReply, type ChatMessage, type MomentFinder, type VideoPart } from '../../projector/index.js';
+import { captionSearch, ChatModel, likenessRank, replyWithMoments, type AnnotatedReply, type ChatMessage, type MomentFinder, type ReplyOptions, type VideoPart } from '../../projector/index.js';
 
 interface Fixture {
   readonly texts: readonly { readonly text: string; readonly vector: readonly number[] }[];
@@ -96,7 +96,7 @@ test('texts are as like a video as to its frames in the mean; without a letter a
 });
 
 test('of two captions of one likelihood, the one that is like what is shown is chosen', async () => {
-  const rank = likenessRank(() => Promise.resolve(search));
+  const rank = likenessRank(search);
   const { dim } = pack.manifest.latent;
   const photo: VideoPart = { type: 'video', id: 'dog', version: '1', latents: Float32Array.from(expected.photo.latent), dim, times_s: [0] };
   const question: ChatMessage = { role: 'user', content: [photo, { type: 'text', text: 'What is it?' }] };
@@ -118,8 +118,9 @@ test('a frame of a scene finds the scene', async () => {
 test('an answer about when names the seconds it is annotated with; what does not match is not claimed', async () => {
   const chat = await ChatModel.load(pack, runtime);
   const video = await photoInTheMiddle();
+  const likeness: MomentFinder['likeness'] = (part, texts) => search.likeness(part, texts);
   /** Of whatever video, everything counts as found. */
-  const credulous: MomentFinder = { find: async (part, words) => ({ ...(await search.find(part, words)), match: -1 }) };
+  const credulous: MomentFinder = { likeness, find: async (part, words) => ({ ...(await search.find(part, words)), match: -1 }) };
   const ask = async (question: string, finder: MomentFinder): Promise<AnnotatedReply & { pieces: string[] }> => {
     const messages: ChatMessage[] = [{ role: 'user', content: [video, { type: 'text', text: question }] }];
     const reply = replyWithMoments(chat, finder, messages, { maxTokens: 16 });
@@ -139,7 +140,7 @@ test('an answer about when names the seconds it is annotated with; what does not
     assert.ok(annotations.every(({ type, video: id }) => type === 'moment' && id === 'three'));
     assert.ok(annotations.some(({ start_s, end_s }) => start_s <= 2 && end_s >= 4), 'the photo of an animal is among them');
 
-    const doubtful: MomentFinder = { find: async (part, words) => ({ ...(await search.find(part, words)), match: 1, possible: -1 }) };
+    const doubtful: MomentFinder = { likeness, find: async (part, words) => ({ ...(await search.find(part, words)), match: 1, possible: -1 }) };
     const perhaps = await ask('When is an animal in the grass visible?', doubtful);
     assert.match(perhaps.text, /^Perhaps from \d/);
     assert.equal(perhaps.annotations.length, 1);
@@ -151,6 +152,30 @@ test('an answer about when names the seconds it is annotated with; what does not
     const other = await ask('What is in the video?', search);
     assert.deepEqual(other.annotations, []);
     assert.doesNotMatch(other.text, /^From \d/);
+  } finally {
+    await chat.release();
+  }
+});
+
+test("the pack's own question for a caption is answered with one that is searched for, anything else word by word", async () => {
+  const chat = await ChatModel.load(pack, runtime);
+  const video = await photoInTheMiddle();
+  const ask = async (question: string, finder: MomentFinder | null, options: ReplyOptions = {}): Promise<string[]> => {
+    const reply = replyWithMoments(chat, finder, [{ role: 'user', content: [video, { type: 'text', text: question }] }], { maxTokens: 40, ...options });
+    const pieces: string[] = [];
+    for (let next = await reply.next(); next.done !== true; next = await reply.next()) pieces.push(next.value.text);
+    return pieces;
+  };
+  try {
+    const caption = await ask(chat.defaultQuestion, search);
+    assert.equal(caption.length, 1);
+    assert.deepEqual(await ask(chat.defaultQuestion, null, captionSearch(search)), caption);
+    const [opening, part, ...more] = await ask('What happens at the end?', search);
+    assert.match(opening ?? '', /^From \d/);
+    assert.ok((part ?? '').length > 5 && more.length === 0);
+    for (const written of [ask(chat.defaultQuestion, search, { beams: 1 }), ask(chat.defaultQuestion, search, { temperature: 0.5, seed: 1 }), ask(chat.defaultQuestion, null), ask('What is in the video?', search)]) {
+      assert.ok((await written).length > 1);
+    }
   } finally {
     await chat.release();
   }

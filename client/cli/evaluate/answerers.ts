@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { asksAboutTime, focusOf } from '../../../projector/index.js';
+import { asksAboutTime, CAPTION_BEAMS, focusOf } from '../../../projector/index.js';
 import { LatentChat, LatentChatError } from '../../sdk/index.js';
 import { askOnce, captionOnce, momentFinder, questionMessages } from '../ask.js';
 import { UserError } from '../failure.js';
@@ -142,7 +142,8 @@ export class ServerAnswerer implements Answerer {
   static async open(url: string, options: AnswerOptions): Promise<ServerAnswerer> {
     const unknown = options.rows?.find((row) => row === 'raw' || row === 'decoded');
     if (unknown !== undefined) throw new UserError(`A server answers from latents or from no video; leave "${unknown}" out of --rows.`);
-    if (options.beams !== 1) throw new UserError('A server does not search with beams; add --beams 1.');
+    if (options.beams !== 1 && options.task === 'qa') throw new UserError('A server does not search for answers with beams; add --beams 1.');
+    if (options.beams !== 1 && options.beams !== CAPTION_BEAMS) throw new UserError(`A server searches for captions with ${CAPTION_BEAMS} beams or not at all; add --beams ${CAPTION_BEAMS} or --beams 1.`);
     const answer = await fetch(new URL('v1/models', url.endsWith('/') ? url : `${url}/`)).catch((cause: unknown) => {
       throw new UserError(`${url} does not answer. Is a latentchat server running there?`, { cause });
     });
@@ -164,7 +165,7 @@ export class ServerAnswerer implements Answerer {
     if (item.choices !== null) throw new RowError('Multiple choice is scored by likelihood, which a server does not give: leave out --server.');
     const text = { type: 'text', text: item.question ?? CAPTION_QUESTION } as const;
     const video = row === 'none' ? [] : [{ type: 'video_url', video_url: { url: `video://${await this.#videoOf(item.file, signal)}` } } as const];
-    const request = { messages: [{ role: 'user', content: [...video, text] }], max_tokens: this.options.maxTokens, temperature: 0, seed: 1 } as const;
+    const request = { messages: [{ role: 'user', content: [...video, text] }], max_tokens: this.options.maxTokens, temperature: 0, seed: 1, caption: this.options.beams > 1 } as const;
     const answer = await completeChat({ baseUrl: new URL('v1', this.url.endsWith('/') ? this.url : `${this.url}/`).href, key: null }, request, signal);
     return { text: answer.text.trim(), tokens: answer.tokens };
   }

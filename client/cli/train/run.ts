@@ -8,11 +8,10 @@ import { readDecoderWeights, type Adapter } from '../../../model/language/weight
 import { writeSafetensors, type ModelPack, type TensorFile } from '../../../model/pack/index.js';
 import { PackWriter } from '../../../model/pack/write.node.js';
 import { decodeFloat16 } from '../../../model/runtime/float16.js';
-import { projectorShapes, type VideoPart } from '../../../projector/index.js';
+import { CAPTION_BEAMS, projectorShapes, type VideoPart } from '../../../projector/index.js';
 import { makeExample, planBatches, type Example } from '../../../projector/training/batch.js';
 import { ProjectorTrainer } from '../../../projector/training/trainer.js';
 import { captionOnce, openAskable } from '../ask.js';
-import { CAPTION_BEAMS } from '../common-options.js';
 import type { CaptionDatum } from '../evaluate/data.js';
 import { UserError } from '../failure.js';
 import { idField } from '../json-lines.js';

@@ -1,8 +1,8 @@
 /** Sections in which the model is asked about photos and clips: captions, questions, clips. */
 import { canSearch } from '../../../../model/retrieval/index.js';
+import { CAPTION_BEAMS } from '../../../../projector/captions.js';
 import { exactMatch, firstWordMatch } from '../../../metrics/answers.js';
 import { momentOf, overlap } from '../../../metrics/moments.js';
-import { CAPTION_BEAMS } from '../../common-options.js';
 import { LocalAnswerer } from '../answerers.js';
 import { readItems, type Item, type Task } from '../items.js';
 import { predict } from '../predict.js';

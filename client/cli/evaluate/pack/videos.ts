@@ -1,8 +1,8 @@
 /** What a pack says about whole videos, unedited: a caption and three questions each. No score: it is read by people. */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { CAPTION_BEAMS } from '../../../../projector/captions.js';
 import { askOnce, captionOnce, openAskable } from '../../ask.js';
-import { CAPTION_BEAMS } from '../../common-options.js';
 import { UserError } from '../../failure.js';
 import type { SectionContext } from './section.js';
 

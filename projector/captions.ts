@@ -1,0 +1,42 @@
+/**
+ * How captions are written: searched for with beams, and of those found the one that is most like what is seen. The language model has learned what
+ * people write and the retrieval towers to tell one photo's captions from others': of two likely captions the towers know better which is true.
+ */
+import type { SearchableVideo } from '../model/retrieval/index.js';
+import type { ReplyOptions, TextRank } from './chat-model.js';
+import type { ChatMessage, VideoPart } from './messages.js';
+
+/** Each word of a caption depends on what follows more than an answer's does, and with more beams there is more to choose from. */
+export const CAPTION_BEAMS = 5;
+
+/** As MomentSearch gives it. */
+export interface Likeness {
+  likeness(video: SearchableVideo, texts: readonly string[]): Promise<readonly number[]>;
+}
+
+/** Of a cosine beside a score of beam search. Captions of dev photos scored alike from 6 up. */
+const WEIGHT = 8;
+
+/** What has a reply searched for as captions are. For descriptions alone: "Yes." is like nothing that is seen. */
+export function captionSearch(towers: Likeness | null): Required<Pick<ReplyOptions, 'beams'>> & Pick<ReplyOptions, 'rank'> {
+  return { beams: CAPTION_BEAMS, ...(towers === null ? {} : { rank: likenessRank(towers) }) };
+}
+
+export function likenessRank(towers: Likeness): TextRank {
+  return async (texts, messages) => {
+    const videos = lastShown(messages);
+    const added = texts.map(() => 0);
+    if (videos.length === 0 || texts.length < 2) return added;
+    for (const video of videos) {
+      const cosines = await towers.likeness(video, texts);
+      cosines.forEach((cosine, i) => (added[i] = (added[i] as number) + (WEIGHT * cosine) / videos.length));
+    }
+    return added;
+  };
+}
+
+/** The videos of the last message that has any: of several in a conversation, it is about these. */
+function lastShown(messages: readonly ChatMessage[]): VideoPart[] {
+  const shown = messages.map(({ content }) => content.flatMap((part) => (part.type === 'video' ? [part] : [])));
+  return shown.findLast((parts) => parts.length > 0) ?? [];
+}
