@@ -47,6 +47,8 @@ export interface ChatModelOptions extends LanguageModelOptions {
   readonly cacheBytes?: number;
   /** Answers never depend on what is written beside them, not in the last digits either, which costs an answer that is written alone some speed. */
   readonly independent?: boolean;
+  /** Searches with beams wait for each other: with many at once, the keys and values of all their beams would have to be held. */
+  readonly searchesInTurn?: boolean;
 }
 
 const DEFAULT_CACHE_BYTES = 256 * 1024 * 1024;
@@ -60,15 +62,16 @@ export class ChatModel {
   private readonly prefixes: PrefixCache;
   /** Answers that are being written. */
   private readonly batch: DecoderBatch;
-  /** The prompt that is being run, and those that wait for their turn behind it. */
-  private prompts: Promise<unknown> = Promise.resolve();
+  private readonly prompts = new Line();
+  private readonly searches: Line | null;
 
   private constructor(
     private readonly language: LanguageModel,
     private readonly projector: Projector | VideoProjector,
     private readonly manifest: PackManifest,
-    { cacheBytes = DEFAULT_CACHE_BYTES, independent = false }: ChatModelOptions,
+    { cacheBytes = DEFAULT_CACHE_BYTES, independent = false, searchesInTurn = false }: ChatModelOptions,
   ) {
+    this.searches = searchesInTurn ? new Line() : null;
     this.prefixes = new PrefixCache(cacheBytes);
     this.batch = new DecoderBatch(language.decoder, { leastRows: independent ? 2 : 1 });
   }
@@ -108,7 +111,8 @@ export class ChatModel {
     if (!(Number.isInteger(beams) && beams >= 1 && beams <= MOST_BEAMS)) throw new RangeError(`beams is ${beams}; it must be 1 to ${MOST_BEAMS}`);
 
     const { decoder, tokenizer } = this.language;
-    const { prompt, cache, cached, logits } = await this.inTurn(() => this.read(messages, options.signal));
+    // Side by side, nobody's prompt would be ready before all are.
+    const { prompt, cache, cached, logits } = await this.prompts.run(() => this.read(messages, options.signal));
 
     let text = '';
     let firstToken: number | null = null;
@@ -129,7 +133,8 @@ export class ChatModel {
 
     if (logits === null) return result('cancelled', 0);
     if (beams > 1 && (options.temperature ?? 0) === 0) {
-      const { texts, finish } = await beamSearch(this.batch, cache, logits, { ...options, beams, maxTokens, noRepeatNgram });
+      const search = (): ReturnType<typeof beamSearch> => beamSearch(this.batch, cache, logits, { ...options, beams, maxTokens, noRepeatNgram });
+      const { texts, finish } = await (this.searches?.run(search) ?? search());
       const wholes = texts.map(({ tokens }) => cutAt(tokenizer.decode(tokens), options.stop));
       const added = finish === 'cancelled' ? undefined : await options.rank?.(wholes, messages);
       const scores = texts.map(({ score }, i) => score + (added?.[i] ?? 0));
@@ -204,13 +209,6 @@ export class ChatModel {
     }
   }
 
-  /** First come, first served: side by side, nobody's prompt would be ready before all are. */
-  private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.prompts.then(work);
-    this.prompts = done.catch(() => undefined);
-    return done;
-  }
-
   /** The prompt, and a cache that holds as much of it as an earlier one did, with room for the rest. */
   private begin(messages: readonly ChatMessage[], shortest: number): { prompt: PromptToken[]; identity: TokenIdentity[]; cache: KvCache } {
     const prompt = this.prompt(messages);
@@ -255,6 +253,17 @@ export class ChatModel {
     const tokens: Float32Array[] = [];
     for (const video of latents) tokens.push(await this.projector.project(video));
     return concatenated(tokens);
+  }
+}
+
+/** Work that is done one after the other, first come, first served. */
+class Line {
+  #last: Promise<unknown> = Promise.resolve();
+
+  run<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined);
+    return done;
   }
 }
 

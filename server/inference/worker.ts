@@ -30,7 +30,7 @@ interface Run {
   place: number;
 }
 
-/** Replies that are written side by side. Each holds some 20 MB of keys and values, and slows the others' text down a little. */
+/** Replies that are written side by side. Each holds some 20 MB of keys and values, a caption for each of its beams, and slows the others' text down a little. */
 const SIDE_BY_SIDE = 8;
 
 const waiting = new Turns<Run>();
@@ -233,7 +233,7 @@ parentPort?.on('message', receive);
 try {
   const pack = await ModelPack.open(packDir);
   const runtime = nodeRuntime({ threads });
-  const model = await ChatModel.load(pack, runtime);
+  const model = await ChatModel.load(pack, runtime, { searchesInTurn: true });
   const searcher = canSearch(pack.manifest) ? await Searcher.load(pack, runtime, latents) : null;
   send({ type: 'ready' });
   startWaiting = () => {

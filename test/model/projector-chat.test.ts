@@ -1,7 +1,7 @@
 /** Conversations about latents with the default pack: reuse of prefixes, cancelling, limits. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { ContextError, jsonSchema, oneOf } from '../../model/language/index.js';
+import { ContextError, jsonSchema, oneOf, type DecoderBatch } from '../../model/language/index.js';
 import { ModelPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { seededRandom, normal } from '../../model/runtime/random.js';
@@ -164,6 +164,33 @@ test('beam search gives one whole answer', async () => {
   assert.match(text, /Paris/);
   assert.equal(pieces.length, 1);
   assert.equal(finish, 'stop');
+});
+
+test('searches that wait for each other hold the beams of one, and find what each finds alone', async () => {
+  const own = await ChatModel.load(pack, nodeRuntime({ threads: 2 }), { searchesInTurn: true });
+  try {
+    const batch = Reflect.get(own, 'batch') as DecoderBatch;
+    const questions = await Promise.all(['a', 'b', 'c'].map(async (id) => [say('user', 'Describe the video.', await randomVideo(id, 4))]));
+    const held: number[] = [];
+    const search = (question: readonly ChatMessage[], signal?: AbortSignal): Promise<ReplyResult> => {
+      const rank = (texts: readonly string[]): Promise<readonly number[]> => {
+        held.push(batch.size);
+        return Promise.resolve(texts.map(() => 0));
+      };
+      return answer(question, { beams: 3, rank, ...(signal === undefined ? {} : { signal }) }, own);
+    };
+    const alone = [];
+    for (const question of questions) alone.push((await search(question)).text);
+    const together = await Promise.all(questions.map((question) => search(question)));
+    assert.deepEqual(together.map(({ text }) => text), alone);
+    assert.ok(held.length === 6 && Math.max(...held) <= 3, held.join(' '));
+    const given = new AbortController();
+    const [first, second] = [search(questions[0] ?? []), search(questions[1] ?? [], given.signal)];
+    given.abort();
+    assert.deepEqual([(await second).finish, (await first).text], ['cancelled', alone[0]]);
+  } finally {
+    await own.release();
+  }
 });
 
 test('of the texts that beams have found, a rank chooses', async () => {
