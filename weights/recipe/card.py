@@ -64,7 +64,7 @@ def figures(measured):
     rows.append((f"loss a caption token, {training.get('dev_photos', 120)} dev photos, rounded latents", training["dev_loss"]))
     rows.append(("the same with another photo's latents", training["dev_loss_with_other_photos"]))
     if product := measured.get("product"):
-        about = f"{product['photos']} dev photos, beam {product['beams']}, latents read back from containers, 8-bit engine"
+        about = f"{product['photos']} dev photos, beam {product['beams']}, of what it finds the one most like the photo, latents read back from containers, 8-bit engine"
         names = {"bleu4": "BLEU-4", "cider_d": "CIDEr-D", "rouge_l": "ROUGE-L", "bleu1": "BLEU-1"}
         rows += [(f"{label}: {about} (`latentchat evaluate captions dev.tsv --rows latents`)", product[name]) for name, label in names.items()]
     if float32 := measured.get("float32"):
@@ -122,7 +122,7 @@ def videos_text(report):
     """What the pack says about real videos, unedited."""
     questions = report["video_questions"]
     rows = [f"| {said['video']} | {said['caption']} | {' | '.join(said['answers'])} |" for said in report["videos"]]
-    return "\n".join(["", "## What it says about real videos", "", "Unedited, good and bad (`latentchat evaluate pack --videos FOLDER`); captions with three beams, answers word by word.", "",
+    return "\n".join(["", "## What it says about real videos", "", "Unedited, good and bad (`latentchat evaluate pack --videos FOLDER`); captions as `latentchat caption` writes them, answers word by word.", "",
                       f"| video | caption | {' | '.join(questions)} |", f"|---|---|{'---|' * len(questions)}", *rows, ""])
 
 
