@@ -118,12 +118,15 @@ test('a caption is searched for and sent whole', async () => {
   const caption = { ...request, caption: true, temperature: 0, response_format: { type: 'text' as const } };
   const whole = answerOf(await client.chat.completions.create(caption));
   assert.match(whole, /^[A-Z].*\.$/);
-  const pieces: string[] = [];
-  for await (const chunk of await client.chat.completions.create({ ...caption, stream: true })) pieces.push(chunk.choices[0]?.delta.content ?? '');
-  assert.deepEqual(pieces.filter((piece) => piece !== ''), [whole]);
-  const sideBySide = await Promise.all([caption, { ...request, caption: false }, caption].map((body) => client.chat.completions.create(body)));
-  const written = answerOf(await client.chat.completions.create(request));
-  assert.deepEqual(sideBySide.map(answerOf), [whole, written, whole]);
+  const piecesOf = async (body: typeof request): Promise<string[]> => {
+    const pieces: string[] = [];
+    for await (const chunk of await client.chat.completions.create({ ...body, stream: true })) pieces.push(chunk.choices[0]?.delta.content ?? '');
+    return pieces.filter((piece) => piece !== '');
+  };
+  // The pack's own question for one is answered with one, too, unless the request says otherwise.
+  const [asked, own, written] = await Promise.all([caption, request, { ...request, caption: false }].map(piecesOf));
+  assert.deepEqual([asked, own], [[whole], [whole]]);
+  assert.ok((written?.length ?? 0) > 1);
 });
 
 test('a schema that no answer can be held to is refused with the part that is wrong', async () => {
