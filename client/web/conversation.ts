@@ -301,9 +301,13 @@ function momentsOf({ content }: Item): readonly Annotation[] {
   return content.flatMap((part) => (part.type === 'output_text' ? part.annotations : []));
 }
 
+/** Tokens a second: what comes faster was searched for and sent whole, as captions are. */
+const FASTEST_WRITING = 2000;
+
 function timing(response: ResponseObject): string | null {
   const { seconds, usage } = response;
   if (!seconds || !usage || usage.output_tokens < 2) return null;
   const rate = (usage.output_tokens - 1) / Math.max(0.001, seconds.total - seconds.first_token);
+  if (rate > FASTEST_WRITING) return text.chat.timingWhole(seconds.total.toFixed(2));
   return text.chat.timing(seconds.first_token.toFixed(2), rate.toFixed(0));
 }

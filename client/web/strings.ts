@@ -163,6 +163,7 @@ export const text = {
     lost: 'The connection broke before the answer was complete.',
     failed: 'The answer failed.',
     timing: (first: string, rate: string) => `first word after ${first} s, ${rate} tokens/s`,
+    timingWhole: (seconds: string) => `found in ${seconds} s`,
     newConversation: 'New conversation',
     disclaimer: 'A small model on this machine. It can be wrong.',
     tooLong: (most: number) => `At most ${most} characters.`,
