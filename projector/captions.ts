@@ -18,7 +18,7 @@ export interface Likeness {
 const WEIGHT = 8;
 
 /** What has a reply searched for as captions are. For descriptions alone: "Yes." is like nothing that is seen. */
-export function captionSearch(towers: Likeness | null): Required<Pick<ReplyOptions, 'beams'>> & Pick<ReplyOptions, 'rank'> {
+export function captionSearch(towers: Likeness | null): Pick<ReplyOptions, 'beams' | 'rank'> {
   return { beams: CAPTION_BEAMS, ...(towers === null ? {} : { rank: likenessRank(towers) }) };
 }
 

@@ -6,7 +6,7 @@ import type { Frame, FrameSource, VideoInfo } from '../../model/frames/index.js'
 import { openFrames } from '../../model/frames/open.node.js';
 import { MAX_FRAMES } from '../../model/inr/plan.js';
 import { canSearch } from '../../model/retrieval/index.js';
-import { checkFeatureSpace, likenessRank, replyWithMoments, type AnnotatedReply, type ChatMessage, type MomentFinder, type ReplyOptions, type VideoPart } from '../../projector/index.js';
+import { captionSearch, checkFeatureSpace, replyWithMoments, type AnnotatedReply, type ChatMessage, type MomentFinder, type ReplyOptions, type VideoPart } from '../../projector/index.js';
 import type { Models } from './models.js';
 import { inFile, isContainer } from './sources.js';
 
@@ -164,8 +164,7 @@ export async function askOnce(
 
 /** As askOnce, for a description: of what a search with beams finds, the one that is most like what is seen. */
 export function captionOnce(models: Pick<Models, 'pack' | 'chat' | 'search'>, video: VideoPart | null, question: string, options: ReplyOptions): Promise<AnnotatedReply> {
-  const towers = momentFinder(models);
-  return askOnce(models, video, question, towers === null ? options : { ...options, rank: likenessRank(towers) });
+  return askOnce(models, video, question, { ...captionSearch(momentFinder(models)), ...options });
 }
 
 export function questionMessages(video: VideoPart | null, question: string): ChatMessage[] {

@@ -70,7 +70,7 @@ export class MomentSearch {
   /** How like a video's frames each text is: the mean of its cosines with them; -1, the least, for one without a letter. */
   async likeness({ latents, dim }: SearchableVideo, texts: readonly string[]): Promise<number[]> {
     const frames = await this.latentTower.vectors(latents);
-    const mean = Float32Array.from({ length: this.dim }, () => 0);
+    const mean = new Float32Array(this.dim);
     frames.forEach((value, i) => (mean[i % this.dim] = (mean[i % this.dim] as number) + (value * dim) / latents.length));
     const cosines: number[] = [];
     for (const text of texts) {

@@ -8,7 +8,8 @@ import { ModelPack } from '../../model/pack/open.node.js';
 import { findMoments, LatentTower, MomentSearch, TextTower } from '../../model/retrieval/index.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { seededRandom, normal } from '../../model/runtime/random.js';
-import { captionSearch, ChatModel, likenessRank, replyWithMoments, type AnnotatedReply, type ChatMessage, type MomentFinder, type ReplyOptions, type VideoPart } from '../../projector/index.js';
+import { likenessRank } from '../../projector/captions.js';
+import { captionSearch, ChatModel, replyWithMoments, type AnnotatedReply, type ChatMessage, type MomentFinder, type ReplyOptions, type VideoPart } from '../../projector/index.js';
 
 interface Fixture {
   readonly texts: readonly { readonly text: string; readonly vector: readonly number[] }[];

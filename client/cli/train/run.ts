@@ -210,7 +210,7 @@ async function evaluate(items: readonly CaptionDatum[], videos: ReadonlyMap<stri
     const captions: { caption: string; references: readonly string[] }[] = [];
     for (const { id, references } of items) {
       progress.update({ label: 'evaluating', done: captions.length, total: items.length, unit: 'captions' });
-      const { text } = await captionOnce(models, videos.get(id) as VideoPart, question, { beams: CAPTION_BEAMS, maxTokens: MAX_CAPTION_TOKENS, signal });
+      const { text } = await captionOnce(models, videos.get(id) as VideoPart, question, { maxTokens: MAX_CAPTION_TOKENS, signal });
       captions.push({ caption: text, references });
     }
     return scoreCaptions(captions);

@@ -1,7 +1,6 @@
 /** What a pack says about whole videos, unedited: a caption and three questions each. No score: it is read by people. */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { CAPTION_BEAMS } from '../../../../projector/captions.js';
 import { askOnce, captionOnce, openAskable } from '../../ask.js';
 import { UserError } from '../../failure.js';
 import type { SectionContext } from './section.js';
@@ -27,7 +26,7 @@ export async function videoAnswers(folder: string, { models, limit, progress, si
     progress.update({ label: 'videos', done, total: names.length, unit: 'videos' });
     const { video } = await openAskable(path.join(folder, name), models, { signal });
     const options = { maxTokens: CAPTION_TOKENS, signal };
-    const caption = await captionOnce(models, video, models.pack.manifest.prompt.default_question, { ...options, beams: CAPTION_BEAMS });
+    const caption = await captionOnce(models, video, models.pack.manifest.prompt.default_question, options);
     const answers: string[] = [];
     for (const question of VIDEO_QUESTIONS) answers.push((await askOnce(models, video, question, options)).text.trim());
     said.push({ video: name, caption: caption.text.trim(), answers });
