@@ -1,10 +1,11 @@
 /** The model pack's parts, loaded when they are first needed. */
 import os from 'node:os';
+import type { WeightKind } from '../../model/language/index.js';
 import type { ModelPack } from '../../model/pack/index.js';
 import type { Runtime } from '../../model/runtime/types.js';
 import type { VisionTower } from '../../model/vision/index.js';
 import type { MomentSearch } from '../../model/retrieval/index.js';
-import type { ChatModel } from '../../projector/index.js';
+import type { ChatModel, ChatModelOptions } from '../../projector/index.js';
 import { errorStream, modelOpener } from './surroundings.js';
 
 /** More threads than these two gain little at these sizes; on a single core a second one loses much. */
@@ -26,7 +27,7 @@ export class Models {
   private constructor(
     readonly pack: ModelPack,
     readonly runtime: Runtime,
-    private readonly independent: boolean,
+    private readonly chatOptions: ChatModelOptions,
   ) {}
 
   static open(options: ModelOptions): Promise<Models> {
@@ -39,7 +40,12 @@ export class Models {
       import('../../model/pack/open.node.js'),
       import('../../model/runtime/node.node.js'),
     ]);
-    return new Models(await ModelPack.open(pack), nodeRuntime({ threads }), independent);
+    return new Models(await ModelPack.open(pack), nodeRuntime({ threads }), { independent });
+  }
+
+  /** Models of the same pack that share nothing with these, whose language model holds its weights in another form. */
+  withWeights(kind: WeightKind): Models {
+    return new Models(this.pack, this.runtime, { ...this.chatOptions, kind });
   }
 
   tower(): Promise<VisionTower> {
@@ -51,7 +57,7 @@ export class Models {
     if (this.#chat === null && this.pack.manifest.projector.trained === false) {
       errorStream().write(`The projector of pack ${this.pack.manifest.id} has learned nothing yet: answers about videos mean nothing until "latentchat train projector" has run.\n`);
     }
-    this.#chat ??= import('../../projector/index.js').then(({ ChatModel }) => ChatModel.load(this.pack, this.runtime, { independent: this.independent }));
+    this.#chat ??= import('../../projector/index.js').then(({ ChatModel }) => ChatModel.load(this.pack, this.runtime, this.chatOptions));
     return this.#chat;
   }
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from common import LATENT_DIM, PACK_FOLDER, TOKENS
+from common import PACK_FOLDER, TOKENS
 from data import Frame, after_answer, after_visual
 from pack import PROMPT
 
@@ -170,6 +170,6 @@ class Latents:
 
 def rounding_grid(train):
     """Per latent number, the lowest value and the step of 16 levels between minimum and maximum."""
-    flat = torch.from_numpy(train).view(-1, LATENT_DIM)
+    flat = torch.from_numpy(train).flatten(0, -2)
     low, high = flat.min(0).values, flat.max(0).values
     return low, (high - low) / 15

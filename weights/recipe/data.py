@@ -119,9 +119,13 @@ def photos_alike(z):
 class Captions:
     """The captions of one split as sentences, with the questions their words allow."""
 
-    def __init__(self, captions, latents=None):
-        """captions {photo: [str]}; latents (N, 256) of the photos in that order, which show which ones look alike, or None."""
-        self.photos = list(captions)
+    def __init__(self, captions, latents=None, first=0):
+        """captions {photo: [str]}; latents (N, 256) of the photos in that order, which show which ones look alike, or None.
+
+        first: the row of the training's latents at which these photos begin.
+        """
+        self.photos, self.first = list(captions), first
+        self.own = None  # a caption of each photo that is learned in place of people's
         self.sentences = [[s for s in map(clean_sentence, captions[p]) if s] for p in self.photos]
         self.questions = PhotoQuestions(self.sentences, None if latents is None else photos_alike(latents))
 
@@ -140,12 +144,17 @@ class Captions:
         turns = dialogue(rng, photo, self.questions) if rng.random() < DIALOGUE_SHARE else None
         return [turns] if turns else []
 
+    def frame(self, photo, view, jitter):
+        return Frame(self.first + photo, view, jitter)
+
     def some_captions(self, rng, photo):
+        if self.own is not None:
+            return [self.own[photo]]
         return rng.sample(self.sentences[photo], min(CAPTIONS_PER_SIGHT, len(self.sentences[photo])))
 
     def photo_example(self, rng, photo):
         """Captions of a photo under one question, and often another question."""
-        example = Example(photo_pieces(Frame(photo, rng.randrange(VIEWS), PHOTO_JITTER)))
+        example = Example(photo_pieces(self.frame(photo, rng.randrange(VIEWS), PHOTO_JITTER)))
         example.branches.append((self.caption_question(rng, CAPTION_QUESTIONS), self.some_captions(rng, photo)))
         example.branches += self.some_questions(rng, photo, rng.choice([0, 1, 1]))
         example.dialogues += self.some_dialogue(rng, photo)
@@ -178,14 +187,14 @@ class Captions:
         views = [mirrored] * count
         if count > 1 and rng.random() < ZOOM_SHARE:
             views[(count + 1) // 2:] = [2 + mirrored] * (count // 2)
-        return [Frame(scene.photo, view, FRAME_JITTER) for view in views]
+        return [self.frame(scene.photo, view, FRAME_JITTER) for view in views]
 
     def other_examples(self, rng):
         """What a training on photos' captions alone would forget: questions about every photo that allows them, and clips."""
         photos = list(range(len(self.photos)))
         examples = []
         for photo in photos:
-            example = Example(photo_pieces(Frame(photo, rng.randrange(VIEWS), PHOTO_JITTER)),
+            example = Example(photo_pieces(self.frame(photo, rng.randrange(VIEWS), PHOTO_JITTER)),
                               self.some_questions(rng, photo, 3), self.some_dialogue(rng, photo))
             examples += [example] if example.branches or example.dialogues else []
         return examples + [self.clip_example(rng, photo) for photo in rng.sample(photos, int(CLIPS_PER_PHOTO * len(photos)))]

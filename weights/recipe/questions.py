@@ -86,7 +86,7 @@ class Question:
 
 
 def article(noun):
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+    return f"an {noun}" if noun[0].lower() in "aeiou" else f"a {noun}"
 
 
 def present_things(words):

@@ -21,7 +21,8 @@ from torch import nn
 
 from batch import Latents, rounding_grid
 from card import refresh
-from common import FIXTURE_FOLDER, LATENT_DIM, PACK_FOLDER, log, read_captions
+from classes import ALIKE, CONTEXT, DOUBT, SURE, class_texts, directions, probabilities, readable
+from common import FIXTURE_FOLDER, PACK_FOLDER, log, read_captions
 from data import Frame
 from phrases import phrases
 from texts import LAYERS, TextStates
@@ -30,11 +31,13 @@ SEED = 3
 MEMBERS, DIM = 1, 256  # networks side by side, and numbers of a vector, all of them together
 TEXT_HIDDEN, LATENT_HIDDEN = 512, 512  # of each network
 TEXT_RIDGE, LATENT_RIDGE, CORRELATION_POWER = 0.1, 0.03, 2  # of the canonical start
+CLASSES = 1000
 MEAN_LAYERS, LAST_LAYERS = LAYERS, (20,)
 EPOCHS, BATCH = 48, 1000  # photos; each comes with CAPTIONS of its captions
 CAPTIONS = 4
 PHRASES, THINGS_SHARE = 400, 0.4  # beside them, and how many of these are things by their names
-PHRASE_WEIGHT = 0.4  # of their loss
+PHRASE_WEIGHT = 0.5  # of their loss
+NAMED, NAMED_WEIGHT = 300, 0.2  # texts about classes in a step, and the weight of their loss
 RATE, WEIGHT_DECAY, WARMUP = 5e-4, 0.1, 0.1
 DROP_INPUT, DROP_HIDDEN = 0.1, 0.4
 JITTER = 0.3  # noise on latents in standard deviations of each number: 6,000 photos are soon known by heart
@@ -91,10 +94,10 @@ def text_tower(inputs):
 
 
 def latent_tower(latents):
-    """latents: (N, 256)."""
+    """latents: (N, D)."""
     sigma = latents.std(0)
     # Small components carry mostly rounding noise: the floor keeps them from being blown up.
-    return Tower(LATENT_DIM, LATENT_HIDDEN, torch.zeros(LATENT_DIM), 1 / sigma.clamp(min=0.1 * float(sigma.max())))
+    return Tower(len(sigma), LATENT_HIDDEN, torch.zeros(len(sigma)), 1 / sigma.clamp(min=0.1 * float(sigma.max())))
 
 
 @torch.no_grad()
@@ -180,37 +183,92 @@ class Phrases:
         """Cross entropy of phrases with the photos that show them. vectors (M, B, d): those of the `photos`; scale (M)."""
         picked = self.some(generator)
         shown, unsure = (mask[picked][:, photos] for mask in (self.shown, self.unsure))
-        there = shown.any(1)
-        picked, shown, unsure = picked[there], shown[there], unsure[there]
-        scores = torch.einsum("mtd,mpd->mtp", text(self.texts[picked]), vectors) * scale[:, None, None]
-        guesses = scores.masked_fill(unsure, -1e4).log_softmax(-1)
-        return -(guesses * (shown / shown.sum(1, keepdim=True))).sum(-1).mean()
+        return matching_loss(text(self.texts[picked]), vectors, shown, unsure, scale)
 
     def areas(self, scores):
         """{"things", "phrases"}: mean area under the curve of each phrase's scores (P, N), over those that 3 photos show."""
-        found = []
-        for row, shown, unsure in zip(scores, self.shown, self.unsure):
-            known, have = ~unsure, int(shown.sum())
-            places = row[known].argsort().argsort()[shown[known]].sum() - have * (have - 1) / 2
-            found.append(float(places / (have * (int(known.sum()) - have))) if have >= 3 else float("nan"))
-        areas = torch.tensor(found)
-        return {"things": round(float(areas[:self.things].nanmean()), 3), "phrases": round(float(areas[self.things:].nanmean()), 3)}
+        found = areas(scores, self.shown, self.unsure)
+        return {"things": mean_area(found[:self.things]), "phrases": mean_area(found[self.things:])}
 
 
-def train(texts, captions, named, latents, dev):
-    """texts (N, inputs); captions (n, K): the texts of each photo; named: Phrases of the photos; latents: batch.Latents of n photos;
-    dev: function that gives figures
-    of two towers. -> both towers.
-    """
+def matching_loss(texts, photos, shown, unsure, scale):
+    """Cross entropy of texts (M, P, d) with the photos (M, B, d) that show them; shown, unsure: (P, B) bool, scale (M). Texts that none shows are left out."""
+    there = shown.any(1)
+    texts, shown, unsure = texts[:, there], shown[there], unsure[there]
+    scores = torch.einsum("mtd,mpd->mtp", texts, photos) * scale[:, None, None]
+    guesses = scores.masked_fill(unsure, -1e4).log_softmax(-1)
+    return -(guesses * (shown / shown.sum(1, keepdim=True))).sum(-1).mean()
+
+
+def areas(scores, shown, unsure):
+    """Area under the curve of each text's scores, all (P, N); NaN where fewer than 3 photos show it. -> (P)"""
+    found = []
+    for row, has, doubt in zip(scores, shown, unsure):
+        known, have = ~doubt, int(has.sum())
+        places = row[known].argsort().argsort()[has[known]].sum() - have * (have - 1) / 2
+        found.append(float(places / (have * (int(known.sum()) - have))) if have >= 3 else float("nan"))
+    return torch.tensor(found)
+
+
+def mean_area(found):
+    return round(float(found.nanmean()), 3)
+
+
+@dataclass
+class Named:
+    """What is said of the classes of the vision tower's head, beside photos whose classes the head tells."""
+    texts: torch.Tensor  # (P, inputs)
+    about: torch.Tensor  # (P, 1000) bool
+    chances: torch.Tensor  # (N, 1000) float16: the head's probabilities of the photos
+    directions: torch.Tensor  # (1000, 256) from the mean latent
+    mean: torch.Tensor  # (256) latent
+
+    @staticmethod
+    def of(states, features, latents, found=None):
+        """states: of texts.py; features (N, >= 1280), latents (N, D): of plain photos; found: directions, where not theirs."""
+        said = class_texts()
+        about = torch.zeros(len(said), CLASSES, dtype=torch.bool)
+        for row, entry in zip(about, said):
+            row[list(entry.classes)] = True
+        mean = latents.mean(0)
+        return Named(text_inputs(states), about, probabilities(features).half(), directions(features, latents) if found is None else found, mean)
+
+    def shown(self, texts, photos):
+        """Whether photos show, and whether they may show, what the texts are about, by the head: two of (texts, photos) bool."""
+        chances = self.about[texts].float() @ self.chances[photos].float().T
+        return chances > SURE, (chances > DOUBT) & (chances <= SURE)
+
+    def loss(self, towers, z, vectors, photos, scale, generator):
+        """As Phrases.loss, with a stand-in for a photo of each text beside the photos. z (B, 256): their latents with noise."""
+        texts = torch.randint(len(self.texts), (NAMED,), generator=generator)
+        classes = torch.multinomial(self.about[texts].float(), 1, generator=generator)[:, 0]
+        others = torch.randint(len(z), (NAMED,), generator=generator)
+        standing = self.mean + self.directions[classes] + CONTEXT * (z[others] - self.mean)
+        unit = F.normalize(self.directions[classes], dim=1)
+        shown = self.about[texts][:, classes]
+        unsure = (unit @ unit.T > ALIKE) & ~shown
+        seen, doubted = self.shown(texts, photos)
+        photos_too = torch.cat([towers[1](standing), vectors], 1)
+        return matching_loss(towers[0](self.texts[texts]), photos_too, torch.cat([shown, seen], 1), torch.cat([unsure, doubted], 1), scale)
+
+    def area(self, scores):
+        """Mean area under the curve of the texts' scores (P, N), by what the head sees in the photos."""
+        everything = torch.arange(len(self.texts)), torch.arange(len(self.chances))
+        return mean_area(areas(scores, *self.shown(*everything)))
+
+
+def train(learned):
+    """Both towers of what is Learned."""
+    texts, captions, latents, dev = learned.texts, learned.captions, learned.latents, learned.dev.figures
     torch.manual_seed(SEED)
     generator = torch.Generator().manual_seed(SEED)
     photos, views = latents.values.shape[:2]
     towers = [text_tower(texts), latent_tower(latents.values[:, 0])]
     start(*towers, texts, captions, latents.values[:, 0])
     log(f"canonical directions alone; dev {dev(*towers)}")
-    scale, phrase_scale = (nn.Parameter(torch.full((MEMBERS,), math.log(1 / TEMPERATURE))) for _ in range(2))
+    scale, phrase_scale, named_scale = (nn.Parameter(torch.full((MEMBERS,), math.log(1 / TEMPERATURE))) for _ in range(3))
     parameters = [parameter for tower in towers for parameter in tower.parameters()]
-    optimizer = torch.optim.AdamW([{"params": parameters, "weight_decay": WEIGHT_DECAY}, {"params": [scale, phrase_scale], "weight_decay": 0.0}],
+    optimizer = torch.optim.AdamW([{"params": parameters, "weight_decay": WEIGHT_DECAY}, {"params": [scale, phrase_scale, named_scale], "weight_decay": 0.0}],
                                   betas=(0.9, 0.98))
     average = [parameter.detach().clone() for parameter in parameters]
     steps, step = EPOCHS * (photos // BATCH), 0
@@ -224,7 +282,8 @@ def train(texts, captions, named, latents, dev):
                 group["lr"] = RATE * min(1.0, step / (WARMUP * steps)) * 0.5 * (1 + math.cos(math.pi * step / steps))
             vectors = towers[1](z)
             loss = loss_of(towers[0](texts[captions[chosen].gather(1, picked).flatten()]), vectors, scale.exp().clamp(max=100))
-            loss = loss + PHRASE_WEIGHT * named.loss(towers[0], vectors, chosen, phrase_scale.exp().clamp(max=100), generator)
+            loss = loss + PHRASE_WEIGHT * learned.phrased.loss(towers[0], vectors, chosen, phrase_scale.exp().clamp(max=100), generator)
+            loss = loss + NAMED_WEIGHT * learned.named.loss(towers, z, vectors, chosen, named_scale.exp().clamp(max=100), generator)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -272,24 +331,24 @@ def background_of(vectors):
 class Dev:
     """The dev photos, what is said of them, and the figures of towers on them."""
 
-    def __init__(self, captions, named, latents):
-        """captions (5 n, inputs); named: their Phrases; latents (n, 256) as a container holds them."""
-        self.captions, self.named, self.latents = captions, named, latents
+    def __init__(self, captions, phrased, named, latents):
+        """captions (5 n, inputs); phrased: their Phrases; named: Named of the photos; latents (n, 256) as a container holds them."""
+        self.captions, self.phrased, self.named, self.latents = captions, phrased, named, latents
 
     @torch.no_grad()
     def scores(self, text, latent):
-        """Cosines of captions (5 n, n) and of phrases (P, n) with the photos."""
+        """Cosines of captions (5 n, n), of phrases (P, n) and of texts about classes with the photos."""
         modes = [tower.training for tower in (text, latent)]
         photos = latent.eval()(self.latents)
-        found = [similarities(text.eval()(texts), photos) for texts in (self.captions, self.named.texts)]
+        found = [similarities(text.eval()(texts), photos) for texts in (self.captions, self.phrased.texts, self.named.texts)]
         for tower, mode in zip((text, latent), modes):
             tower.train(mode)
         return found
 
     def figures(self, text, latent):
         """{"photos", "text_to_photo", "photo_to_text", "areas"}."""
-        captions, named = self.scores(text, latent)
-        return {"photos": len(self.latents), **recalls(captions), "areas": self.named.areas(named)}
+        captions, phrases, named = self.scores(text, latent)
+        return {"photos": len(self.latents), **recalls(captions), "areas": {**self.phrased.areas(phrases), "classes": self.named.area(named)}}
 
     @torch.no_grad()
     def thresholds(self, text, latent, mean, factor):
@@ -300,8 +359,8 @@ class Dev:
             words = text(texts).transpose(0, 1).flatten(1) / MEMBERS**0.5
             return (cosines - (words @ mean)[:, None]) / (words @ factor).norm(dim=1, keepdim=True)
 
-        captions, named = (deviations(texts, cosines) for texts, cosines in zip((self.captions, self.named.texts), self.scores(text, latent)))
-        shown, others = self.named.shown, named[~self.named.shown & ~self.named.unsure].sort().values
+        captions, named = (deviations(texts, cosines) for texts, cosines in zip((self.captions, self.phrased.texts), self.scores(text, latent)))
+        shown, others = self.phrased.shown, named[~self.phrased.shown & ~self.phrased.unsure].sort().values
         own = captions.gather(1, (torch.arange(len(captions)) // 5)[:, None])
         thresholds, shares = {}, {}
         for name, passing in PASSING.items():
@@ -315,15 +374,15 @@ class Dev:
 
 
 @torch.no_grad()
-def export(text, latent, latents, dev, trained_on):
+def export(text, latent, latents, dev, trained_on, class_scores):
     """The towers into the pack, with their figures on dev photos; the test's fixture.
 
     latents (N, 256): photos that stand for all there are, when it is judged whether something is like a text's words at all.
-    trained_on: what the towers have learned from, in words, for the model card.
+    trained_on: what the towers have learned from, in words, for the model card; class_scores: of classes.readable().
     """
     mean, factor = background_of(latent(latents).transpose(0, 1).flatten(1) / MEMBERS**0.5)
     thresholds, shares = dev.thresholds(text, latent, mean, factor)
-    measured = {**dev.figures(text, latent), "trained_on": trained_on, "reached": shares}
+    measured = {**dev.figures(text, latent), "trained_on": trained_on, "reached": shares, "class_scores": class_scores}
     log(f"retrieval on dev photos: {measured}")
     config = {
         "dim": DIM, "members": MEMBERS, "text": {"mean": list(MEAN_LAYERS), "last": list(LAST_LAYERS), "hidden": TEXT_HIDDEN},
@@ -338,14 +397,38 @@ def export(text, latent, latents, dev, trained_on):
     write_fixture(text, latent)
 
 
+@dataclass
+class Learned:
+    """What towers learn from, and are judged by, for latents of any kind."""
+    texts: torch.Tensor  # (5 n, inputs)
+    captions: torch.Tensor  # (n, 5): which of them are each photo's
+    phrased: Phrases
+    named: Named
+    latents: Latents
+    dev: Dev
+
+    @staticmethod
+    def of(data, work, arrays):
+        """arrays: {"train": (n, views, D), "dev": (m, 1, D)} float32, plain photos first. Needs the results of the steps features and texts."""
+        grid = rounding_grid(arrays["train"])
+        texts = {name: text_inputs(np.load(work / f"texts-{name}.npy")) for name in ("train", "dev")}
+        phrased = {name: Phrases.of(read_captions(data / "flickr8k" / f"{name}.tsv").values(), np.load(work / f"phrases-{name}.npy")) for name in ("train", "dev")}
+        features = {name: np.load(work / f"features-{name}.npy", mmap_mode="r")[:, 0] for name in ("train", "dev")}
+        photos, others = (torch.from_numpy(arrays[name][:, 0]) for name in ("train", "dev"))
+        said = np.load(work / "texts-classes.npy")
+        named = Named.of(said, features["train"], photos)
+        seen = Named.of(said, features["dev"], others, named.directions)
+        dev = Dev(texts["dev"], phrased["dev"], seen, Latents(arrays["dev"], grid).rounded([Frame(photo, 0) for photo in range(len(others))]))
+        return Learned(texts["train"], torch.arange(len(texts["train"])).view(-1, 5), phrased["train"], named, Latents(arrays["train"], grid), dev)
+
+
 def run(data, work):
-    """Train, export and measure. Needs the results of the steps latents and texts."""
+    """Train, export and measure. Needs the results of the steps features, latents and texts."""
     arrays = {name: np.load(work / f"latents-{name}.npy").astype(np.float32) for name in ("train", "dev")}
-    grid = rounding_grid(arrays["train"])
-    texts = {name: text_inputs(np.load(work / f"texts-{name}.npy")) for name in ("train", "dev")}
-    named = {name: Phrases.of(read_captions(data / "flickr8k" / f"{name}.tsv").values(), np.load(work / f"phrases-{name}.npy")) for name in ("train", "dev")}
-    dev = Dev(texts["dev"], named["dev"], Latents(arrays["dev"], grid).rounded([Frame(photo, 0) for photo in range(len(arrays["dev"]))]))
-    captions = torch.arange(len(texts["train"])).view(-1, 5)
-    text, latent = train(texts["train"], captions, named["train"], Latents(arrays["train"], grid), dev.figures)
-    export(text, latent, torch.from_numpy(arrays["train"][:, 0]), dev,
-           f"{captions.numel():,} captions and {len(named['train'].texts):,} short phrases of {len(captions):,} photos, each photo in {arrays['train'].shape[1]} views")
+    learned = Learned.of(data, work, arrays)
+    text, latent = train(learned)
+    photos, views = arrays["train"].shape[:2]
+    export(text, latent, torch.from_numpy(arrays["train"][:, 0]), learned.dev,
+           f"{len(learned.texts):,} captions and {len(learned.phrased.texts):,} short phrases of {photos:,} photos, each photo in {views} views, "
+           f"and {len(learned.named.texts):,} names and definitions of the 1,000 classes of the vision tower's head, with latents that stand for photos of them (`recipe/classes.py`)",
+           readable({name: np.load(work / f"features-{name}.npy", mmap_mode="r")[:, 0] for name in arrays}, {name: torch.from_numpy(z[:, 0]) for name, z in arrays.items()}))

@@ -15,7 +15,7 @@ import torch.distributed
 
 from batch import IM_END, Written
 from common import log, write_json
-from data import CAPTION_QUESTIONS, DEFAULT_QUESTION_SHARE, PHOTO_JITTER, VIEWS, Example, Frame, after_visual, photo_pieces
+from data import CAPTION_QUESTIONS, DEFAULT_QUESTION_SHARE, PHOTO_JITTER, VIEWS, Example, Frame, photo_pieces
 from pack import PROMPT
 from sampling import Sampler
 from score import CiderD, words
@@ -56,14 +56,6 @@ class SelfCritical(Trainer):
         sentence = self.trees.tokenizer.decode(ids, skip_special_tokens=True).strip()
         metric = self.metrics[split]
         return metric.score(metric.vectors(self.reward_words(sentence, ids[-1] == IM_END)), self.references[split][photo])
-
-    @torch.no_grad()
-    def prompts(self, z, question):
-        """Embeddings (P, L, 576) of photos with latents z (P, 256) and a question, after the root."""
-        table, device = self.language.embedding, self.setting.device
-        before, after = (table[torch.tensor(self.trees.encode(text), device=device)].expand(len(z), -1, -1)
-                         for text in (PROMPT["photo_before"], after_visual(question)))
-        return torch.cat([before, self.projector(z).to(table.dtype), after], 1)
 
     def sampled(self, photos, rng):
         """A round's own captions: [(example of a photo, its latents)]. Notes their rewards."""

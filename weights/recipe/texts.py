@@ -4,7 +4,8 @@ Hidden states after layers 8, 14 and 20 (and the embeddings, layer 0), averaged 
 token, from the reference implementation in float32. The adapter is left out, so that training it anew never moves a text.
 
 Writes texts-train.npy and texts-dev.npy, (captions, 7, 576) float16: the means of layers 0, 8, 14, 20, then the last token's
-8, 14, 20; captions in the order of the tables. And phrases-train.npy and phrases-dev.npy, of the phrases of phrases.py in their order.
+8, 14, 20; captions in the order of the tables. And phrases-train.npy and phrases-dev.npy, of the phrases of phrases.py in their
+order, and texts-classes.npy, of what classes.py says of the vision tower's classes.
 """
 
 import re
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from classes import class_texts
 from common import HIDDEN, PACK_FOLDER, log, read_captions, save_array
 from phrases import phrases
 
@@ -72,14 +74,16 @@ CHUNK = 2500  # texts between two savings
 
 def texts_of(data, split):
     """{file name: its texts}."""
+    if split == "classes":
+        return {"texts-classes": [said.text for said in class_texts()]}
     groups = read_captions(data / "flickr8k" / f"{split}.tsv").values()
     return {f"texts-{split}": [text for group in groups for text in group], f"phrases-{split}": [phrase.text for phrase in phrases(groups)]}
 
 
 def run(data, work):
-    """Write the states of both splits, the dev photos' first."""
+    """Write the states of both splits, the dev photos' first, and of what is said of classes."""
     states = None
-    for split in ("dev", "train"):
+    for split in ("dev", "train", "classes"):
         for name, texts in texts_of(data, split).items():
             target = work / f"{name}.npy"
             if target.exists():

@@ -19,6 +19,9 @@ FIRST_EPOCH_OF_LATER_RUNS = 100  # so that its passes are not those the weights 
 class Supervised(Trainer):
     """Learns the examples' answers."""
 
+    checkpoint, result, report = "checkpoint.pt", "trained.pt", "training.json"
+    facts = {"data": ABOUT}  # that the report has beside the figures
+
     def epoch_batches(self, epoch):
         """The epoch's batches of rows, reproducible from its number."""
         rng = random.Random(SEED * 1000 + epoch)
@@ -49,7 +52,7 @@ class Supervised(Trainer):
                     mean = sum(l * t for l, t in window) / sum(t for _, t in window)
                     self.log(f"step {self.steps} epoch {self.epoch} ({self.at}/{steps}) {self.seconds:.0f} s loss {mean:.3f}")
                     window = []
-                self.save_now_and_then("checkpoint.pt")
+                self.save_now_and_then(self.checkpoint)
                 if self.seconds - looked > CHECKPOINT_SECONDS:
                     looked = self.seconds
                     if self.rank == 0:
@@ -60,10 +63,10 @@ class Supervised(Trainer):
             dev, other = self.dev_loss(), self.dev_loss(shift=17)
             self.log(f"end: dev loss a token {dev:.3f}, with other photos' latents {other:.3f}")
             passes = self.epoch % FIRST_EPOCH_OF_LATER_RUNS + (self.at / steps if self.at < steps else 0)
-            write_json(self.work / "training.json", {
+            write_json(self.work / self.report, {
                 "minutes": round(self.seconds / 60, 1), "steps": self.steps, "passes": round(passes, 2), "processes": self.world,
-                "device": self.setting.device, "data": ABOUT, "dev_loss": round(dev, 3), "dev_loss_with_other_photos": round(other, 3)})
-            self.save("trained.pt")
+                "device": self.setting.device, **self.facts, "dev_loss": round(dev, 3), "dev_loss_with_other_photos": round(other, 3)})
+            self.save(self.result)
 
 
 def body(rank, world, setting, work, data, minutes, start):

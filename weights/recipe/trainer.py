@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 from batch import Latents, Trees, Written, rounding_grid
 from common import PACK_FOLDER, log, read_captions
 from convert import load_language
-from data import Captions, Example, Frame, photo_pieces
+from data import Captions, Example, Frame, after_visual, photo_pieces
 from device import choose_setting
 from language import ADAPTER_SCALE, Adapter, FrozenHeadLoss, Language, Projector
 from pack import PROMPT
@@ -94,6 +94,14 @@ class Trainer:
             x = x.index_copy(0, batch.visual, tokens)
         hidden = self.language.forward(x, batch.positions, batch.mask, batch.root, batch.shape, adapter)
         return FrozenHeadLoss.apply(hidden[batch.loss_at] / temperature, self.language.embedding, batch.term_rows, batch.targets, batch.weights)
+
+    @torch.no_grad()
+    def prompts(self, z, question):
+        """Embeddings (P, L, 576) of photos with latents z (P, 256) and a question, after the root."""
+        table, device = self.language.embedding, self.setting.device
+        before, after = (table[torch.tensor(self.trees.encode(text), device=device)].expand(len(z), -1, -1)
+                         for text in (PROMPT["photo_before"], after_visual(question)))
+        return torch.cat([before, self.projector(z).to(table.dtype), after], 1)
 
     @torch.no_grad()
     def dev_loss(self, shift=0):

@@ -3,6 +3,7 @@ import { canSearch } from '../../../../model/retrieval/index.js';
 import { CAPTION_BEAMS } from '../../../../projector/captions.js';
 import { exactMatch, firstWordMatch } from '../../../metrics/answers.js';
 import { momentOf, overlap } from '../../../metrics/moments.js';
+import type { Models } from '../../models.js';
 import { LocalAnswerer } from '../answerers.js';
 import { readItems, type Item, type Task } from '../items.js';
 import { predict } from '../predict.js';
@@ -27,9 +28,8 @@ export const captionSection: PackSection = {
   help: 'captions of photos from latents read back, from raw features, and from no video',
   missing: ({ captions }) => (captions === null ? 'needs --data with captions' : null),
   async run(context) {
-    const items = await readItems('captions', context.captions ?? '', context.limit === undefined ? {} : { limit: context.limit });
-    const scores = scoreRows('captions', items, await said(context, 'captions', items, ['latents', 'raw', 'none']));
-    const figure = (row: Row, key: string): number => scores.find((one) => one.row === row)?.figures.find((one) => one.key === key)?.value ?? NaN;
+    const items = await captionItems(context);
+    const figure = figuresOf(items, await said(context, 'captions', items, ['latents', 'raw', 'none']));
     const base = { count: items.length, blind: null };
     return [
       { ...base, key: 'caption_bleu4', what: 'captions from latents read back: BLEU-4', value: figure('latents', 'bleu4'), blind: figure('none', 'bleu4'), reach: '0.23' },
@@ -37,6 +37,28 @@ export const captionSection: PackSection = {
       { ...base, key: 'caption_cider_d_raw', what: 'the same from raw features: CIDEr-D', value: figure('raw', 'cider_d'), reach: '' },
       { ...base, key: 'caption_kept', what: 'latents against raw features', value: figure('latents', 'cider_d') / figure('raw', 'cider_d'), reach: '0.98' },
     ];
+  },
+};
+
+export const precisionSection: PackSection = {
+  name: 'precision',
+  help: 'captions of photos by the weights as they are run, against the same weights in float32',
+  missing: captionSection.missing,
+  async run(context) {
+    const items = await captionItems(context);
+    const exact = context.models.withWeights('fp32');
+    try {
+      const cider = async (name: string, models: Models): Promise<number> => figuresOf(items, await said({ ...context, models }, name, items, ['latents']))('latents', 'cider_d');
+      const run = await cider('captions-as-run', context.models);
+      const float32 = await cider('captions-float32', exact);
+      const base = { count: items.length, blind: null };
+      return [
+        { ...base, key: 'caption_cider_d_float32', what: 'captions by weights in float32: CIDEr-D', value: float32, reach: '' },
+        { ...base, key: 'caption_kept_precision', what: 'as the weights are run against float32', value: run / float32, reach: '0.98' },
+      ];
+    } finally {
+      await exact.release();
+    }
   },
 };
 
@@ -89,6 +111,16 @@ export const clipSection: PackSection = {
   },
 };
 
+/** Of a row and a key of scoreCaptions, the figure. */
+function figuresOf(items: readonly Item[], predictions: Awaited<ReturnType<typeof said>>): (row: Row, key: string) => number {
+  const scores = scoreRows('captions', items, predictions);
+  return (row, key) => scores.find((one) => one.row === row)?.figures.find((one) => one.key === key)?.value ?? NaN;
+}
+
+function captionItems({ captions, limit }: SectionContext): Promise<Item[]> {
+  return readItems('captions', captions ?? '', limit === undefined ? {} : { limit });
+}
+
 /** The questions, at most `limit` of each type. */
 async function questionItems({ questions, limit = Infinity }: SectionContext): Promise<Item[]> {
   const taken = new Map<string | null, number>();
@@ -100,7 +132,7 @@ async function questionItems({ questions, limit = Infinity }: SectionContext): P
 }
 
 function said({ models, keep, progress, signal }: SectionContext, name: string, items: readonly Item[], rows: readonly Row[]): ReturnType<typeof predict> {
-  const task: Task = name === 'captions' ? 'captions' : 'qa';
+  const task: Task = name.startsWith('captions') ? 'captions' : 'qa';
   const settings = task === 'captions' ? { beams: CAPTION_BEAMS, maxTokens: CAPTION_TOKENS } : { beams: 1, maxTokens: ANSWER_TOKENS };
   // Nothing is encoded here: the decoded row is not among those asked for.
   const answerer = new LocalAnswerer(models, { ...settings, task, rows, containers: '', preset: 'draft' });
