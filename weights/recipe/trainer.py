@@ -7,7 +7,6 @@ that meet in every matrix product would wait for each other most of the time. A 
 import json
 import math
 import os
-import random
 import time
 
 import numpy as np
