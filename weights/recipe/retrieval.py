@@ -118,8 +118,8 @@ def start(text, latent, texts, captions, latents):
     cross = torch.linalg.solve_triangular(right, cross.T, upper=False).T
     u, correlations, v = torch.linalg.svd(cross, full_matrices=False)
     weights = correlations[:DIM] ** CORRELATION_POWER
-    for tower, factor, directions in ((text, left, u), (latent, right, v.T)):
-        skip = torch.linalg.solve_triangular(factor.T, directions[:, :DIM], upper=True) * weights
+    for tower, factor, axes in ((text, left, u), (latent, right, v.T)):
+        skip = torch.linalg.solve_triangular(factor.T, axes[:, :DIM], upper=True) * weights
         # Directions are dealt out to the members in turn, so that each has strong ones.
         tower.skip.copy_(skip.unflatten(1, (DIM // MEMBERS, MEMBERS)).permute(2, 0, 1))
 
