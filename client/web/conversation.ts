@@ -302,7 +302,7 @@ function momentsOf({ content }: Item): readonly Annotation[] {
 }
 
 /** Tokens a second: what comes faster was searched for and sent whole, as captions are. */
-const FASTEST_WRITING = 2000;
+const FASTEST_WRITING = 500;
 
 function timing(response: ResponseObject): string | null {
   const { seconds, usage } = response;
