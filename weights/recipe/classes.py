@@ -7,6 +7,7 @@ S, and across to the latents with that between latents and features. directions(
 the photos do show.
 """
 
+import functools
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,22 +66,32 @@ def class_texts():
     return [ClassText(text, tuple(dict.fromkeys(numbers))) for text, numbers in about.items()]
 
 
+@functools.cache
 def head():
     """Weights (1000, 1280) and biases (1000) of the tower's head."""
     weights = folded_weights()
     return weights["classifier.weight"].float(), weights["classifier.bias"].float()
 
 
-def probabilities(features):
-    """(N, >= 1280) float16 features, whose first part is the mean over the photo -> (N, 1000) of the head."""
+def means_of(features):
+    """(N, >= 1280) float16 features -> (N, 1280) float32, their first part: the mean over the photo."""
+    return torch.from_numpy(features[:, :CHANNELS].astype(np.float32))
+
+
+def class_scores(features):
+    """The head's scores (N, 1000) of features as above."""
     weight, bias = head()
-    return (torch.from_numpy(features[:, :CHANNELS].astype(np.float32)) @ weight.T + bias).softmax(1)
+    return means_of(features) @ weight.T + bias
+
+
+def probabilities(features):
+    return class_scores(features).softmax(1)
 
 
 def directions(features, latents):
     """From the mean latent to that of each class, (1000, D). features (N, >= 1280), latents (N, D): of plain photos."""
     weight, _ = head()
-    means = torch.from_numpy(features[:, :CHANNELS].astype(np.float32))
+    means = means_of(features)
     covariance = (latents - latents.mean(0)).T @ (means - means.mean(0)) / len(means)
     found = (weight - weight.mean(0)) @ covariance.T
     sure = probabilities(features) > SURE
@@ -99,8 +110,7 @@ def readable(features, latents):
     features, latents: {"train", "dev"} of plain photos. -> {"variance": share of the scores' variance, "same": share of photos
     whose likeliest class is the same, "same_where_sure": the same where its probability is above a half, "sure": of so many}
     """
-    weight, bias = head()
-    scores = {name: torch.from_numpy(values[:, :CHANNELS].astype(np.float32)) @ weight.T + bias for name, values in features.items()}
+    scores = {name: class_scores(values) for name, values in features.items()}
     middle, mean = latents["train"].mean(0), scores["train"].mean(0)
     x = latents["train"] - middle
     fit = torch.linalg.solve(x.T @ x + RIDGE * torch.eye(x.shape[1]), x.T @ (scores["train"] - mean))

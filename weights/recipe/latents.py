@@ -13,17 +13,17 @@ from common import LATENT_DIM, PACK_FOLDER, log, save_array
 OVERSAMPLING, ITERATIONS = 64, 6  # of the randomised range finder; the components have converged well before
 
 
-def fit(features):
-    """features (N, 6400) float32 tensor -> mean (6400), components (256, 6400), scale ()."""
+def fit(features, count=LATENT_DIM):
+    """features (N, F) float32 tensor -> mean (F), components (count, F), scale ()."""
     torch.manual_seed(0)
     mean = features.mean(0)
     centred = features - mean
-    _, _, basis = torch.svd_lowrank(centred, q=LATENT_DIM + OVERSAMPLING, niter=ITERATIONS)
-    components = basis[:, :LATENT_DIM].T.contiguous()
+    _, _, basis = torch.svd_lowrank(centred, q=count + OVERSAMPLING, niter=ITERATIONS)
+    components = basis[:, :count].T.contiguous()
     # A component's sign is arbitrary; the largest weight is made positive, so that a second run gives the same map.
     largest = components.gather(1, components.abs().argmax(1, keepdim=True))
     components = components * largest.sign()
-    scale = ((centred @ components.T).square().sum(1).mean() / LATENT_DIM).sqrt()
+    scale = ((centred @ components.T).square().sum(1).mean() / count).sqrt()
     return mean, components, scale
 
 

@@ -91,10 +91,19 @@ def states_of(captions, work):
     return np.load(path)
 
 
+def table_of(data):
+    return data / "text" / "msvd-train-captions.tsv"
+
+
+def prepare(data, work):
+    """Leaves the states of the clips' captions in the work folder, before several processes want them."""
+    states_of(clip_captions(table_of(data)), work)
+
+
 def made(data, work):
     """(captions of clips {clip: [str]}, latents (clips, VIEWS, 256), latents of the classes (1000, VIEWS, 256))."""
     generator = torch.Generator().manual_seed(SEED)
-    captions = clip_captions(data / "text" / "msvd-train-captions.tsv")
+    captions = clip_captions(table_of(data))
     states = states_of(captions, work)
     plain = torch.from_numpy(np.load(work / "latents-train.npy")[:, 0].astype(np.float32))
     features = np.load(work / "features-train.npy", mmap_mode="r")[:, 0]

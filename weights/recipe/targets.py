@@ -20,6 +20,7 @@ from torch import nn
 import retrieval
 from common import CHANNELS, log, read_captions
 from features import pixels_of
+from latents import fit
 from vision import SIZE, VisionTower, folded_weights, normalise
 
 EPOCHS = 16  # of each pair of towers
@@ -54,11 +55,9 @@ def in_parts(values, function):
 
 
 def components(rows, count):
-    """Mean and directions (features, count) of rows (N, features), scaled so that a component's mean square is 1 on average."""
-    torch.manual_seed(0)
-    mean = rows.mean(0)
-    _, spread, found = torch.svd_lowrank(rows - mean, q=count + 64, niter=4)
-    return mean, found[:, :count] / (spread[:count].square().sum() / len(rows) / count).sqrt()
+    """Mean and directions (features, count) of rows (N, features), as the latent map's."""
+    mean, found, scale = fit(rows, count)
+    return mean, found.T / scale
 
 
 class Resampler(nn.Module):

@@ -115,4 +115,5 @@ def run(data, work, minutes, processes, start=None):
         if state is None:
             raise SystemExit("widen needs weights to start from: run the steps train and selfcritical, or name a pack's folder with --start")
         torch.save(state, work / START)
+    standins.prepare(data, work)
     spawn(processes, work, body, data, minutes)

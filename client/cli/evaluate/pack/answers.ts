@@ -29,7 +29,7 @@ export const captionSection: PackSection = {
   missing: ({ captions }) => (captions === null ? 'needs --data with captions' : null),
   async run(context) {
     const items = await captionItems(context);
-    const figure = figuresOf(items, await said(context, 'captions', items, ['latents', 'raw', 'none']));
+    const figure = figuresOf(items, await said(context, 'captions', 'captions', items, ['latents', 'raw', 'none']));
     const base = { count: items.length, blind: null };
     return [
       { ...base, key: 'caption_bleu4', what: 'captions from latents read back: BLEU-4', value: figure('latents', 'bleu4'), blind: figure('none', 'bleu4'), reach: '0.23' },
@@ -48,7 +48,7 @@ export const precisionSection: PackSection = {
     const items = await captionItems(context);
     const exact = context.models.withWeights('fp32');
     try {
-      const cider = async (name: string, models: Models): Promise<number> => figuresOf(items, await said({ ...context, models }, name, items, ['latents']))('latents', 'cider_d');
+      const cider = async (name: string, models: Models): Promise<number> => figuresOf(items, await said({ ...context, models }, 'captions', name, items, ['latents']))('latents', 'cider_d');
       const run = await cider('captions-as-run', context.models);
       const float32 = await cider('captions-float32', exact);
       const base = { count: items.length, blind: null };
@@ -68,7 +68,7 @@ export const questionSection: PackSection = {
   missing: needsQuestions,
   async run(context) {
     const items = (await questionItems(context)).filter(({ scenes }) => scenes === undefined);
-    const { rows } = await said(context, 'questions', items, ['latents', 'none']);
+    const { rows } = await said(context, 'qa', 'questions', items, ['latents', 'none']);
     const row = (type: string, key: string, what: string, right: typeof exactMatch, reach: string): PackRow[] => {
       const asked = items.filter((item) => item.type === type);
       const share = (from: Row): number => asked.reduce((sum, { id, accepted }) => sum + right(rows.get(from)?.get(id) ?? '', accepted), 0) / asked.length;
@@ -88,7 +88,7 @@ export const clipSection: PackSection = {
   missing: needsQuestions,
   async run(context) {
     const items = (await questionItems(context)).filter(({ scenes }) => scenes !== undefined);
-    const { rows } = await said(context, 'clips', items, ['latents']);
+    const { rows } = await said(context, 'qa', 'clips', items, ['latents']);
     const texts = rows.get('latents') ?? new Map<string, string>();
     const share = (of: readonly Item[], right: (item: Item) => boolean): number => of.filter(right).length / of.length;
     const order = items.filter(({ type }) => type === 'order');
@@ -131,8 +131,7 @@ async function questionItems({ questions, limit = Infinity }: SectionContext): P
   });
 }
 
-function said({ models, keep, progress, signal }: SectionContext, name: string, items: readonly Item[], rows: readonly Row[]): ReturnType<typeof predict> {
-  const task: Task = name.startsWith('captions') ? 'captions' : 'qa';
+function said({ models, keep, progress, signal }: SectionContext, task: Task, name: string, items: readonly Item[], rows: readonly Row[]): ReturnType<typeof predict> {
   const settings = task === 'captions' ? { beams: CAPTION_BEAMS, maxTokens: CAPTION_TOKENS } : { beams: 1, maxTokens: ANSWER_TOKENS };
   // Nothing is encoded here: the decoded row is not among those asked for.
   const answerer = new LocalAnswerer(models, { ...settings, task, rows, containers: '', preset: 'draft' });
