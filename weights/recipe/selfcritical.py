@@ -16,6 +16,7 @@ import torch.distributed
 from batch import IM_END, Written
 from common import log, write_json
 from data import CAPTION_QUESTIONS, DEFAULT_QUESTION_SHARE, PHOTO_JITTER, VIEWS, Example, Frame, photo_pieces
+from mixing import REFINED, TRAINED
 from pack import PROMPT
 from sampling import Sampler
 from score import CiderD, words
@@ -152,7 +153,7 @@ class SelfCritical(Trainer):
                 "minutes": round(self.seconds / 60, 1), "steps": self.steps, "samples": SAMPLES, "rate": RATE,
                 "passes": round(self.epoch + self.at / rounds, 2), "processes": self.world, "device": self.setting.device,
                 "dev_cider_greedy": {"photos": DEV_PHOTOS, "before": round(self.first, 3), "after": round(dev, 3)}})
-            self.save("selfcritical.pt")
+            self.save(REFINED)
 
     def state(self):
         return {**super().state(), "first": self.first}
@@ -171,10 +172,10 @@ def body(rank, world, setting, work, data, minutes, start):
 
 def run(data, work, minutes, processes, start=None):
     """Train for `minutes`, or what is left of them, from this run's trained.pt; where there is none, from `start`."""
-    if (work / "selfcritical.pt").exists():
+    if (work / REFINED).exists():
         return
-    if (work / "trained.pt").exists():
-        start = work / "trained.pt"
+    if (work / TRAINED).exists():
+        start = work / TRAINED
     if start is None:
         raise SystemExit("selfcritical needs weights to start from: run the step train, or name a pack's folder with --start")
     log(f"self-critical training from {start}")

@@ -9,6 +9,7 @@ import time
 
 from common import write_json
 from data import ABOUT
+from mixing import TRAINED
 from trainer import CHECKPOINT_SECONDS, SEED, TOKEN_BUDGET, Trainer, spawn
 
 RATE = 8e-4
@@ -19,7 +20,7 @@ FIRST_EPOCH_OF_LATER_RUNS = 100  # so that its passes are not those the weights 
 class Supervised(Trainer):
     """Learns the examples' answers."""
 
-    checkpoint, result, report = "checkpoint.pt", "trained.pt", "training.json"
+    checkpoint, result, report = "checkpoint.pt", TRAINED, "training.json"
     facts = {"data": ABOUT}  # that the report has beside the figures
 
     def epoch_batches(self, epoch):
@@ -81,5 +82,5 @@ def body(rank, world, setting, work, data, minutes, start):
 
 def run(data, work, minutes, processes, start=None):
     """Train for `minutes`, or what is left of them after the last checkpoint. start: as Trainer.start_from takes it, or None."""
-    if not (work / "trained.pt").exists():
+    if not (work / TRAINED).exists():
         spawn(processes, work, body, data, minutes, start)

@@ -19,7 +19,7 @@ from batch import Latents, rounding_grid
 from classes import class_names
 from common import write_json
 from data import PHOTO_JITTER, VIEWS, Captions, Example, Frame, photo_pieces
-from export import taught
+from mixing import taught
 from pack import PROMPT
 from questions import SHORT, SHORT_SHARE, article, upper
 from sampling import Sampler
