@@ -7,6 +7,7 @@
 import { questionMessages } from '../../client/cli/ask.js';
 import { runBatch, Slots } from '../../client/cli/batch.js';
 import { captionSource, type CaptionRun, type CaptionTask } from '../../client/cli/caption/caption-source.js';
+import { madeUpPrompt } from '../../client/cli/evaluate/pack/speed.js';
 import type { JsonLine } from '../../client/cli/json-lines.js';
 import { DEFAULT_THREADS, Models } from '../../client/cli/models.js';
 import { Progress } from '../../client/cli/terminal.js';
@@ -70,14 +71,13 @@ async function newPromptTokens(chat: ChatModel, dim: number): Promise<number> {
 /** Seconds in which llama.cpp reads `prompt` tokens and writes `lengths[i]`, for every i. */
 async function llamaSeconds(llama: Llama, prompt: number, lengths: readonly number[]): Promise<Map<number, number>> {
   const seconds = new Map<number, number>();
-  const read = (index: number): number[] => Array.from({ length: prompt }, (_, at) => 1000 + ((at * 37 + index * 91) % 5000));
   for (const count of SIDE_BY_SIDE) {
     await llama.withSequences(count, 512, async (sequences) => {
-      await Promise.all(sequences.map((sequence, i) => written(sequence, read(i), 4)));
+      await Promise.all(sequences.map((sequence, i) => written(sequence, madeUpPrompt(prompt, i), 4)));
       const started = performance.now();
       let next = 0;
       await Promise.all(sequences.map(async (sequence) => {
-        for (let index = next++; index < lengths.length; index = next++) await written(sequence, read(index), lengths[index] as number);
+        for (let index = next++; index < lengths.length; index = next++) await written(sequence, madeUpPrompt(prompt, index), lengths[index] as number);
       }));
       seconds.set(count, (performance.now() - started) / 1000);
     });

@@ -4,7 +4,7 @@
  * and a second question. Beside it llama.cpp with the same language model, where it is installed (llama.ts).
  * `npm run bench language`; LATENTCHAT_BENCH_SPIN=1 lets idle threads wait busily (for machines with nothing else to do).
  */
-import { decodingSpeed } from '../../client/cli/evaluate/pack/speed.js';
+import { decodingSpeed, madeUpPrompt } from '../../client/cli/evaluate/pack/speed.js';
 import { argmax, DecoderBatch, type KvCache, LanguageModel, prefill, type WeightKind } from '../../model/language/index.js';
 import { ModelPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
@@ -40,7 +40,7 @@ async function speeds(pack: ModelPack, kind: WeightKind, adapter: boolean): Prom
 async function llamaSpeeds(llama: Llama): Promise<string[][]> {
   const rows: string[][] = [];
   for (const context of CONTEXTS) {
-    const prompt = Array.from({ length: context }, (_, at) => 1000 + ((at * 37) % 5000));
+    const prompt = madeUpPrompt(context);
     const times = await llama.withSequences(1, context + 2 * DECODED, async ([sequence]) => {
       if (sequence === undefined) throw new Error('llama.cpp gave no sequence');
       await written(sequence, prompt, 4);
@@ -61,7 +61,7 @@ async function batching(pack: ModelPack): Promise<void> {
   for (const count of [1, 2, 4, 8]) {
     const sequences: { cache: KvCache; logits: Float32Array }[] = [];
     for (let i = 0; i < count; i++) {
-      const prompt = Array.from({ length: 200 - 7 * i }, (_, at) => 1000 + ((at * 37 + i * 91) % 5000));
+      const prompt = madeUpPrompt(200 - 7 * i, i);
       const cache = decoder.newCache(prompt.length + 2 * DECODED);
       sequences.push({ cache, logits: (await prefill(decoder, decoder.embed(prompt), cache)) as Float32Array });
     }
@@ -117,8 +117,10 @@ console.log(`${machine()}, ${THREADS} threads`);
 const rows: string[][] = [['weights', 'context', 'tokens/s', 'ms a token', 'prefill tokens/s', 'load, s']];
 for (const [kind, adapter] of [['q8', true], ['q8', false], ['q4', true], ['q4', false]] as const) rows.push(...(await speeds(pack, kind, adapter)));
 const llama = await Llama.open(THREADS);
-if (llama !== null) rows.push(...(await llamaSpeeds(llama)));
-await llama?.release();
+if (llama !== null) {
+  rows.push(...(await llamaSpeeds(llama)));
+  await llama.release();
+}
 printTable(rows);
 if (llama === null) console.log(LLAMA_LEFT_OUT);
 console.log('');

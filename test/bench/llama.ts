@@ -18,7 +18,7 @@ interface LlamaModel {
   createContext(options: object): Promise<{ getSequence(): LlamaSequence; dispose(): Promise<void> }>;
   dispose(): Promise<void>;
 }
-export interface LlamaSequence {
+interface LlamaSequence {
   evaluate(tokens: readonly number[], options: object): AsyncGenerator<number>;
   clearHistory(): Promise<void>;
 }

@@ -7,9 +7,14 @@ const CONTEXTS = [200, 1000];
 const DECODED = 64;
 const WARM_UP = 4;
 
+/** Token ids of a prompt that says nothing; of another number `which`, another prompt. */
+export function madeUpPrompt(tokens: number, which = 0): number[] {
+  return Array.from({ length: tokens }, (_, at) => 1000 + ((at * 37 + which * 91) % 5000));
+}
+
 /** Seconds of prompt and of the median token after it, of a made-up prompt of `context` tokens. */
 export async function decodingSpeed(decoder: Decoder, context: number, decoded = DECODED): Promise<{ readonly prefill_s: number; readonly token_s: number }> {
-  const prompt = Array.from({ length: context }, (_, i) => 1000 + ((i * 37) % 5000));
+  const prompt = madeUpPrompt(context);
   const cache = decoder.newCache(context + decoded);
   const start = performance.now();
   const logits = (await prefill(decoder, decoder.embed(prompt), cache)) as Float32Array;
