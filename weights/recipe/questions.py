@@ -89,6 +89,11 @@ def article(noun):
     return f"an {noun}" if noun[0].lower() in "aeiou" else f"a {noun}"
 
 
+def with_article(name):
+    """'tench' -> 'a tench'; what looks like a plural stays as it is."""
+    return name if name.endswith("s") and not name.endswith(("ss", "us", "is")) else article(name)
+
+
 def present_things(words):
     """Nouns of THINGS, MASS and PEOPLE that a set of words names."""
     found = set()

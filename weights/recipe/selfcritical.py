@@ -20,7 +20,7 @@ from mixing import REFINED, TRAINED
 from pack import PROMPT
 from sampling import Sampler
 from score import CiderD, words
-from trainer import CHECKPOINT_SECONDS, SEED, Trainer, spawn
+from trainer import CHAT_PASSES, CHECKPOINT_SECONDS, SEED, Trainer, spawn
 
 RATE = 3e-4
 PHOTOS = 16  # of one round of a process, on a CPU core
@@ -120,7 +120,7 @@ class SelfCritical(Trainer):
             rng = random.Random(SEED * 1000 + 500 + self.epoch)
             photos = list(range(len(self.captions["train"].photos)))
             rng.shuffle(photos)
-            others = self.captions["train"].other_examples(rng) + self.chat_examples()
+            others = self.captions["train"].other_examples(rng) + CHAT_PASSES * self.chat_examples()
             rng.shuffle(others)
             batches = self.row_batches(others, rng, SUPERVISED_TOKENS * room)
             rounds = len(photos) // (round_photos * self.world)

@@ -26,6 +26,7 @@ from pack import PROMPT
 SEED = 1
 TOKEN_BUDGET = 1100  # padded tokens of one process's share of a batch, on a CPU core
 POOL = 256  # examples that are sorted by length and cut into batches
+CHAT_PASSES = 3  # over the text-only prompts, in a pass over the photos, where a training goes on from another
 WARMUP = 0.03  # share of the time
 WEIGHT_DECAY = 0.01
 CLIP = 1.0

@@ -21,20 +21,16 @@ from common import write_json
 from data import PHOTO_JITTER, VIEWS, Captions, Example, Frame, photo_pieces
 from mixing import taught
 from pack import PROMPT
-from questions import SHORT, SHORT_SHARE, article, upper
+from questions import SHORT, SHORT_SHARE, upper, with_article
 from sampling import Sampler
 from train import Supervised
-from trainer import SEED, TOKEN_BUDGET, spawn, start_state
+from trainer import CHAT_PASSES, SEED, TOKEN_BUDGET, spawn, start_state
 
 RATE = 3e-4
 START = "widen-start.pt"
-CLIP_PASSES, CHAT_PASSES = 2, 3  # over the clips without a video and the text-only prompts, in a pass over the photos
+CLIP_PASSES = 2  # over the clips without a video, in a pass over the photos
 LONGEST, SIDE_BY_SIDE = 40, 50  # tokens of a caption of its own, and how many are written at once
 NAMING = ["What is this?", "What is in the photo?", "What can you see?", "What does this show?"]
-
-
-def with_article(name):
-    return name if name.endswith("s") and not name.endswith(("ss", "us", "is")) else article(name)
 
 
 class Widened(Supervised):
