@@ -1,6 +1,6 @@
 """Last step: MODEL_CARD.md and pack.json, written from the figures of the run and of the product's own evaluation.
 
-Read from the work folder, each where it is there: training.json, selfcritical.json and widened.json of the trainings; product.json of
+Read from the work folder, each where it is there: training.json and refinements.json of the trainings; product.json of
 `latentchat evaluate captions dev.tsv --rows latents --report product.json`; pack-report.json of `latentchat evaluate pack
 --data FOLDER --videos FOLDER --report pack-report.json`. What is not there stays as the pack has it.
 """
@@ -11,6 +11,7 @@ from common import PACK_FOLDER, log
 from pack import retrieval_part, write_manifest
 from train import LATER_SHARE
 
+REFINEMENTS = "refinements.json"  # [{"step": "selfcritical" or "widen", ...what it tells of itself}], as the weights went through them
 SIZE_LIMIT, FILE_LIMIT = 150e6, 45e6  # bytes
 
 CARD = """# latentchat default pack
@@ -42,7 +43,7 @@ cosine over wall-clock time. A photo is seen plain, mirrored, and as two random 
 ranks and of the projector's hidden units is left out of each step. Latents carry uniform noise of half a step of a 4-bit grid, which stands for their rounding in
 a container. {mixed}{notes}
 
-{selfcritical}{widened}Python (PyTorch) does the training: {step_time}
+{refined}Python (PyTorch) does the training: {step_time}
 
 ## Measured
 
@@ -87,9 +88,7 @@ def figures(measured):
 
 
 def selfcritical_text(run):
-    """A paragraph about the self-critical training, or nothing."""
-    if run is None:
-        return ""
+    """A paragraph about a self-critical training."""
     scores = run["dev_cider_greedy"]
     return (f"Then {run['minutes']} minutes of self-critical training (Rennie et al. 2017, with the baseline of Luo 2020; `recipe/selfcritical.py`): "
             f"{run['steps']} steps, {run['passes']} passes, {run['samples']} captions sampled a photo, CIDEr-D as the reward, rate {run['rate']:g}; greedy CIDEr-D "
@@ -98,14 +97,15 @@ def selfcritical_text(run):
 
 
 def widened_text(run):
-    """A paragraph about the training with stand-ins, or nothing."""
-    if run is None:
-        return ""
+    """A paragraph about a training with stand-ins."""
     return (f"Then {run['minutes']} minutes for words that the photos' captions lack (`recipe/widen.py`): {run['steps']} steps, {run['passes']} passes. Captions of "
             f"{run['clips']:,} clips (MSVD, Chen and Dolan 2011) and the names of the 1,000 classes of the vision tower's head, of neither of which a picture was at hand, "
             "are seen through latents guessed from their words and from the head's weights (`recipe/standins.py`, `recipe/classes.py`); questions, dialogues, clips of "
             "photos and text-only prompts beside them, and the photos' captions as the model itself wrote them before. "
             + ("The pack holds the weights after it.\n\n" if run["weight"] == 1 else f"The pack holds a mean of the weights after and before it, {run['weight']:.0%} of it those after.\n\n"))
+
+
+REFINEMENT_TEXTS = {"selfcritical": selfcritical_text, "widen": widened_text}
 
 
 def mixed_text(training):
@@ -148,7 +148,7 @@ def write_card(measured):
         data=training["data"],
         chat=training.get("chat", "Text-only prompts, answered by the unchanged model, are mixed in (`recipe/chat.py`)."),
         mixed=mixed_text(training), notes=training.get("notes", "") + retrieval_text(measured.get("retrieval")), step_time=training.get("step_time", "in bfloat16, 1.96 s for a whole step of 2,096 tokens on two idle cores against 3.43 s in ONNX Runtime from our own graph (float32), 1.75 times as long (`npm run bench -- adapter-training`)."),
-        selfcritical=selfcritical_text(measured.get("selfcritical")), widened=widened_text(measured.get("widened")),
+        refined="".join(REFINEMENT_TEXTS[run["step"]](run) for run in measured.get("refinements", [])),
         videos=videos_text(pack) if pack.get("videos") else "",
         minutes=training["minutes"], steps=training["steps"], passes=training["passes"],
         figures=figures(measured) + (pack_rows(pack) if pack.get("rows") else ""))
@@ -162,7 +162,7 @@ def finish(work, measured):
         return json.loads(path.read_text()) if path.exists() else None
 
     measured = dict(measured)
-    for name, file in (("training", "training.json"), ("selfcritical", "selfcritical.json"), ("widened", "widened.json"), ("pack", "pack-report.json")):
+    for name, file in (("training", "training.json"), ("refinements", REFINEMENTS), ("pack", "pack-report.json")):
         if found := read(file):
             measured[name] = found
     if product := read("product.json"):

@@ -1,12 +1,14 @@
 """Step 7: the trained projector and adapter as pack files, then pack.json and the model card."""
 
+import json
+
 from safetensors.torch import save_file
 
-from card import finish, known
+from card import REFINEMENTS, finish, known
 from common import PACK_FOLDER, log, write_json
 from device import choose_setting
 from language import ADAPTER_SCALE, LAYERS, LINEARS
-from mixing import between, taught, told_of
+from mixing import REFINED, TRAINED, between, measured_of, taught, told_of
 from trainer import Trainer, start_state
 from widen import START, Widened
 
@@ -42,7 +44,15 @@ def run(data, work, start=None):
     if not path.exists():
         write_json(path, known()["training"])
     told_of(path, told | losses(data, work))
+    write_json(work / REFINEMENTS, refinements(work, start))
     finish(work, {})
+
+
+def refinements(work, start):
+    """What the trainings after `train` tell of themselves, in order: those that had led to a pack `start`, then this run's."""
+    earlier = [] if (work / TRAINED).exists() else measured_of(start).get("refinements", [])
+    own = {"selfcritical": (work / REFINED).with_suffix(".json"), "widen": work / Widened.report}
+    return earlier + [{"step": step} | json.loads(path.read_text()) for step, path in own.items() if path.exists()]
 
 
 def losses(data, work):

@@ -45,7 +45,12 @@ def told_of(path, facts):
     write_json(path, json.loads(path.read_text()) | facts)
 
 
+def measured_of(start):
+    """What a pack tells of itself; nothing of a trained.pt."""
+    return json.loads((start / "pack.json").read_text())["measured"] if start is not None and start.is_dir() else {}
+
+
 def earlier_run(start):
-    """What a pack tells of its training; nothing of a trained.pt."""
-    training = json.loads((start / "pack.json").read_text())["measured"]["training"] if start.is_dir() else {}
+    """What a pack tells of its training."""
+    training = measured_of(start).get("training", {})
     return {key: training[key] for key in ("minutes", "steps", "passes") if key in training}
