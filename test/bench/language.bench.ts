@@ -4,7 +4,7 @@
  * and a second question. Beside it llama.cpp with the same language model, where it is installed (llama.ts).
  * `npm run bench language`; LATENTCHAT_BENCH_SPIN=1 lets idle threads wait busily (for machines with nothing else to do).
  */
-import { decodingSpeed, madeUpPrompt } from '../../client/cli/evaluate/pack/speed.js';
+import { decodingSpeed, type DecodingSpeed, madeUpPrompt } from '../../client/cli/evaluate/pack/speed.js';
 import { argmax, DecoderBatch, type KvCache, LanguageModel, prefill, type WeightKind } from '../../model/language/index.js';
 import { ModelPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
@@ -18,6 +18,8 @@ const CONTEXTS = [50, 200, 1000];
 /** Tokens written by each of several sequences. */
 const DECODED = 64;
 const QUESTIONS = 5;
+/** Turns of this project and llama.cpp. */
+const ROUNDS = 5;
 
 const runtime = nodeRuntime({ threads: THREADS, spin: process.env['LATENTCHAT_BENCH_SPIN'] === '1' });
 
@@ -36,21 +38,36 @@ async function speeds(pack: ModelPack, kind: WeightKind, adapter: boolean): Prom
   return rows;
 }
 
-/** The same of llama.cpp, which has no adapter to apply. */
-async function llamaSpeeds(llama: Llama): Promise<string[][]> {
-  const rows: string[][] = [];
+/** The same as decodingSpeed of llama.cpp, which has no adapter to apply. */
+function llamaSpeed(llama: Llama, context: number): Promise<DecodingSpeed> {
+  const prompt = madeUpPrompt(context);
+  return llama.withSequences(1, context + 2 * DECODED, async ([sequence]) => {
+    if (sequence === undefined) throw new Error('llama.cpp gave no sequence');
+    await written(sequence, prompt, 4);
+    const times = await written(sequence, prompt, DECODED);
+    return { prefill_s: (times[0] as number) / 1000, token_s: median(times.slice(1).map((time, i) => time - (times[i] as number))) / 1000 };
+  });
+}
+
+/** The weights as the product runs them, adapter on, and llama.cpp by turns: a shared machine gets faster and slower while a bench runs. */
+async function againstLlama(pack: ModelPack, llama: Llama): Promise<void> {
+  const model = await LanguageModel.load(pack, runtime);
+  const rows: string[][] = [[`context, ${ROUNDS} rounds`, 'tokens/s', 'llama.cpp', 'times as many', 'prefill tokens/s', 'llama.cpp']];
   for (const context of CONTEXTS) {
-    const prompt = madeUpPrompt(context);
-    const times = await llama.withSequences(1, context + 2 * DECODED, async ([sequence]) => {
-      if (sequence === undefined) throw new Error('llama.cpp gave no sequence');
-      await written(sequence, prompt, 4);
-      return written(sequence, prompt, DECODED);
-    });
-    const gaps = times.slice(1).map((time, i) => time - (times[i] as number));
-    const token_ms = median(gaps);
-    rows.push(['llama.cpp', String(context), (1000 / token_ms).toFixed(0), token_ms.toFixed(2), ((1000 * context) / (times[0] as number)).toFixed(0), '-']);
+    const ours: DecodingSpeed[] = [];
+    const theirs: DecodingSpeed[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      ours.push(await decodingSpeed(model.decoder, context));
+      theirs.push(await llamaSpeed(llama, context));
+    }
+    const a_second = (speeds: readonly DecodingSpeed[]): string => (1 / median(speeds.map(({ token_s }) => token_s))).toFixed(0);
+    const prefill_a_second = (speeds: readonly DecodingSpeed[]): string => (context / median(speeds.map(({ prefill_s }) => prefill_s))).toFixed(0);
+    const gains = ours.map(({ token_s }, round) => (theirs[round]?.token_s ?? NaN) / token_s);
+    const gain = `${median(gains).toFixed(2)} (${Math.min(...gains).toFixed(2)} to ${Math.max(...gains).toFixed(2)})`;
+    rows.push([String(context), a_second(ours), a_second(theirs), gain, prefill_a_second(ours), prefill_a_second(theirs)]);
   }
-  return rows;
+  printTable(rows);
+  await model.release();
 }
 
 /** Tokens a second of all sequences together: one after the other, and in one run. */
@@ -116,13 +133,14 @@ const pack = await ModelPack.open();
 console.log(`${machine()}, ${THREADS} threads`);
 const rows: string[][] = [['weights', 'context', 'tokens/s', 'ms a token', 'prefill tokens/s', 'load, s']];
 for (const [kind, adapter] of [['q8', true], ['q8', false], ['q4', true], ['q4', false]] as const) rows.push(...(await speeds(pack, kind, adapter)));
+printTable(rows);
+console.log('');
 const llama = await Llama.open(THREADS);
-if (llama !== null) {
-  rows.push(...(await llamaSpeeds(llama)));
+if (llama === null) console.log(LLAMA_LEFT_OUT);
+else {
+  await againstLlama(pack, llama);
   await llama.release();
 }
-printTable(rows);
-if (llama === null) console.log(LLAMA_LEFT_OUT);
 console.log('');
 await batching(pack);
 console.log('');

@@ -12,8 +12,14 @@ export function madeUpPrompt(tokens: number, which = 0): number[] {
   return Array.from({ length: tokens }, (_, at) => 1000 + ((at * 37 + which * 91) % 5000));
 }
 
-/** Seconds of prompt and of the median token after it, of a made-up prompt of `context` tokens. */
-export async function decodingSpeed(decoder: Decoder, context: number, decoded = DECODED): Promise<{ readonly prefill_s: number; readonly token_s: number }> {
+/** Seconds of a prompt and of the median token after it. */
+export interface DecodingSpeed {
+  readonly prefill_s: number;
+  readonly token_s: number;
+}
+
+/** Of a made-up prompt of `context` tokens. */
+export async function decodingSpeed(decoder: Decoder, context: number, decoded = DECODED): Promise<DecodingSpeed> {
   const prompt = madeUpPrompt(context);
   const cache = decoder.newCache(context + decoded);
   const start = performance.now();
