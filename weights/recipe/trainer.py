@@ -7,6 +7,8 @@ that meet in every matrix product would wait for each other most of the time. A 
 import json
 import math
 import os
+import signal
+import sys
 import time
 
 import numpy as np
@@ -227,4 +229,11 @@ def spawn(processes, work, body, *arguments):
     log(f"training on {setting.device} in {str(setting.dtype).removeprefix('torch.')}")
     world = 1 if setting.device == "cuda" else processes
     (work / "meeting").unlink(missing_ok=True)
-    torch.multiprocessing.spawn(process, (world, work, body, (setting, work, *arguments)), nprocs=world)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    started = torch.multiprocessing.spawn(process, (world, work, body, (setting, work, *arguments)), nprocs=world, join=False)
+    try:
+        while not started.join():
+            pass
+    finally:  # of a recipe that is stopped they would go on, and write into the checkpoints of the next one
+        for child in started.processes:
+            child.terminate()
