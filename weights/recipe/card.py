@@ -92,8 +92,7 @@ def selfcritical_text(run):
     scores = run["dev_cider_greedy"]
     return (f"Then {run['minutes']} minutes of self-critical training (Rennie et al. 2017, with the baseline of Luo 2020; `recipe/selfcritical.py`): "
             f"{run['steps']} steps, {run['passes']} passes, {run['samples']} captions sampled a photo, CIDEr-D as the reward, rate {run['rate']:g}; greedy CIDEr-D "
-            f"of {scores['photos']} dev photos went from {scores['before']} to {scores['after']}. "
-            + (f"The pack holds a mean of the weights after and before it, {run['weight']:.0%} of it those after.\n\n" if "weight" in run else "\n\n"))
+            f"of {scores['photos']} dev photos went from {scores['before']} to {scores['after']}. ")
 
 
 def widened_text(run):
@@ -101,8 +100,14 @@ def widened_text(run):
     return (f"Then {run['minutes']} minutes for words that the photos' captions lack (`recipe/widen.py`): {run['steps']} steps, {run['passes']} passes. Captions of "
             f"{run['clips']:,} clips (MSVD, Chen and Dolan 2011) and the names of the 1,000 classes of the vision tower's head, of neither of which a picture was at hand, "
             "are seen through latents guessed from their words and from the head's weights (`recipe/standins.py`, `recipe/classes.py`); questions, dialogues, clips of "
-            "photos and text-only prompts beside them, and the photos' captions as the model itself wrote them before. "
-            + ("The pack holds the weights after it.\n\n" if run["weight"] == 1 else f"The pack holds a mean of the weights after and before it, {run['weight']:.0%} of it those after.\n\n"))
+            "photos and text-only prompts beside them, and the photos' captions as the model itself wrote them before. ")
+
+
+def weighed(run):
+    """What of a training went on, and what is to be said of it beside (its "notes")."""
+    weight = run.get("weight", 1)
+    kept = "The weights after it went on." if weight == 1 else f"A mean of the weights after and before it went on, {weight:.0%} of it those after."
+    return f"{kept} {run.get('notes', '')}".rstrip()
 
 
 REFINEMENT_TEXTS = {"selfcritical": selfcritical_text, "widen": widened_text}
@@ -148,7 +153,7 @@ def write_card(measured):
         data=training["data"],
         chat=training.get("chat", "Text-only prompts, answered by the unchanged model, are mixed in (`recipe/chat.py`)."),
         mixed=mixed_text(training), notes=training.get("notes", "") + retrieval_text(measured.get("retrieval")), step_time=training.get("step_time", "in bfloat16, 1.96 s for a whole step of 2,096 tokens on two idle cores against 3.43 s in ONNX Runtime from our own graph (float32), 1.75 times as long (`npm run bench -- adapter-training`)."),
-        refined="".join(REFINEMENT_TEXTS[run["step"]](run) for run in measured.get("refinements", [])),
+        refined="".join(REFINEMENT_TEXTS[run["step"]](run) + weighed(run) + "\n\n" for run in measured.get("refinements", [])),
         videos=videos_text(pack) if pack.get("videos") else "",
         minutes=training["minutes"], steps=training["steps"], passes=training["passes"],
         figures=figures(measured) + (pack_rows(pack) if pack.get("rows") else ""))
