@@ -7,7 +7,7 @@ import torch
 from tokenizers import Tokenizer
 
 from common import PACK_FOLDER, TOKENS
-from data import Frame, after_answer, after_visual
+from data import Frame, after_answer, after_visual, unshown
 from pack import PROMPT
 
 IM_END = 2
@@ -45,6 +45,10 @@ class Trees:
             self.cache[text] = self.tokenizer.encode(text, add_special_tokens=False).ids
         return self.cache[text]
 
+    def text(self, ids):
+        """What tokens of an answer say, without those that end it."""
+        return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
+
     def written(self, answer):
         return answer if isinstance(answer, Written) else Written([*self.encode(answer), IM_END], 1.0)
 
@@ -79,14 +83,13 @@ class Trees:
                 context = extend(context, [-1] * TOKENS)
             else:
                 context = extend(context, self.encode(piece))
+        first = after_visual if row.frames else unshown
         for question, answers in example.branches:
-            # Without a visual part the user's turn begins with the question itself.
-            text = after_visual(question) if row.frames else after_visual(question)[1:]
-            asked = extend(context, self.encode(text))
+            asked = extend(context, self.encode(first(question)))
             for answer in answers:
                 learn(asked, self.written(answer))
         for turns in example.dialogues:
-            at, text = context, after_visual if row.frames else lambda question: after_visual(question)[1:]
+            at, text = context, first
             for question, answer in turns:
                 at = extend(learn(extend(at, self.encode(text(question))), self.written(answer)), [IM_END])
                 text = after_answer

@@ -12,7 +12,7 @@ from batch import IM_END, Trees
 from classes import class_names
 from common import log, write_json
 from convert import load_language
-from data import after_visual
+from data import unshown
 from device import choose_setting
 from language import Adapter, Language
 from questions import with_article
@@ -63,7 +63,7 @@ def run(data, work):
     sampler.take(Adapter().to(setting.device).cast(setting.dtype))  # adds nothing before it is trained
     same_length = {}  # questions, which the sampler takes together
     for question in prompts():
-        ids = trees.encode(after_visual(question)[1:])
+        ids = trees.encode(unshown(question))
         same_length.setdefault(len(ids), []).append((question, ids))
     pairs = []
     for group in same_length.values():
@@ -71,7 +71,7 @@ def run(data, work):
             questions, ids = zip(*group[start:start + BATCH])
             embedded = sampler.language.embedding[torch.tensor(ids, device=setting.device)]
             for question, written in zip(questions, sampler.answers(embedded, longest=NEW_TOKENS)):
-                answer = trees.tokenizer.decode(written, skip_special_tokens=True).strip()
+                answer = trees.text(written)
                 if answer:
                     pairs.append([question, answer, IM_END in written])
             log(f"text-only answers: {len(pairs)}")

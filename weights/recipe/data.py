@@ -99,6 +99,11 @@ def after_visual(question):
     return f"\n{question}<|im_end|>\n<|im_start|>assistant\n"
 
 
+def unshown(question):
+    """The text between the root and the answer where nothing is shown: the user's turn begins with the question itself."""
+    return after_visual(question)[1:]
+
+
 def after_answer(question):
     """The text between the end token of an answer and the next one."""
     return f"\n<|im_start|>user{after_visual(question)}"

@@ -8,7 +8,7 @@ from card import REFINEMENTS, finish, known
 from common import PACK_FOLDER, log, write_json
 from device import choose_setting
 from language import ADAPTER_SCALE, LAYERS, LINEARS
-from mixing import REFINED, TRAINED, between, measured_of, taught, told_of
+from mixing import REFINED_REPORT, TRAINED, between, measured_of, taught, told_of
 from trainer import Trainer, start_state
 from widen import START, Widened
 
@@ -51,7 +51,7 @@ def run(data, work, start=None):
 def refinements(work, start):
     """What the trainings after `train` tell of themselves, in order: those that had led to a pack `start`, then this run's."""
     earlier = [] if (work / TRAINED).exists() else measured_of(start).get("refinements", [])
-    own = {"selfcritical": (work / REFINED).with_suffix(".json"), "widen": work / Widened.report}
+    own = {"selfcritical": work / REFINED_REPORT, "widen": work / Widened.report}
     return earlier + [{"step": step} | json.loads(path.read_text()) for step, path in own.items() if path.exists()]
 
 

@@ -75,7 +75,7 @@ class Generator:
             for row, rows in enumerate(embedded):
                 inputs[row, longest - len(rows):], mask[row, longest - len(rows):] = rows, 1
             out = self.model.generate(inputs_embeds=inputs, attention_mask=mask, max_new_tokens=tokens, do_sample=False)
-            made += [self.trees.tokenizer.decode(ids.tolist(), skip_special_tokens=True).strip() for ids in out]
+            made += [self.trees.text(ids.tolist()) for ids in out]
         return made
 
 

@@ -10,7 +10,7 @@ LATER_WEIGHT = 0.75
 # Of the mean of `selfcritical` and what it started from. At 1 answers without a video have drifted twice as far, and the scenes' order is told worse.
 REFINED_WEIGHT = 0.5
 # What the trainings leave in the work folder.
-TRAINED, REFINED = "trained.pt", "selfcritical.pt"
+TRAINED, REFINED, REFINED_REPORT = "trained.pt", "selfcritical.pt", "selfcritical.json"
 
 
 def between(earlier, later, weight):
@@ -30,7 +30,7 @@ def taught(work, start=None):
         log(f"weights of {refined.name} and of {begun}")
         if begun is None:
             return start_state(refined), {}
-        told_of(refined.with_suffix(".json"), {"weight": REFINED_WEIGHT})
+        told_of(work / REFINED_REPORT, {"weight": REFINED_WEIGHT})
         return between(start_state(begun), start_state(refined), REFINED_WEIGHT), {}
     if trained.exists():
         log(f"weights of {trained.name} and of {start}")

@@ -16,7 +16,7 @@ import torch.distributed
 from batch import IM_END, Written
 from common import log, write_json
 from data import CAPTION_QUESTIONS, DEFAULT_QUESTION_SHARE, PHOTO_JITTER, VIEWS, Example, Frame, photo_pieces
-from mixing import REFINED, TRAINED
+from mixing import REFINED, REFINED_REPORT, TRAINED
 from pack import PROMPT
 from sampling import Sampler
 from score import CiderD, words
@@ -54,7 +54,7 @@ class SelfCritical(Trainer):
 
     def reward(self, split, photo, ids):
         """CIDEr-D of a caption's tokens against the photo's captions."""
-        sentence = self.trees.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        sentence = self.trees.text(ids)
         metric = self.metrics[split]
         return metric.score(metric.vectors(self.reward_words(sentence, ids[-1] == IM_END)), self.references[split][photo])
 
@@ -102,7 +102,7 @@ class SelfCritical(Trainer):
             z = self.latents["dev"].rounded([Frame(photo, 0) for photo in part])
             answers = self.sampler.answers(self.prompts(z, PROMPT["default_question"]), longest=40)
             total += sum(self.reward("dev", photo, ids) for photo, ids in zip(part, answers))
-            told += [self.trees.tokenizer.decode(ids, skip_special_tokens=True) for ids in answers]
+            told += [self.trees.text(ids) for ids in answers]
         shared = torch.tensor([total], device=self.setting.device)
         if self.world > 1:
             torch.distributed.all_reduce(shared)
@@ -149,7 +149,7 @@ class SelfCritical(Trainer):
         dev = self.dev_cider()
         if self.rank == 0:
             self.log(f"end: greedy CIDEr-D of {DEV_PHOTOS} dev photos {dev:.3f}")
-            write_json(self.work / "selfcritical.json", {
+            write_json(self.work / REFINED_REPORT, {
                 "minutes": round(self.seconds / 60, 1), "steps": self.steps, "samples": SAMPLES, "rate": RATE,
                 "passes": round(self.epoch + self.at / rounds, 2), "processes": self.world, "device": self.setting.device,
                 "dev_cider_greedy": {"photos": DEV_PHOTOS, "before": round(self.first, 3), "after": round(dev, 3)}})

@@ -56,7 +56,7 @@ class Widened(Supervised):
         for start in range(0, len(photos), SIDE_BY_SIDE):
             z = self.latents["train"].rounded([Frame(photo, 0) for photo in photos[start:start + SIDE_BY_SIDE]])
             answers = sampler.answers(self.prompts(z, PROMPT["default_question"]), longest=LONGEST)
-            told += [self.trees.tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in answers]
+            told += [self.trees.text(ids) for ids in answers]
             if start % (10 * SIDE_BY_SIDE) == 0:
                 self.log(f"own captions: {len(told)} of {len(photos)}")
         self.projector.train()
