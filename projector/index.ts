@@ -8,6 +8,7 @@ export { videoProjectorSpecs } from './video-llama.js';
 export { initialProjector, projectorShapes, projectorTensors } from './initialise.js';
 export { cutVideo } from './cut.js';
 export { focusOf, type Focus } from './focus.js';
+export { ChoiceScorer } from './choices.js';
 export { CAPTION_BEAMS, captionSearch, type Likeness } from './captions.js';
 export { asksAboutTime, replyWithMoments, type AnnotatedReply, type MomentAnnotation, type MomentFinder } from './moment-answers.js';
 export { askedSpan, stretchOf, type AskedSpan, type Span, type Stretch } from './span.js';

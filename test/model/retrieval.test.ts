@@ -9,7 +9,7 @@ import { findMoments, LatentTower, MomentSearch, TextTower } from '../../model/r
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { seededRandom, normal } from '../../model/runtime/random.js';
 import { likenessRank } from '../../projector/captions.js';
-import { captionSearch, ChatModel, replyWithMoments, type AnnotatedReply, type ChatMessage, type MomentFinder, type ReplyOptions, type VideoPart } from '../../projector/index.js';
+import { captionSearch, ChatModel, ChoiceScorer, replyWithMoments, type AnnotatedReply, type ChatMessage, type MomentFinder, type ReplyOptions, type VideoPart } from '../../projector/index.js';
 
 interface Fixture {
   readonly texts: readonly { readonly text: string; readonly vector: readonly number[] }[];
@@ -177,6 +177,33 @@ test("the pack's own question for a caption is answered with one that is searche
     for (const written of [ask(chat.defaultQuestion, search, { beams: 1 }), ask(chat.defaultQuestion, search, { temperature: 0.5, seed: 1 }), ask(chat.defaultQuestion, null), ask('What is in the video?', search)]) {
       assert.ok((await written).length > 1);
     }
+  } finally {
+    await chat.release();
+  }
+});
+
+test('of given answers that say what is seen, the towers judge too; of others the language model alone', async () => {
+  const chat = await ChatModel.load(pack, runtime);
+  const { dim } = pack.manifest.latent;
+  const { latents, ...rest } = await photoInTheMiddle();
+  const second = 8 * dim;
+  const photoFirst: VideoPart = { ...rest, id: 'first', latents: Float32Array.from([...latents.subarray(second), ...latents.subarray(0, second)]) };
+  const photoLast: VideoPart = { ...rest, id: 'last', latents: Float32Array.from([...latents.subarray(0, second), ...latents.subarray(2 * second), ...latents.subarray(second, 2 * second)]) };
+  const [alone, both] = [new ChoiceScorer(chat, null), new ChoiceScorer(chat, search)];
+  const choices = ['A dog runs through the grass.', 'Children playing in the snow!', 'Six xylophones.'];
+  const scores = (scorer: ChoiceScorer, video: VideoPart, question: string, of = choices): Promise<readonly number[]> =>
+    scorer.scores([{ role: 'user', content: [video, { type: 'text', text: question }] }], of);
+  const best = (values: readonly number[]): string | undefined => choices[values.indexOf(Math.max(...values))];
+  try {
+    assert.equal(best(await scores(both, photoFirst, 'What happens first?')), choices[0]);
+    assert.equal(best(await scores(both, photoLast, 'What happens at the end?')), choices[0]);
+    const [there, elsewhere] = [await scores(both, photoFirst, 'What happens first?'), await scores(both, photoFirst, 'What happens at the end?')];
+    assert.ok((there[0] as number) > (elsewhere[0] as number) + 1, `the dog is at the beginning: ${there.join(' ')}; ${elsewhere.join(' ')}`);
+
+    const answers = ['Yes.', 'No.'];
+    assert.deepEqual(await scores(both, photoFirst, 'Is there a dog?', answers), await scores(alone, photoFirst, 'Is there a dog?', answers));
+    await assert.rejects(scores(both, photoFirst, 'Is there a dog?', ['Yes.', '']), RangeError);
+    await assert.rejects(both.scores([{ role: 'user', content: [photoFirst] }], choices, { signal: AbortSignal.abort() }), { name: 'AbortError' });
   } finally {
     await chat.release();
   }

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { asksAboutTime, CAPTION_BEAMS, focusOf } from '../../../projector/index.js';
+import { asksAboutTime, CAPTION_BEAMS, ChoiceScorer } from '../../../projector/index.js';
 import { LatentChat, LatentChatError } from '../../sdk/index.js';
 import { askOnce, captionOnce, momentFinder, questionMessages } from '../ask.js';
 import { UserError } from '../failure.js';
@@ -40,10 +40,9 @@ export interface AnswerOptions {
 export class LocalAnswerer implements Answerer {
   /** Of the item before: questions about one video follow each other. */
   #last: { readonly file: string; readonly moments: boolean; readonly views: SourceViews } | null = null;
-  /** Of an item's choices, which all of its rows ask for. */
-  readonly #usuals = new WeakMap<readonly string[], Promise<readonly number[]>>();
   /** Without a video the answer depends on the question alone. */
   readonly #blind = new Map<string, Promise<Answer>>();
+  #scorer: Promise<ChoiceScorer> | null = null;
 
   constructor(
     private readonly models: Models,
@@ -93,28 +92,13 @@ export class LocalAnswerer implements Answerer {
       const { text, usage } = await (task === 'captions' ? captionOnce(this.models, video, question, options) : askOnce(this.models, video, question, options, momentFinder(this.models)));
       return { text: text.trim(), tokens: usage.completion_tokens };
     }
-    const chat = await this.models.chat();
-    const messages = questionMessages(video, question);
-    const scores = await chat.score(focusOf(messages, chat.defaultQuestion)?.messages ?? messages, item.choices, { signal });
-    const usual = await this.#usual(item.choices, signal);
-    const gains = scores.map(({ logProbability }, i) => logProbability - (usual[i] as number));
-    return { text: item.choices[gains.indexOf(Math.max(...gains))] ?? '', tokens: 0 };
+    const scores = await (await this.#choices()).scores(questionMessages(video, question), item.choices, { signal });
+    return { text: item.choices[scores.indexOf(Math.max(...scores))] ?? '', tokens: 0 };
   }
 
-  /**
-   * Log probabilities of choices where nothing is asked about no video: how common their words are. What the question and the video add to them decides
-   * (domain-conditional pointwise mutual information, Holtzman et al. 2021), else a rare word would lose wherever it is right.
-   */
-  #usual(choices: readonly string[], signal: AbortSignal): Promise<readonly number[]> {
-    let usual = this.#usuals.get(choices);
-    if (usual === undefined) {
-      usual = this.models.chat().then(async (chat) => {
-        const scores = await chat.score(questionMessages(null, chat.defaultQuestion), choices, { signal });
-        return scores.map(({ logProbability }) => logProbability);
-      });
-      this.#usuals.set(choices, usual);
-    }
-    return usual;
+  #choices(): Promise<ChoiceScorer> {
+    this.#scorer ??= this.models.chat().then((chat) => new ChoiceScorer(chat, momentFinder(this.models)));
+    return this.#scorer;
   }
 
   release(): Promise<void> {
