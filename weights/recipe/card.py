@@ -97,10 +97,11 @@ def selfcritical_text(run):
 
 def widened_text(run):
     """A paragraph about a training with stand-ins."""
+    about = f"up to {run['questions']} questions about each photo, " if "questions" in run else "questions, "
     return (f"Then {run['minutes']} minutes for words that the photos' captions lack (`recipe/widen.py`): {run['steps']} steps, {run['passes']} passes. Captions of "
             f"{run['clips']:,} clips (MSVD, Chen and Dolan 2011) and the names of the 1,000 classes of the vision tower's head, of neither of which a picture was at hand, "
-            "are seen through latents guessed from their words and from the head's weights (`recipe/standins.py`, `recipe/classes.py`); questions, dialogues, clips of "
-            "photos and text-only prompts beside them, and the photos' captions as the model itself wrote them before. ")
+            "are seen through latents guessed from their words and from the head's weights (`recipe/standins.py`, `recipe/classes.py`); "
+            f"{about}dialogues, clips of photos and text-only prompts beside them, and the photos' captions as the model itself wrote them before. ")
 
 
 def weighed(run):
@@ -125,7 +126,7 @@ def mixed_text(training):
 
 def retrieval_text(retrieval):
     """What the retrieval towers have learned from, or nothing."""
-    return "" if retrieval is None else f"The retrieval towers were trained contrastively (`recipe/retrieval.py`) on {retrieval['trained_on']}.\n\n"
+    return "" if retrieval is None else f"The retrieval towers were trained contrastively (`recipe/retrieval.py`) on {retrieval['trained_on']}."
 
 
 def pack_rows(report):

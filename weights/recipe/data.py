@@ -157,11 +157,11 @@ class Captions:
             return [self.own[photo]]
         return rng.sample(self.sentences[photo], min(CAPTIONS_PER_SIGHT, len(self.sentences[photo])))
 
-    def photo_example(self, rng, photo):
-        """Captions of a photo under one question, and often another question."""
+    def photo_example(self, rng, photo, questions=None):
+        """Captions of a photo under one question, and up to `questions` others: often one where that is None."""
         example = Example(photo_pieces(self.frame(photo, rng.randrange(VIEWS), PHOTO_JITTER)))
         example.branches.append((self.caption_question(rng, CAPTION_QUESTIONS), self.some_captions(rng, photo)))
-        example.branches += self.some_questions(rng, photo, rng.choice([0, 1, 1]))
+        example.branches += self.some_questions(rng, photo, rng.choice([0, 1, 1]) if questions is None else questions)
         example.dialogues += self.some_dialogue(rng, photo)
         return example
 
@@ -204,10 +204,10 @@ class Captions:
             examples += [example] if example.branches or example.dialogues else []
         return examples + [self.clip_example(rng, photo) for photo in rng.sample(photos, int(CLIPS_PER_PHOTO * len(photos)))]
 
-    def epoch(self, rng):
-        """One pass: every photo once with some of its captions, and clips between them, in random order."""
+    def epoch(self, rng, questions=None):
+        """One pass: every photo once with some of its captions, and clips between them, in random order. questions: as in photo_example."""
         photos = list(range(len(self.photos)))
-        examples = [self.photo_example(rng, photo) for photo in photos]
+        examples = [self.photo_example(rng, photo, questions) for photo in photos]
         clips = rng.sample(photos, int(CLIPS_PER_PHOTO * len(photos)))
         examples += [self.clip_example(rng, photo) for photo in clips]
         rng.shuffle(examples)

@@ -8,12 +8,9 @@ from card import REFINEMENTS, finish, known
 from common import PACK_FOLDER, log, write_json
 from device import choose_setting
 from language import ADAPTER_SCALE, LAYERS, LINEARS
-from mixing import REFINED_REPORT, TRAINED, between, measured_of, taught, told_of
+from mixing import REFINED_REPORT, TRAINED, measured_of, taught, told_of
 from trainer import Trainer, start_state
-from widen import START, Widened
-
-# Of the mean of `widen` and what it started from. At 1 real videos are told with more words and dev photos worse; text-only answers drift.
-WIDENED_WEIGHT = 0.5
+from widen import Widened
 
 
 def export_weights(state):
@@ -34,9 +31,8 @@ def run(data, work, start=None):
     """Write the trained files and finish the pack. start: as in taught()."""
     widened, told = work / Widened.result, {}
     if widened.exists():
-        log(f"weights of {widened.name} and of what it started from")
-        state = between(start_state(work / START), start_state(widened), WIDENED_WEIGHT)
-        told_of(work / Widened.report, {"weight": WIDENED_WEIGHT})
+        log(f"weights of {widened.name}")
+        state = start_state(widened)
     else:
         state, told = taught(work, start)
     export_weights(state)

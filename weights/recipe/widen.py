@@ -1,8 +1,9 @@
 """Step: words beyond those of the photos' captions, and what the self-critical training has let fade.
 
 Learned together: clips of which only captions are at hand and things by their names, both seen through stand-ins
-(standins.py); questions, dialogues and clips made of photos; text-only prompts. The photos' captions are those that the model
-itself writes at the start, so that what was won stays (Li and Hoiem 2016, "Learning without forgetting").
+(standins.py); nearly all questions that photos' captions allow, dialogues and clips made of photos; text-only prompts. The
+photos' captions are those that the model itself writes at the start, so that what was won stays (Li and Hoiem 2016,
+"Learning without forgetting").
 
 Time and checkpoints as in `train`.
 """
@@ -26,9 +27,10 @@ from sampling import Sampler
 from train import Supervised
 from trainer import CHAT_PASSES, SEED, TOKEN_BUDGET, spawn, start_state
 
-RATE = 3e-4
+RATE = 5e-4
 START = "widen-start.pt"
-CLIP_PASSES = 2  # over the clips without a video, in a pass over the photos
+CLIP_PASSES = 1  # over the clips without a video, in a pass over the photos
+QUESTIONS = 6  # about a photo, at most: nearly all that its captions allow. Colours of training photos were told hardly better than of others: seen too rarely
 LONGEST, SIDE_BY_SIDE = 40, 50  # tokens of a caption of its own, and how many are written at once
 NAMING = ["What is this?", "What is in the photo?", "What can you see?", "What does this show?"]
 
@@ -43,7 +45,7 @@ class Widened(Supervised):
         photos = self.latents["train"].values.cpu().numpy()
         captions, clips, classes = standins.made(data, work)
         self.classes, self.first_class = class_names(), len(photos) + len(clips)
-        self.clips, self.facts = Captions(captions, clips[:, 0], len(photos)), {"clips": len(clips)}
+        self.clips, self.facts = Captions(captions, clips[:, 0], len(photos)), {"clips": len(clips), "questions": QUESTIONS, "rate": RATE}
         self.latents["train"] = Latents(np.concatenate([photos, clips, classes]).astype(np.float32), rounding_grid(photos), setting.device)
 
     @torch.no_grad()
@@ -86,7 +88,7 @@ class Widened(Supervised):
 
     def epoch_batches(self, epoch):
         rng = random.Random(SEED * 1000 + 700 + epoch)
-        examples = self.captions["train"].epoch(rng) + CHAT_PASSES * self.chat_examples()
+        examples = self.captions["train"].epoch(rng, QUESTIONS) + CHAT_PASSES * self.chat_examples()
         examples += [self.class_example(rng, number) for number in range(len(self.classes))]
         examples += [self.clips.clip_example(rng, clip) for _ in range(CLIP_PASSES) for clip in range(len(self.clips.photos))]
         rng.shuffle(examples)
