@@ -64,7 +64,7 @@ test('a batch answers its lines in order; those that cannot be answered have the
     line('whole', answered),
     '\n',
     line('unknown video', { ...answered, messages: ask(newId('vid'), 'What?') }),
-    line('text alone', { messages: [{ role: 'user', content: 'Say yes.' }], max_tokens: 3 }),
+    line('text alone', { messages: [{ role: 'user', content: 'Count from one to twenty in words.' }], max_tokens: 3 }),
     line('wrong field', { ...answered, logprobs: true }),
     line('streamed', { ...answered, stream: true }),
     line('form', { ...answered, response_format: { type: 'choice', choice: ['indoors', 'outdoors'] } }).trimEnd(),
