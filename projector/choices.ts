@@ -2,7 +2,7 @@
 import type { Likelihood } from '../model/language/index.js';
 import { likenessRank, type Likeness } from './captions.js';
 import type { ChatModel } from './chat-model.js';
-import { focusOf, lastText } from './focus.js';
+import { asksWhatIsSeen, focusOf } from './focus.js';
 import type { ChatMessage } from './messages.js';
 
 export class ChoiceScorer {
@@ -29,7 +29,7 @@ export class ChoiceScorer {
     const { chat, towers } = this;
     const asked = focusOf(messages, chat.defaultQuestion)?.messages ?? messages;
     const scores = await chat.score(asked, choices, options);
-    if (towers !== null && lastText(asked) === chat.defaultQuestion) {
+    if (towers !== null && asksWhatIsSeen(asked, chat.defaultQuestion)) {
       const likeness = await likenessRank(towers)(choices, asked);
       return scores.map(({ logProbability, tokens }, i) => logProbability / tokens + (likeness[i] as number));
     }

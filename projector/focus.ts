@@ -45,3 +45,8 @@ export function lastText(messages: readonly ChatMessage[]): string {
   const texts = messages.at(-1)?.content.flatMap((part) => (part.type === 'text' ? [part.text] : [])) ?? [];
   return texts.at(-1) ?? '';
 }
+
+/** Whether a conversation's last message asks for nothing but what is seen: it is the pack's own question for a caption. */
+export function asksWhatIsSeen(messages: readonly ChatMessage[], defaultQuestion: string): boolean {
+  return lastText(messages) === defaultQuestion;
+}

@@ -8,7 +8,7 @@ import type { FoundMoments, Moment, SearchableVideo } from '../model/retrieval/i
 import { captionSearch, type Likeness } from './captions.js';
 import type { ChatModel, ReplyOptions, ReplyResult } from './chat-model.js';
 import { cutVideo } from './cut.js';
-import { focusOf, lastText, videosOf } from './focus.js';
+import { asksWhatIsSeen, focusOf, lastText, videosOf } from './focus.js';
 import type { ChatMessage, VideoPart } from './messages.js';
 import { askedSpan, capital } from './span.js';
 import { askedMoment } from './when.js';
@@ -111,7 +111,7 @@ async function* replyWhen(
 
 function replyOrCaption(chat: ChatModel, towers: Likeness | null, messages: readonly ChatMessage[], options: ReplyOptions): AsyncGenerator<{ text: string }, ReplyResult> {
   const written = options.beams !== undefined || options.grammar !== undefined || (options.temperature ?? 0) > 0;
-  return chat.reply(messages, written || towers === null || lastText(messages) !== chat.defaultQuestion ? options : { ...options, ...captionSearch(towers) });
+  return chat.reply(messages, written || towers === null || !asksWhatIsSeen(messages, chat.defaultQuestion) ? options : { ...options, ...captionSearch(towers) });
 }
 
 /** A reply behind an opening that is there at once. */

@@ -32,6 +32,7 @@ def run(data, work, start=None):
     widened, told = work / Widened.result, {}
     if widened.exists():
         log(f"weights of {widened.name}")
+        # Whole: a mean with what it started from was no better at captions of dev photos, and told colours and real videos worse.
         state = start_state(widened)
     else:
         state, told = taught(work, start)
