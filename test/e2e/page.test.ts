@@ -198,8 +198,9 @@ test('follows the dark scheme, at every width', async () => {
   }
 });
 
+/** A phone shrinks a page that is too wide, and its window grows with it: only the size asked for tells. */
 function fits(page: Page): Promise<boolean> {
-  return page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
+  return page.evaluate((width) => document.documentElement.scrollWidth <= width, page.viewportSize()?.width ?? 0);
 }
 
 async function watchLayout(page: Page): Promise<void> {
