@@ -57,6 +57,11 @@ export interface AppOptions {
   readonly requireKey?: boolean;
   /** Origins, such as https://example.com, whose pages may use the API. Default: the server's own only. */
   readonly corsOrigins?: readonly string[];
+  /**
+   * `owned`, the default: a key sees, asks about and removes the videos it brought, and what is nobody's (the demos, and
+   * what came while there were no keys). `shared`: every key sees and may remove every video.
+   */
+  readonly library?: 'owned' | 'shared';
   readonly limits?: Partial<Limits>;
   /**
    * Hosts whose http(s) addresses a chat completion may name as videos: `example.com`, `example.com:8443`, or
@@ -165,7 +170,7 @@ function openServices({ log, options, limits, folder, access, model, sockets }: 
   const threads = options.threads ?? Math.min(2, os.availableParallelism());
   const { packDir } = options;
   const encode = { preset: options.encode?.preset ?? ('standard' as const), seconds: options.encode?.seconds ?? null, threads };
-  const library = new Library({ store, folder, packDir, limits, log, encode });
+  const library = new Library({ store, folder, packDir, limits, log, encode, shared: options.library === 'shared' });
   const metrics = new Metrics(model?.id ?? 'none', {
     replies: () => inference.counts(),
     batches: () => batches.running,

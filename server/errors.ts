@@ -21,6 +21,7 @@ export const errorTable = {
   invalid_key: [401, 'authentication_error', 'The API key is not known to this server.'],
   forbidden_origin: [403, 'permission_error', 'Pages of another origin may not use this server.'],
   forbidden_host: [403, 'permission_error', 'This server answers to its loopback names only.'],
+  operator_only: [403, 'permission_error', 'This belongs to all who use the server, so only its operator may remove it.'],
   remote_url_forbidden: [403, 'permission_error', 'This server may not fetch videos from that address.'],
   not_found: [404, 'not_found_error', 'There is nothing at this address. /docs lists what there is.'],
   video_not_found: [404, 'not_found_error', 'There is no video with this id. GET /v1/videos lists them.'],

@@ -5,6 +5,7 @@ import { PRESETS } from '../model/inr/plan.js';
 import { defaultLimits, LimitsSchema } from './config.js';
 import type { ServerOptions } from './index.js';
 
+const LIBRARIES = ['owned', 'shared'] as const;
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 export const SettingsSchema = Type.Object(
@@ -17,6 +18,7 @@ export const SettingsSchema = Type.Object(
     preset: Type.Optional(Type.Enum([...PRESETS], { description: 'how uploads are encoded (default: standard)' })),
     seconds: Type.Optional(Type.Number({ exclusiveMinimum: 0, description: "time for encoding an upload (default: the preset's)" })),
     logLevel: Type.Enum([...LOG_LEVELS], { default: 'warn', description: 'what is logged to standard output, as JSON lines; texts of users never are' }),
+    library: Type.Enum([...LIBRARIES], { default: 'owned', description: 'whose videos a key sees: its own and nobody\'s (owned), or all (shared)' }),
     corsOrigins: Type.Array(Type.String({ pattern: '^https?://[^/]+$' }), { default: [], description: 'origins whose pages may use the API, such as https://example.com' }),
     remoteHosts: Type.Array(Type.String({ pattern: '^(\\*\\.)?[^/:*]+(:\\d+)?$' }), {
       default: [],
@@ -116,13 +118,14 @@ export function completeSettings(settings: Settings): Settings {
 
 /** The settings as `startServer` takes them. */
 export function serverOptions(settings: Settings, packDir: string): ServerOptions {
-  const { port, host, data, threads, preset, seconds, logLevel, corsOrigins, remoteHosts, limits } = settings;
+  const { port, host, data, threads, preset, seconds, logLevel, library, corsOrigins, remoteHosts, limits } = settings;
   return {
     port,
     host,
     dataDir: data,
     packDir: settings.pack ?? packDir,
     logLevel,
+    library,
     corsOrigins,
     remoteHosts,
     // A partial object of numbers without undefined: what `limits` of the options is.

@@ -11,6 +11,7 @@ interface KeysOptions {
   readonly data?: string;
   readonly requestsPerMinute?: number;
   readonly concurrent?: number;
+  readonly operator?: boolean;
 }
 
 /** API keys of a data folder. A server that runs on it hears of changes within a second. */
@@ -22,8 +23,10 @@ export function keysCommand(): Command {
     .argument('<name>', 'whose key it is')
     .addOption(new Option('--requests-per-minute <n>', "requests it may make a minute (default: the server's limit)").argParser(most))
     .addOption(new Option('--concurrent <n>', "answers it may have waiting or running (default: the server's limit)").argParser(most))
+    .option('--operator', "it sees, and may remove, other keys' videos, files and conversations too")
     .action(async (name: string, options: KeysOptions) => {
-      const { key, secret } = await (await keyFile(options)).add({ name, requestsPerMinute: options.requestsPerMinute ?? null, concurrent: options.concurrent ?? null });
+      const { requestsPerMinute = null, concurrent = null, operator = false } = options;
+      const { key, secret } = await (await keyFile(options)).add({ name, requestsPerMinute, concurrent, operator });
       process.stderr.write(`Key ${key.id} for ${oneLine(name)}; write it down, it is not shown again:\n`);
       process.stdout.write(`${secret}\n`);
     });
@@ -51,7 +54,7 @@ async function keyFile(options: KeysOptions) {
   return new KeyFile(path.resolve((await gatherSettings({ ...options })).data));
 }
 
-function line({ id, name, created_s, requestsPerMinute, concurrent }: ApiKey): string {
-  const limits = [requestsPerMinute === null ? '' : `${requestsPerMinute} requests a minute`, concurrent === null ? '' : `${concurrent} answers at once`];
+function line({ id, name, created_s, requestsPerMinute, concurrent, operator }: ApiKey): string {
+  const limits = [operator ? 'operator' : '', requestsPerMinute === null ? '' : `${requestsPerMinute} requests a minute`, concurrent === null ? '' : `${concurrent} answers at once`];
   return [id, new Date(created_s * 1000).toISOString().slice(0, 10), oneLine(name), ...limits.filter((text) => text !== '')].join('  ');
 }

@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Limits } from '../config.js';
 import { ApiError } from '../errors.js';
 import { TokenBucket } from './bucket.js';
+import type { Caller } from './caller.js';
 import { hashOf, type ApiKey, type KeyFile } from './keys.js';
 
 export interface AccessOptions {
@@ -62,6 +63,14 @@ export class Access {
   /** null where the key was removed. */
   find(id: string): ApiKey | null {
     return this.#byId.get(id) ?? null;
+  }
+
+  /**
+   * Whom a request or a stored job speaks for.
+   * @param owner id of its key; null: it came without one, which makes its sender the operator only where none is asked for
+   */
+  callerOf(owner: string | null): Caller {
+    return { owner, operator: owner === null ? !this.#required : (this.find(owner)?.operator ?? false) };
   }
 
   /** Takes note of keys that were added or removed. */

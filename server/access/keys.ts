@@ -16,6 +16,8 @@ const ApiKeySchema = Type.Object({
   /** null: the server's limit. */
   requestsPerMinute: Type.Union([Type.Number({ minimum: 1 }), Type.Null()]),
   concurrent: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]),
+  /** Sees and may remove what belongs to other keys. Absent in files from before there were operators. */
+  operator: Type.Optional(Type.Boolean()),
 });
 export type ApiKey = Readonly<Static<typeof ApiKeySchema>>;
 
@@ -29,6 +31,7 @@ export interface NewKey {
   readonly name: string;
   readonly requestsPerMinute?: number | null;
   readonly concurrent?: number | null;
+  readonly operator?: boolean;
 }
 
 /** The keys of a data folder, in a file of their own: the command line changes it while the server runs. */
@@ -60,9 +63,9 @@ export class KeyFile {
   }
 
   /** Makes a key; `secret` is the key itself, which cannot be shown again. */
-  async add({ name, requestsPerMinute = null, concurrent = null }: NewKey): Promise<{ key: ApiKey; secret: string }> {
+  async add({ name, requestsPerMinute = null, concurrent = null, operator = false }: NewKey): Promise<{ key: ApiKey; secret: string }> {
     const secret = KEY_PREFIX + randomBytes(32).toString('base64url');
-    const key: ApiKey = { id: newId('key'), name, sha256: hashOf(secret), created_s: now_s(), requestsPerMinute, concurrent };
+    const key: ApiKey = { id: newId('key'), name, sha256: hashOf(secret), created_s: now_s(), requestsPerMinute, concurrent, operator };
     await this.#write([...(await this.list()), key]);
     return { key, secret };
   }

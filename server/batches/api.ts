@@ -1,7 +1,7 @@
 import type { ReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { Access } from '../access/access.js';
-import type { ApiKey } from '../access/keys.js';
+import { owns, sees, type Caller } from '../access/caller.js';
 import type { Limits } from '../config.js';
 import { ApiError } from '../errors.js';
 import { now_s } from '../ids.js';
@@ -22,7 +22,7 @@ export interface BatchApiOptions {
   readonly limits: Limits;
 }
 
-/** Files and batches as one caller sees them: a key sees its own, and what was made while there were no keys. */
+/** Files and batches as one caller sees them: a key sees its own, and what was made while there were no keys, which only an operator ends. */
 export class BatchApi {
   readonly #options: BatchApiOptions;
 
@@ -45,14 +45,14 @@ export class BatchApi {
     return this.#options.runner.stop();
   }
 
-  listFiles(key: ApiKey | null): FileRow[] {
-    return this.#options.files.list().filter(seenBy(key));
+  listFiles(caller: Caller): FileRow[] {
+    return this.#options.files.list().filter((row) => sees(caller, row));
   }
 
   /** @throws ApiError `file_not_found` */
-  file(key: ApiKey | null, id: string, param: string | null = null): FileRow {
+  file(caller: Caller, id: string, param: string | null = null): FileRow {
     const row = this.#options.files.find(id);
-    if (!row || !seenBy(key)(row)) throw new ApiError('file_not_found', { param });
+    if (!row || !sees(caller, row)) throw new ApiError('file_not_found', { param });
     return row;
   }
 
@@ -61,17 +61,17 @@ export class BatchApi {
    * @param coming bytes that are announced, as far as known
    * @throws ApiError `too_many_files`, `disk_full`
    */
-  receive(key: ApiKey | null, stream: Readable, coming: number): Promise<Draft> {
+  receive(caller: Caller, stream: Readable, coming: number): Promise<Draft> {
     const { files, limits, shelf } = this.#options;
-    const owned = files.list().filter(({ owner }) => owner === (key?.id ?? null)).length;
+    const owned = files.list().filter(({ owner }) => owner === caller.owner).length;
     if (owned >= limits.filesPerKey) throw new ApiError('too_many_files', { message: `There are ${owned} files; the limit is ${limits.filesPerKey}. Delete some that are not needed any more.` });
     return shelf.receive(stream, coming);
   }
 
   /** @throws ApiError `empty_file` */
-  keepUpload(key: ApiKey | null, draft: Draft, name: string): FileRow {
+  keepUpload(caller: Caller, draft: Draft, name: string): FileRow {
     if (draft.bytes === 0) throw new ApiError('empty_file', { param: 'file' });
-    return this.#options.shelf.keep(draft, key?.id ?? null, name, 'batch');
+    return this.#options.shelf.keep(draft, caller.owner, name, 'batch');
   }
 
   forget(draft: Draft): Promise<void> {
@@ -79,35 +79,36 @@ export class BatchApi {
   }
 
   /** @throws ApiError `file_not_found` */
-  content(key: ApiKey | null, id: string): Promise<ReadStream> {
-    return this.#options.shelf.open(this.file(key, id).id);
+  content(caller: Caller, id: string): Promise<ReadStream> {
+    return this.#options.shelf.open(this.file(caller, id).id);
   }
 
-  /** @throws ApiError `file_not_found`, `file_in_use` */
-  async deleteFile(key: ApiKey | null, id: string): Promise<void> {
+  /** @throws ApiError `file_not_found`, `operator_only`, `file_in_use` */
+  async deleteFile(caller: Caller, id: string): Promise<void> {
     const { batches, shelf } = this.#options;
-    const row = this.file(key, id);
+    const row = this.file(caller, id);
+    if (!owns(caller, row)) throw new ApiError('operator_only');
     if (batches.reads(row.id)) throw new ApiError('file_in_use');
     await shelf.remove(row.id);
   }
 
-  listBatches(key: ApiKey | null): BatchRow[] {
-    return this.#options.batches.list().filter(seenBy(key));
+  listBatches(caller: Caller): BatchRow[] {
+    return this.#options.batches.list().filter((row) => sees(caller, row));
   }
 
   /** @throws ApiError `batch_not_found` */
-  batch(key: ApiKey | null, id: string): BatchRow {
+  batch(caller: Caller, id: string): BatchRow {
     const row = this.#options.batches.find(id);
-    if (!row || !seenBy(key)(row)) throw new ApiError('batch_not_found');
+    if (!row || !sees(caller, row)) throw new ApiError('batch_not_found');
     return row;
   }
 
   /** @throws ApiError `file_not_found`, `invalid_request`, `too_many_batches` */
-  create(key: ApiKey | null, inputFile: string, metadata: Readonly<Record<string, string>> | null): BatchRow {
+  create(caller: Caller, inputFile: string, metadata: Readonly<Record<string, string>> | null): BatchRow {
     const { batches, runner, limits } = this.#options;
-    const file = this.file(key, inputFile, 'input_file_id');
+    const file = this.file(caller, inputFile, 'input_file_id');
     if (file.purpose !== 'batch') throw new ApiError('invalid_request', { param: 'input_file_id', message: 'The field "input_file_id" must name a file that was uploaded with the purpose "batch".' });
-    const owner = key?.id ?? null;
+    const { owner } = caller;
     const going = batches.going().filter((row) => row.owner === owner).length;
     if (going >= limits.batchesPerKey) throw new ApiError('too_many_batches', { message: `There are ${going} unfinished batches; the limit is ${limits.batchesPerKey}. Wait for one of them.` });
     const created_s = now_s();
@@ -116,11 +117,13 @@ export class BatchApi {
     return row;
   }
 
-  /** @throws ApiError `batch_not_found`, `batch_ended` */
-  cancel(key: ApiKey | null, id: string): BatchRow {
+  /** @throws ApiError `batch_not_found`, `operator_only`, `batch_ended` */
+  cancel(caller: Caller, id: string): BatchRow {
     const { runner, batches } = this.#options;
-    runner.cancel(this.batch(key, id).id);
-    return batches.get(id);
+    const row = this.batch(caller, id);
+    if (!owns(caller, row)) throw new ApiError('operator_only');
+    runner.cancel(row.id);
+    return batches.get(row.id);
   }
 
   /** Removes what is old, and what belongs to keys that were removed: nobody could ask for it any more. */
@@ -138,9 +141,4 @@ export class BatchApi {
       if (orphaned(owner) || (old(created_s) && !batches.reads(id))) await shelf.remove(id);
     }
   }
-}
-
-/** Where no key is asked for, whoever asks is the operator. */
-function seenBy(key: ApiKey | null): (row: { readonly owner: string | null }) => boolean {
-  return ({ owner }) => key === null || owner === null || owner === key.id;
 }

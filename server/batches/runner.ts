@@ -262,7 +262,7 @@ export class BatchRunner {
       let status_code = 200;
       let answer: object;
       try {
-        const task = await taskOf(services, checkedBody(line.body), { client: row.owner ?? everybody, background: true }, signal);
+        const task = await taskOf(services, checkedBody(line.body), { caller: services.access.callerOf(row.owner), client: row.owner ?? everybody, background: true }, signal);
         const reply = inference.reply(task, { onDelta: () => undefined });
         const cancel = (): void => reply.cancel();
         signal.addEventListener('abort', cancel, { once: true });

@@ -1,5 +1,6 @@
 /** A chat completion, from the body of its request to the body of its answer. */
 import type { Static } from 'typebox';
+import type { Caller } from '../access/caller.js';
 import { SchemaError } from '../../model/language/json-schema.js';
 import type { ChatCompletionSchema, ChatRequest, ResponseFormat, Usage } from '../api/schemas.js';
 import { ApiError } from '../errors.js';
@@ -12,7 +13,9 @@ import { buildPrompt, checkLength, type Turn } from './prompt.js';
 export type CompletionServices = Pick<Services, 'limits' | 'model' | 'library' | 'folder' | 'arrivals'>;
 
 /** Who asks, and how. */
-export type Asking = Pick<ReplyTask, 'client' | 'mostOfClient' | 'background'>;
+export interface Asking extends Pick<ReplyTask, 'client' | 'mostOfClient' | 'background'> {
+  readonly caller: Caller;
+}
 
 export interface CompletionHead {
   readonly id: string;
@@ -36,7 +39,7 @@ export function completionOf(head: CompletionHead, outcome: ReplyOutcome): Stati
  * What the model is to answer; videos that the request brings along are waited for.
  * @throws ApiError naming the field that is wrong
  */
-export async function taskOf(services: CompletionServices, body: ChatRequest, client: Asking, signal: AbortSignal): Promise<ReplyTask> {
+export async function taskOf(services: CompletionServices, body: ChatRequest, { caller, ...client }: Asking, signal: AbortSignal): Promise<ReplyTask> {
   const { limits, model } = services;
   if (body.model && model && body.model !== model.id) {
     throw new ApiError('model_not_found', { param: 'model', message: `There is no model "${body.model}". This server runs "${model.id}".` });
@@ -48,12 +51,12 @@ export async function taskOf(services: CompletionServices, body: ChatRequest, cl
   // What costs nothing to check is checked before any video is fetched.
   const sampling = samplingOf(services, body);
   const turns: Turn[] = [];
-  for (const [index, message] of body.messages.entries()) turns.push(await turnOf(services, message, `messages[${index}].content`, signal));
-  const messages = buildPrompt(services, turns, `messages[${body.messages.length - 1}].content`);
+  for (const [index, message] of body.messages.entries()) turns.push(await turnOf(services, message, `messages[${index}].content`, caller, signal));
+  const messages = buildPrompt({ ...services, library: services.library.seenBy(caller) }, turns, `messages[${body.messages.length - 1}].content`);
   return { ...client, messages, sampling };
 }
 
-async function turnOf(services: CompletionServices, { role, content }: ChatRequest['messages'][number], param: string, signal: AbortSignal): Promise<Turn> {
+async function turnOf(services: CompletionServices, { role, content }: ChatRequest['messages'][number], param: string, caller: Caller, signal: AbortSignal): Promise<Turn> {
   const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content;
   const text = parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n');
   checkLength(text, services.limits, param);
@@ -62,7 +65,7 @@ async function turnOf(services: CompletionServices, { role, content }: ChatReque
     if (part.type === 'text') continue;
     if (role !== 'user') throw new ApiError('invalid_request', { param, message: 'Only a message of the user can have a video.' });
     const url = part.type === 'video_url' ? part.video_url.url : part.image_url.url;
-    videos.push(await services.arrivals.videoIdOf(url, `${param}[${index}].${part.type}.url`, signal));
+    videos.push(await services.arrivals.videoIdOf(url, `${param}[${index}].${part.type}.url`, caller, signal));
   }
   return { role: role === 'developer' ? 'system' : role, text, videos };
 }

@@ -1,7 +1,7 @@
 import type { Limits } from '../config.js';
 import { ApiError } from '../errors.js';
 import type { PromptMessage, PromptPart } from '../inference/messages.js';
-import type { Library } from '../library/library.js';
+import type { VisibleVideos } from '../library/visible.js';
 import type { DataFolder } from '../store/files.js';
 
 /** After this many seconds it is worth asking again whether a video can be asked about. */
@@ -15,7 +15,8 @@ export interface Turn {
 }
 
 export interface PromptContext {
-  readonly library: Pick<Library, 'row'>;
+  /** As the caller sees it. */
+  readonly library: Pick<VisibleVideos, 'row'>;
   readonly folder: Pick<DataFolder, 'container'>;
   readonly limits: Limits;
 }
@@ -37,7 +38,7 @@ export function checkLength(text: string, limits: Limits, param: string): void {
 }
 
 /** Throws `video_not_found` or `video_not_ready` unless the video can be asked about. */
-export function checkAskable(context: PromptContext, id: string, param: string): void {
+export function checkAskable(context: Pick<PromptContext, 'library'>, id: string, param: string): void {
   const row = context.library.row(id, param);
   if (row.container) return;
   if (row.error) throw new ApiError('video_not_ready', { param, message: `The video "${row.name}" cannot be asked about: ${row.error.message}` });

@@ -1,27 +1,35 @@
+import type { Owned } from '../access/caller.js';
 import type { Video } from '../api/schemas.js';
 
 export type VideoChange =
   | { readonly type: 'video.progress'; readonly video: Video }
   | { readonly type: 'video.deleted'; readonly video_id: string };
 
+/** A video as it is told of, and whose it is, which is not told. */
+export interface Told extends Owned {
+  readonly video: Video;
+}
+
+type Listener = (change: VideoChange, owned: Owned) => void;
+
 /**
  * Tells listeners how videos change. Progress is thinned out to a few events per second and video, the last one always
  * among them; a change of state goes out at once.
  */
 export class VideoFeed {
-  readonly #listeners = new Set<(change: VideoChange) => void>();
+  readonly #listeners = new Set<Listener>();
   /** Videos told about a moment ago; `stale` when something has changed since. */
   readonly #recent = new Map<string, { timer: NodeJS.Timeout; stale: boolean }>();
   readonly #pause_ms: number;
-  readonly #present: (id: string) => Video | null;
+  readonly #present: (id: string) => Told | null;
 
-  constructor(options: { readonly perSecond: number; readonly present: (id: string) => Video | null }) {
+  constructor(options: { readonly perSecond: number; readonly present: (id: string) => Told | null }) {
     this.#pause_ms = 1000 / options.perSecond;
     this.#present = options.present;
   }
 
   /** Gives the function that ends the subscription. */
-  subscribe(listener: (change: VideoChange) => void): () => void {
+  subscribe(listener: Listener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -43,10 +51,10 @@ export class VideoFeed {
     this.#send(id);
   }
 
-  deleted(id: string): void {
+  deleted(id: string, owned: Owned): void {
     clearTimeout(this.#recent.get(id)?.timer);
     this.#recent.delete(id);
-    for (const listener of this.#listeners) listener({ type: 'video.deleted', video_id: id });
+    for (const listener of this.#listeners) listener({ type: 'video.deleted', video_id: id }, owned);
   }
 
   close(): void {
@@ -56,8 +64,8 @@ export class VideoFeed {
   }
 
   #send(id: string): void {
-    const video = this.#present(id);
-    if (!video) return;
-    for (const listener of this.#listeners) listener({ type: 'video.progress', video });
+    const told = this.#present(id);
+    if (!told) return;
+    for (const listener of this.#listeners) listener({ type: 'video.progress', video: told.video }, told);
   }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Preset } from '../../model/inr/plan.js';
+import type { Caller } from '../access/caller.js';
 import type { Video } from '../api/schemas.js';
 import type { Limits } from '../config.js';
 import { errorTable, toApiError, type ErrorCode } from '../errors.js';
@@ -15,7 +16,8 @@ import { fileBytes, moveDurably, writeAtomically, type DataFolder } from '../sto
 import { Jobs } from '../store/jobs.js';
 import { presentVideo, Videos, type ContainerFacts, type VideoRow } from '../store/videos.js';
 import { fileType } from '../uploads/type.js';
-import { VideoFeed } from './feed.js';
+import { VideoFeed, type Told } from './feed.js';
+import { VisibleVideos, type LibraryParts } from './visible.js';
 
 export interface LibraryOptions {
   readonly store: Store;
@@ -24,6 +26,8 @@ export interface LibraryOptions {
   readonly limits: Limits;
   readonly log: FastifyBaseLogger;
   readonly encode: { readonly preset: Preset; readonly seconds: number | null; readonly threads: number };
+  /** True where every caller sees and may remove every video, whoever uploaded it. */
+  readonly shared: boolean;
 }
 
 /**
@@ -37,6 +41,7 @@ export class Library implements EncodeEvents {
   readonly #jobs: Jobs;
   readonly #prober: Prober;
   readonly #options: LibraryOptions;
+  readonly #parts: LibraryParts;
   /** Probes that run, by video; aborted when the video is deleted or the server stops. */
   readonly #probes = new Map<string, AbortController>();
   readonly #work = new Set<Promise<void>>();
@@ -48,7 +53,7 @@ export class Library implements EncodeEvents {
     this.#videos = new Videos(store);
     this.#jobs = new Jobs(store);
     this.#prober = new Prober({ limit_s: limits.probe_s, log });
-    this.feed = new VideoFeed({ perSecond: limits.progressPerSecond, present: (id) => this.find(id) });
+    this.feed = new VideoFeed({ perSecond: limits.progressPerSecond, present: (id) => this.#told(id) });
     this.queue = new EncodeQueue({
       jobs: this.#jobs,
       events: this,
@@ -60,33 +65,29 @@ export class Library implements EncodeEvents {
       crashLimit: limits.encodeCrashes,
       stop_s: limits.stop_s,
     });
+    this.#parts = { videos: this.#videos, board: this.queue, feed: this.feed, shared: options.shared, remove: (id) => this.#remove(id) };
   }
 
-  /** Newest first. */
-  list(): Video[] {
-    return this.#videos.list().map((row) => presentVideo(row, this.queue));
+  /** The videos as a caller sees them: the one way from an id that somebody named to a video. */
+  seenBy(caller: Caller): VisibleVideos {
+    return new VisibleVideos(this.#parts, caller);
   }
 
+  /** Whosever it is: for ids that this server made or checked itself. */
   find(id: string): Video | null {
+    return this.#told(id)?.video ?? null;
+  }
+
+  #told(id: string): Told | null {
     const row = this.#videos.find(id);
-    return row && presentVideo(row, this.queue);
-  }
-
-  /** Throws `video_not_found`. */
-  get(id: string): Video {
-    return presentVideo(this.#videos.get(id), this.queue);
-  }
-
-  /** The stored row. Throws `video_not_found`, naming `param`. */
-  row(id: string, param: string | null = null): VideoRow {
-    return this.#videos.get(id, param);
+    return row && { video: presentVideo(row, this.queue), owner: row.owner };
   }
 
   /**
-   * Makes a video of a finished upload, which keeps its id. Safe to repeat: what a kill interrupted is gone through
+   * Makes a video of a finished upload, which keeps its id and its owner. Safe to repeat: what a kill interrupted is gone through
    * again. Resolves as soon as the video is listed, what is in the file is found out afterwards; false: there is no file.
    */
-  async admit(id: string, name: string): Promise<boolean> {
+  async admit(id: string, name: string, owner: string | null): Promise<boolean> {
     if (this.#videos.find(id)) return true;
     const { folder, store } = this.#options;
     const upload = folder.upload(id);
@@ -101,7 +102,7 @@ export class Library implements EncodeEvents {
     const sourceBytes = await fileBytes(source);
     store.transaction(() => {
       if (this.#videos.find(id)) return;
-      this.#videos.add({ id, name, kind, status: 'checking', sourceFile, sourceBytes });
+      this.#videos.add({ id, owner, name, kind, status: 'checking', sourceFile, sourceBytes });
     });
     this.feed.changed(id, true);
     this.#startProbe(id, source);
@@ -124,7 +125,7 @@ export class Library implements EncodeEvents {
     }
     const { kind, sourceName } = report;
     store.transaction(() => {
-      this.#videos.add({ id, name: sourceName || fileName, kind, status: 'checking', demo: true, sourceFile: null, sourceBytes: null });
+      this.#videos.add({ id, owner: null, name: sourceName || fileName, kind, status: 'checking', demo: true, sourceFile: null, sourceBytes: null });
       this.#videos.setUploadedContainer(id, report);
     });
   }
@@ -133,16 +134,16 @@ export class Library implements EncodeEvents {
     return this.#prober.probe(this.#probeTask(file), new AbortController().signal);
   }
 
-  /** Cancels whatever runs for the video and removes everything that belongs to it. Throws `video_not_found`. */
-  async delete(id: string): Promise<void> {
-    this.#videos.get(id);
+  /** Cancels whatever runs for the video and removes everything that belongs to it. */
+  async #remove(id: string): Promise<void> {
+    const row = this.#videos.get(id);
     this.#probes.get(id)?.abort();
     // The row goes first: from here on nothing can be asked of the video, and a kill leaves only files to sweep up.
     this.#videos.remove(id);
     await this.queue.cancel(id);
     // Again where search has just put its file there.
     await rm(this.#options.folder.video(id), { recursive: true, force: true, maxRetries: 3 });
-    this.feed.deleted(id);
+    this.feed.deleted(id, row);
   }
 
   /** Goes on where the last run of the server ended, then starts the queue. */

@@ -1,6 +1,7 @@
 import helmet from '@fastify/helmet';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Access } from '../access/access.js';
+import type { Caller } from '../access/caller.js';
 import type { ApiKey } from '../access/keys.js';
 import type { App } from '../api/typed.js';
 import { ApiError } from '../errors.js';
@@ -9,6 +10,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The key it came with; null where none is asked for. */
     apiKey: ApiKey | null;
+    /** Whom it speaks for, in all that has an owner. */
+    readonly caller: Caller;
   }
 }
 
@@ -58,6 +61,11 @@ export async function guard(app: App, { access, corsOrigins }: GuardOptions): Pr
     strictTransportSecurity: false,
   });
   app.decorateRequest('apiKey', null);
+  app.decorateRequest('caller', {
+    getter(this: FastifyRequest) {
+      return access.callerOf(this.apiKey?.id ?? null);
+    },
+  });
   app.addHook('onRequest', async (request, reply) => {
     const { origin, host } = request.headers;
     // Without keys the visitor's own pages are all that may ask: a page that he happens to have open carries a foreign

@@ -1,13 +1,16 @@
 import type { FastifyBaseLogger } from 'fastify';
+import { sees, type Caller } from '../access/caller.js';
 import { buildPrompt, checkAskable, checkLength, videoIdOf, type PromptContext, type Turn } from '../chat/prompt.js';
 import { ApiError, toApiError } from '../errors.js';
 import { newId } from '../ids.js';
 import type { Inference, Reply } from '../inference/inference.js';
 import type { ReplyOutcome, ReplyTask, Sampling } from '../inference/messages.js';
+import type { Library } from '../library/library.js';
 import type { Conversations } from '../store/conversations.js';
 import type { Annotation, ContentPart, Conversation, Item, MessageRole, NewPart, ResponseObject, ServerEventBody } from './protocol.js';
 
-export interface HubContext extends PromptContext {
+export interface HubContext extends Omit<PromptContext, 'library'> {
+  readonly library: Pick<Library, 'seenBy'>;
   readonly store: Conversations;
   readonly inference: Inference;
   readonly log: FastifyBaseLogger;
@@ -16,6 +19,7 @@ export interface HubContext extends PromptContext {
 type Listener = (event: ServerEventBody) => void;
 
 export interface ResponseRequest {
+  readonly caller: Caller;
   /** Who asks, for fairness between clients. */
   readonly client: Pick<ReplyTask, 'client' | 'mostOfClient'>;
   /** The system message; empty: the model's own. */
@@ -39,20 +43,21 @@ export class ConversationHub {
     this.#context = context;
   }
 
-  create(): LiveConversation {
-    return this.#add(newId('conv'), []);
+  /** Begins one that belongs to the caller. */
+  create({ owner }: Caller): LiveConversation {
+    return this.#add({ id: newId('conv'), owner }, []);
   }
 
-  /** Throws `conversation_not_found`. */
-  open(id: string, param = 'conversation'): LiveConversation {
+  /** Throws `conversation_not_found`, for another's too. */
+  open(id: string, caller: Caller, param = 'conversation'): LiveConversation {
     const live = this.#live.get(id);
-    if (live) return live;
-    if (!this.#context.store.has(id)) throw new ApiError('conversation_not_found', { param });
-    return this.#add(id, this.#context.store.items(id));
+    const row = live ?? this.#context.store.find(id);
+    if (!row || !sees(caller, row)) throw new ApiError('conversation_not_found', { param });
+    return live ?? this.#add(row, this.#context.store.items(id));
   }
 
-  #add(id: string, items: Item[]): LiveConversation {
-    const conversation = new LiveConversation(this.#context, id, items, () => this.#live.delete(id));
+  #add({ id, owner }: { readonly id: string; readonly owner: string | null }, items: Item[]): LiveConversation {
+    const conversation = new LiveConversation(this.#context, { id, owner }, items, () => this.#live.delete(id));
     this.#live.set(id, conversation);
     return conversation;
   }
@@ -61,15 +66,18 @@ export class ConversationHub {
 /** One conversation: its messages, at most one response in progress, and the sockets that hear of both. */
 export class LiveConversation {
   readonly id: string;
+  /** Id of the API key it belongs to; null: begun where no key is asked for. */
+  readonly owner: string | null;
   readonly #context: HubContext;
   readonly #items: Item[];
   readonly #listeners = new Set<Listener>();
   readonly #release: () => void;
   #running: Running | null = null;
 
-  constructor(context: HubContext, id: string, items: Item[], release: () => void) {
+  constructor(context: HubContext, { id, owner }: { readonly id: string; readonly owner: string | null }, items: Item[], release: () => void) {
     this.#context = context;
     this.id = id;
+    this.owner = owner;
     this.#items = items;
     this.#release = release;
   }
@@ -94,18 +102,18 @@ export class LiveConversation {
   }
 
   /** Adds and stores a message. Throws ApiError naming the part that is wrong. */
-  addItem(role: MessageRole, content: readonly NewPart[]): Item {
+  addItem(caller: Caller, role: MessageRole, content: readonly NewPart[]): Item {
     const { itemsPerConversation } = this.#context.limits;
     if (this.#items.length >= itemsPerConversation) {
       const message = `The conversation has ${this.#items.length} messages; the limit is ${itemsPerConversation}. Start a new one.`;
       throw new ApiError('conversation_full', { message });
     }
-    const parts = content.map((part, index) => this.#checkedPart(role, part, `item.content[${index}]`));
+    const parts = content.map((part, index) => this.#checkedPart(caller, role, part, `item.content[${index}]`));
     const empty = parts.every((part) => part.type !== 'input_video' && part.text.trim() === '');
     if (empty) throw new ApiError('empty_question', { param: 'item.content' });
     const item: Item = { id: newId('item'), object: 'realtime.item', type: 'message', role, status: 'completed', content: parts };
     const previous = this.#items.at(-1)?.id ?? null;
-    this.#context.store.addItem(this.id, item);
+    this.#context.store.addItem(this, item);
     this.#items.push(item);
     this.#emit({ type: 'conversation.item.added', conversation: this.id, previous_item_id: previous, item });
     return item;
@@ -120,10 +128,10 @@ export class LiveConversation {
   }
 
   /** Starts a response to the messages so far; `ended` resolves when it has ended, in whatever way. */
-  respond({ client, instructions, sampling }: ResponseRequest): { readonly reply: Reply; readonly ended: Promise<void> } {
+  respond({ caller, client, instructions, sampling }: ResponseRequest): { readonly reply: Reply; readonly ended: Promise<void> } {
     if (this.#running) throw new ApiError('response_in_progress');
     const turns = this.#items.map(turnOf);
-    const prompt = buildPrompt(this.#context, [{ role: 'system', text: instructions, videos: [] }, ...turns], 'item.content');
+    const prompt = buildPrompt(this.#seenBy(caller), [{ role: 'system', text: instructions, videos: [] }, ...turns], 'item.content');
     const asked = performance.now();
     let firstToken: number | null = null;
     const reply = this.#context.inference.reply(
@@ -166,7 +174,7 @@ export class LiveConversation {
     let problem = error;
     if (text !== '') {
       try {
-        this.#context.store.addItem(this.id, item);
+        this.#context.store.addItem(this, item);
         this.#items.push(item);
       } catch (thrown) {
         this.#context.log.error({ err: thrown, conversation: this.id }, 'an answer could not be stored');
@@ -193,7 +201,7 @@ export class LiveConversation {
     this.#releaseIfUnused();
   }
 
-  #checkedPart(role: MessageRole, part: NewPart, param: string): ContentPart {
+  #checkedPart(caller: Caller, role: MessageRole, part: NewPart, param: string): ContentPart {
     if (part.type !== 'input_video') {
       checkLength(part.text, this.#context.limits, `${param}.text`);
       return role === 'assistant' ? { type: 'output_text', text: part.text, annotations: [] } : { type: 'input_text', text: part.text };
@@ -204,8 +212,13 @@ export class LiveConversation {
       throw new ApiError('invalid_request', { param: `${param}.video_id`, message: `The field "${param}.video_id" is missing.` });
     }
     const id = video_id ?? videoIdOf(video ?? '', `${param}.video`);
-    checkAskable(this.#context, id, video_id === undefined ? `${param}.video` : `${param}.video_id`);
+    checkAskable(this.#seenBy(caller), id, video_id === undefined ? `${param}.video` : `${param}.video_id`);
     return { type: 'input_video', video_id: id };
+  }
+
+  /** What prompts are made of, with the videos that the caller sees. */
+  #seenBy(caller: Caller): PromptContext {
+    return { ...this.#context, library: this.#context.library.seenBy(caller) };
   }
 
   #response(id: string, status: ResponseObject['status']): ResponseObject {

@@ -39,6 +39,6 @@ export async function realtimeRoute(app: FastifyInstance, context: SocketContext
     }
     const { conversation } = request.query as { conversation?: unknown };
     const conversationId = typeof conversation === 'string' && conversation !== '' ? conversation : null;
-    new RealtimeSocket(socket, context, { key: request.apiKey, conversationId });
+    new RealtimeSocket(socket, context, { key: request.apiKey, caller: request.caller, conversationId });
   });
 }

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { RawData, WebSocket } from 'ws';
 import type { Access } from '../access/access.js';
 import { TokenBucket } from '../access/bucket.js';
+import type { Caller } from '../access/caller.js';
 import type { ApiKey } from '../access/keys.js';
 import { checkLength } from '../chat/prompt.js';
 import type { Limits } from '../config.js';
@@ -11,6 +12,7 @@ import type { Inference, Reply } from '../inference/inference.js';
 import type { Sampling } from '../inference/messages.js';
 import type { Library } from '../library/library.js';
 import type { VideoChange } from '../library/feed.js';
+import type { VisibleVideos } from '../library/visible.js';
 import type { ConversationHub, LiveConversation } from './conversations.js';
 import { checkClientEvent, closeCodes, eventIdOf } from './events.js';
 import { Outbox } from './outbox.js';
@@ -29,6 +31,7 @@ export interface SocketContext {
 export interface SocketRequest {
   /** The key it was opened with, or null. */
   readonly key: ApiKey | null;
+  readonly caller: Caller;
   /** A stored conversation to go on with, or null. */
   readonly conversationId: string | null;
 }
@@ -51,6 +54,9 @@ export class RealtimeSocket {
   readonly #unsubscribe: () => void;
   readonly #heartbeat: NodeJS.Timeout;
   readonly #key: ApiKey | null;
+  readonly #caller: Caller;
+  /** The videos as the caller sees them. */
+  readonly #library: VisibleVideos;
   readonly #bucket: TokenBucket;
   /** Takes from what is dropped: a client that stays far above the rate empties it, whatever single events get through. */
   readonly #patience: TokenBucket;
@@ -59,22 +65,24 @@ export class RealtimeSocket {
   /** When something was last asked or answered. */
   #active = performance.now();
 
-  constructor(socket: WebSocket, context: SocketContext, { key, conversationId }: SocketRequest) {
+  constructor(socket: WebSocket, context: SocketContext, { key, caller, conversationId }: SocketRequest) {
     this.#socket = socket;
     this.#context = context;
     this.#key = key;
+    this.#caller = caller;
+    this.#library = context.library.seenBy(caller);
     this.#bucket = new TokenBucket(context.limits.eventsPerSecond, context.limits.eventsBurst);
     this.#patience = new TokenBucket(context.limits.eventsPerSecond, context.limits.eventsBurst * floodFactor);
     this.#outbox = new Outbox(socket, context.limits, this.#sessionId.replace('sess', 'event'));
     let problem: ApiError | null = null;
     try {
-      this.#default = conversationId === null ? context.hub.create() : context.hub.open(conversationId);
+      this.#default = conversationId === null ? context.hub.create(caller) : context.hub.open(conversationId, caller);
     } catch (error) {
       problem = toApiError(error);
-      this.#default = context.hub.create();
+      this.#default = context.hub.create(caller);
     }
     this.#join(this.#default);
-    this.#unsubscribe = context.library.feed.subscribe((change) => this.#videoChanged(change));
+    this.#unsubscribe = this.#library.subscribe((change) => this.#videoChanged(change));
     this.#heartbeat = setInterval(() => this.#beat(), context.limits.heartbeat_s * 1000).unref();
     socket.on('message', (data, isBinary) => this.#received(data, isBinary));
     socket.on('pong', () => (this.#unanswered = 0));
@@ -113,7 +121,7 @@ export class RealtimeSocket {
         return;
       case 'conversation.create': {
         this.#checkRoom();
-        const conversation = this.#join(this.#context.hub.create());
+        const conversation = this.#join(this.#context.hub.create(this.#caller));
         this.#outbox.send({ type: 'conversation.created', conversation: conversation.state() });
         return;
       }
@@ -123,7 +131,7 @@ export class RealtimeSocket {
         return;
       }
       case 'conversation.item.create':
-        this.#conversation(event.conversation).addItem(event.item.role, event.item.content);
+        this.#conversation(event.conversation).addItem(this.#caller, event.item.role, event.item.content);
         return;
       case 'conversation.item.delete':
         this.#conversation(event.conversation).removeItem(event.item_id);
@@ -135,10 +143,10 @@ export class RealtimeSocket {
         this.#conversation(event.conversation).cancel(event.response_id ?? null);
         return;
       case 'video.subscribe':
-        this.#context.library.row(event.video_id, 'video_id');
+        this.#library.row(event.video_id, 'video_id');
         this.#videos = (this.#videos ?? new Set()).add(event.video_id);
         this.#outbox.send({ type: 'video.subscribed', video_id: event.video_id });
-        this.#outbox.send({ type: 'video.progress', video: this.#context.library.get(event.video_id) });
+        this.#outbox.send({ type: 'video.progress', video: this.#library.get(event.video_id) });
         return;
       case 'video.unsubscribe':
         this.#videos ??= new Set();
@@ -154,6 +162,7 @@ export class RealtimeSocket {
     const { access } = this.#context;
     if (this.#key) access.admit(this.#key);
     const { reply, ended } = conversation.respond({
+      caller: this.#caller,
       client: this.#key ? { client: this.#key.id, mostOfClient: access.mostReplies(this.#key) } : { client: this.#sessionId },
       instructions: settings.instructions ?? '',
       sampling: this.#sampling(settings),
@@ -202,7 +211,7 @@ export class RealtimeSocket {
     const joined = this.#conversations.get(id);
     if (joined) return joined.conversation;
     this.#checkRoom();
-    return this.#join(this.#context.hub.open(id));
+    return this.#join(this.#context.hub.open(id, this.#caller));
   }
 
   #checkRoom(): void {

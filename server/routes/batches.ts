@@ -25,19 +25,19 @@ export function batchRoutes(app: App, { batches }: Pick<Services, 'batches'>): v
         response: { 200: BatchSchema, ...errors },
       },
     },
-    ({ body, apiKey }) => presentBatch(batches.create(apiKey, body.input_file_id, body.metadata ?? null)),
+    ({ body, caller }) => presentBatch(batches.create(caller, body.input_file_id, body.metadata ?? null)),
   );
 
-  app.get('/v1/batches', { schema: { tags, summary: 'Batches, newest first', querystring: PageQuerySchema, response: { 200: BatchPageSchema, ...errors } } }, ({ query, apiKey }) =>
-    pageOf(batches.listBatches(apiKey), query, presentBatch),
+  app.get('/v1/batches', { schema: { tags, summary: 'Batches, newest first', querystring: PageQuerySchema, response: { 200: BatchPageSchema, ...errors } } }, ({ query, caller }) =>
+    pageOf(batches.listBatches(caller), query, presentBatch),
   );
 
-  app.get('/v1/batches/:id', { schema: { tags, summary: 'One batch: how far it is, and where its answers are', params: Params, response: { 200: BatchSchema, ...errors } } }, ({ params, apiKey }) =>
-    presentBatch(batches.batch(apiKey, params.id)),
+  app.get('/v1/batches/:id', { schema: { tags, summary: 'One batch: how far it is, and where its answers are', params: Params, response: { 200: BatchSchema, ...errors } } }, ({ params, caller }) =>
+    presentBatch(batches.batch(caller, params.id)),
   );
 
-  app.post('/v1/batches/:id/cancel', { schema: { tags, summary: 'End a batch; what it has by now becomes its files', params: Params, response: { 200: BatchSchema, ...errors } } }, ({ params, apiKey }) =>
-    presentBatch(batches.cancel(apiKey, params.id)),
+  app.post('/v1/batches/:id/cancel', { schema: { tags, summary: 'End a batch; what it has by now becomes its files', params: Params, response: { 200: BatchSchema, ...errors } } }, ({ params, caller }) =>
+    presentBatch(batches.cancel(caller, params.id)),
   );
 }
 

@@ -47,8 +47,8 @@ export function strictValidator({ schema }: { schema: unknown }): (value: unknow
 }
 
 /** Clients are told apart by their keys, without keys by their addresses. */
-function clientOf({ access }: Services, { apiKey, ip }: FastifyRequest): Asking {
-  return apiKey ? { client: apiKey.id, mostOfClient: access.mostReplies(apiKey) } : { client: `http:${ip}` };
+function clientOf({ access }: Services, { apiKey, caller, ip }: FastifyRequest): Asking {
+  return apiKey ? { caller, client: apiKey.id, mostOfClient: access.mostReplies(apiKey) } : { caller, client: `http:${ip}` };
 }
 
 /** Aborts when the client hangs up before it has its answer. */

@@ -33,19 +33,19 @@ export async function fileRoutes(app: App, { batches, limits }: Pick<Services, '
     );
   });
 
-  app.get('/v1/files', { schema: { tags, summary: 'Files, newest first', querystring: FilesQuerySchema, response: { 200: FilePageSchema, ...errors } } }, ({ query, apiKey }) => {
-    const rows = batches.listFiles(apiKey).filter(({ purpose }) => query.purpose === undefined || query.purpose === purpose);
+  app.get('/v1/files', { schema: { tags, summary: 'Files, newest first', querystring: FilesQuerySchema, response: { 200: FilePageSchema, ...errors } } }, ({ query, caller }) => {
+    const rows = batches.listFiles(caller).filter(({ purpose }) => query.purpose === undefined || query.purpose === purpose);
     return pageOf(query.order === 'asc' ? rows.reverse() : rows, query, present);
   });
 
-  app.get('/v1/files/:id', { schema: { tags, summary: 'One file', params: Params, response: { 200: FileSchema, ...errors } } }, ({ params, apiKey }) => present(batches.file(apiKey, params.id)));
+  app.get('/v1/files/:id', { schema: { tags, summary: 'One file', params: Params, response: { 200: FileSchema, ...errors } } }, ({ params, caller }) => present(batches.file(caller, params.id)));
 
   app.get(
     '/v1/files/:id/content',
     { schema: { tags, summary: "A file's bytes", params: Params, produces: ['application/jsonl'] } },
-    async ({ params, apiKey }, reply) => {
-      const { bytes, name } = batches.file(apiKey, params.id);
-      const stream = await batches.content(apiKey, params.id);
+    async ({ params, caller }, reply) => {
+      const { bytes, name } = batches.file(caller, params.id);
+      const stream = await batches.content(caller, params.id);
       return reply
         .type('application/jsonl')
         .header('content-length', bytes)
@@ -54,8 +54,8 @@ export async function fileRoutes(app: App, { batches, limits }: Pick<Services, '
     },
   );
 
-  app.delete('/v1/files/:id', { schema: { tags, summary: 'Delete a file', params: Params, response: { 200: FileDeletedSchema, ...errors } } }, async ({ params: { id }, apiKey }) => {
-    await batches.deleteFile(apiKey, id);
+  app.delete('/v1/files/:id', { schema: { tags, summary: 'Delete a file', params: Params, response: { 200: FileDeletedSchema, ...errors } } }, async ({ params: { id }, caller }) => {
+    await batches.deleteFile(caller, id);
     return { id, object: 'file' as const, deleted: true as const };
   });
 }
@@ -63,7 +63,7 @@ export async function fileRoutes(app: App, { batches, limits }: Pick<Services, '
 /** Reads the form of an upload to its end; its fields come in any order. */
 async function received(batches: BatchApi, mostBytes: number, request: FastifyRequest): Promise<FileRow> {
   if (!request.isMultipart()) throw new ApiError('unsupported_media_type', { message: 'A file is uploaded as a form (multipart/form-data) with the fields purpose and file.' });
-  const { apiKey } = request;
+  const { caller } = request;
   let draft: Draft | null = null;
   try {
     let name = '';
@@ -72,7 +72,7 @@ async function received(batches: BatchApi, mostBytes: number, request: FastifyRe
       if (part.type === 'file') {
         if (part.fieldname !== 'file') throw unsupported(part.fieldname);
         name = displayName(part.filename);
-        draft = await batches.receive(apiKey, part.file, Number(request.headers['content-length'] ?? 0));
+        draft = await batches.receive(caller, part.file, Number(request.headers['content-length'] ?? 0));
         if (part.file.truncated) throw tooLarge(mostBytes);
       } else if (part.fieldname === 'purpose') purpose = part.value;
       else throw unsupported(part.fieldname);
@@ -80,7 +80,7 @@ async function received(batches: BatchApi, mostBytes: number, request: FastifyRe
     if (purpose === undefined) throw new ApiError('invalid_request', { param: 'purpose', message: 'The field "purpose" is missing.' });
     if (purpose !== 'batch') throw new ApiError('invalid_request', { param: 'purpose', message: 'The field "purpose" is wrong: it must be "batch".' });
     if (draft === null) throw new ApiError('invalid_request', { param: 'file', message: 'The field "file" is missing.' });
-    return batches.keepUpload(apiKey, draft, name);
+    return batches.keepUpload(caller, draft, name);
   } catch (error) {
     if (draft !== null) await batches.forget(draft);
     throw formError(error, mostBytes);

@@ -1,3 +1,4 @@
+import type { Caller } from '../access/caller.js';
 import { ErrorSchema, SearchRequestSchema, SearchResultsSchema, type SearchRequest } from '../api/schemas.js';
 import type { App } from '../api/typed.js';
 import { checkAskable, checkLength } from '../chat/prompt.js';
@@ -22,8 +23,8 @@ export function searchRoutes(app: App, services: Services): void {
         response: { 200: SearchResultsSchema, '4xx': ErrorSchema, '5xx': ErrorSchema },
       },
     },
-    async ({ body }) => {
-      const hits = await services.inference.search(taskOf(services, body));
+    async ({ body, caller }) => {
+      const hits = await services.inference.search(taskOf(services, body, caller));
       return {
         object: 'list' as const,
         // A video that was deleted meanwhile has no name any more, and is nowhere to be found.
@@ -36,14 +37,15 @@ export function searchRoutes(app: App, services: Services): void {
   );
 }
 
-function taskOf(services: Services, { text, like, videos, scope = 'segments', limit = DEFAULT_LIMIT }: SearchRequest): SearchTask {
-  const { library, folder, limits } = services;
+function taskOf(services: Services, { text, like, videos, scope = 'segments', limit = DEFAULT_LIMIT }: SearchRequest, caller: Caller): SearchTask {
+  const { folder, limits } = services;
+  const library = services.library.seenBy(caller);
   if ((text === undefined) === (like === undefined)) {
     throw new ApiError('invalid_request', { param: 'text', message: 'A search needs either the field "text" or the field "like".' });
   }
   const searched = (id: string): SearchedVideo => ({ id, file: folder.container(id), vectorsFile: folder.vectors(id) });
   const checked = (id: string, param: string): SearchedVideo => {
-    checkAskable(services, id, param);
+    checkAskable({ library }, id, param);
     return searched(id);
   };
   const among = videos === undefined

@@ -21,9 +21,8 @@ export async function uploadRoutes(app: App, receiver: Receiver): Promise<void> 
 }
 
 async function handle(receiver: Receiver, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { id } = request.params as { id?: string };
-  if (request.method === 'HEAD' && id !== undefined) await receiver.finishIfComplete(id);
-  const answer = await receiver.tus.handleWeb(webRequest(request));
+  const { id = null } = request.params as { id?: string };
+  const answer = await receiver.handle(webRequest(request), id, request.caller);
   if (answer.status >= 400) {
     const error = Receiver.errorOf(answer.status, await answer.text());
     reply.header('tus-resumable', '1.0.0');

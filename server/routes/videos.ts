@@ -23,22 +23,22 @@ export function videoRoutes(app: App, services: Services): void {
   const { library, folder, decoder, limits } = services;
   const errors = { '4xx': ErrorSchema, '5xx': ErrorSchema };
 
-  app.get('/v1/videos', { schema: { tags: ['videos'], summary: 'All videos, newest first', response: { 200: VideoListSchema } } }, () => ({
+  app.get('/v1/videos', { schema: { tags: ['videos'], summary: 'All videos that the caller may see, newest first', response: { 200: VideoListSchema } } }, ({ caller }) => ({
     object: 'list' as const,
-    data: library.list(),
+    data: library.seenBy(caller).list(),
   }));
 
   app.get(
     '/v1/videos/:id',
     { schema: { tags: ['videos'], summary: 'One video', params: Params, response: { 200: VideoSchema, ...errors } } },
-    (request) => library.get(request.params.id),
+    ({ params, caller }) => library.seenBy(caller).get(params.id),
   );
 
   app.delete(
     '/v1/videos/:id',
     { schema: { tags: ['videos'], summary: 'Remove a video and everything that belongs to it', params: Params, response: { 204: Type.Null(), ...errors } } },
-    async (request, reply) => {
-      await library.delete(request.params.id);
+    async ({ params, caller }, reply) => {
+      await library.seenBy(caller).remove(params.id);
       return reply.code(204).send(null);
     },
   );
@@ -53,7 +53,7 @@ export function videoRoutes(app: App, services: Services): void {
       produces: ['application/octet-stream'],
     },
     handler: async (request, reply) => {
-      const row = library.row(request.params.id);
+      const row = library.seenBy(request.caller).row(request.params.id);
       if (!row.container) throw new ApiError('container_not_ready', row.error ? { message: row.error.message } : {});
       return sendContainer(request, reply, await open(folder.container(row.id), 'r'), row.name);
     },
@@ -71,7 +71,7 @@ export function videoRoutes(app: App, services: Services): void {
       },
     },
     async (request, reply) => {
-      const row = library.row(request.params.id);
+      const row = library.seenBy(request.caller).row(request.params.id);
       if (!row.container) throw new ApiError('container_not_ready');
       if (row.container.stage === 'latents') throw new ApiError('pictures_not_ready');
       const { width = null } = request.query;

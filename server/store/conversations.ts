@@ -2,6 +2,14 @@ import { isId, now_s } from '../ids.js';
 import type { ContentPart, Item, MessageRole } from '../realtime/protocol.js';
 import type { Store } from './database.js';
 
+/** What is kept of a conversation besides its messages. */
+export interface ConversationRow {
+  readonly id: string;
+  /** Id of the API key it belongs to; null: begun while there were none. */
+  readonly owner: string | null;
+  readonly created_s: number;
+}
+
 interface RawItem {
   readonly id: string;
   readonly role: MessageRole;
@@ -17,8 +25,8 @@ export class Conversations {
     this.#store = store;
   }
 
-  has(id: string): boolean {
-    return isId('conv', id) && this.#store.get('SELECT id FROM conversations WHERE id = ?', id) !== null;
+  find(id: string): ConversationRow | null {
+    return isId('conv', id) ? this.#store.get<ConversationRow>('SELECT id, owner, created_s FROM conversations WHERE id = ?', id) : null;
   }
 
   items(conversationId: string): Item[] {
@@ -35,12 +43,12 @@ export class Conversations {
   }
 
   /** Stores a finished message at the end of the conversation, which begins to exist with its first one. */
-  addItem(conversationId: string, item: Item): void {
-    this.#store.transaction(() => this.#insert(conversationId, item));
+  addItem(conversation: Pick<ConversationRow, 'id' | 'owner'>, item: Item): void {
+    this.#store.transaction(() => this.#insert(conversation, item));
   }
 
-  #insert(conversationId: string, item: Item): void {
-    this.#store.run('INSERT OR IGNORE INTO conversations (id, created_s) VALUES (?, ?)', conversationId, now_s());
+  #insert({ id: conversationId, owner }: Pick<ConversationRow, 'id' | 'owner'>, item: Item): void {
+    this.#store.run('INSERT OR IGNORE INTO conversations (id, owner, created_s) VALUES (?, ?, ?)', conversationId, owner, now_s());
     this.#store.run(
       `INSERT INTO items (id, conversation_id, position, role, status, content, created_s)
        SELECT ?, ?, COALESCE(MAX(position), -1) + 1, ?, ?, ?, ? FROM items WHERE conversation_id = ?`,

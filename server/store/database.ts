@@ -1,7 +1,7 @@
 import Database from 'libsql';
 
 /** Each entry brings the schema one version up; entries are only ever appended. Times are seconds since 1970. */
-const migrations: readonly string[] = [
+export const migrations: readonly string[] = [
   `CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
    CREATE TABLE uploads (
      id TEXT PRIMARY KEY, size INTEGER, metadata TEXT NOT NULL, created_s REAL NOT NULL,
@@ -36,6 +36,10 @@ const migrations: readonly string[] = [
      line INTEGER NOT NULL, failed INTEGER NOT NULL, content TEXT NOT NULL,
      PRIMARY KEY (batch_id, line)
    ) STRICT, WITHOUT ROWID;`,
+  // Rows from before are nobody's: who made them was not kept.
+  `ALTER TABLE uploads ADD COLUMN owner TEXT;
+   ALTER TABLE videos ADD COLUMN owner TEXT;
+   ALTER TABLE conversations ADD COLUMN owner TEXT;`,
 ];
 
 export type SqlValue = string | number | null;

@@ -4,6 +4,8 @@ import type { Store } from './database.js';
 /** An upload as created by its first request. How much of it is there is the length of its file, never a number kept here. */
 export interface UploadRow {
   readonly id: string;
+  /** Id of the API key it belongs to; null: made while there were none. */
+  readonly owner: string | null;
   /** Bytes; null where the client did not know yet. */
   readonly size: number | null;
   readonly metadata: Readonly<Record<string, string | null>>;
@@ -29,11 +31,13 @@ export class Uploads {
     this.#store = store;
   }
 
-  put(row: Pick<UploadRow, 'id' | 'size' | 'metadata'>): void {
+  /** Keeps a new upload, or the length that a known one has come to have; its owner stays. */
+  put(row: Pick<UploadRow, 'id' | 'owner' | 'size' | 'metadata'>): void {
     this.#store.run(
-      `INSERT INTO uploads (id, size, metadata, created_s) VALUES (?, ?, ?, ?)
+      `INSERT INTO uploads (id, owner, size, metadata, created_s) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET size = excluded.size, metadata = excluded.metadata`,
       row.id,
+      row.owner,
       row.size,
       JSON.stringify(row.metadata),
       now_s(),

@@ -27,6 +27,8 @@ export interface ContainerFacts {
 /** A video as stored. `status` never holds what only a running process can know: that is the progress. */
 export interface VideoRow {
   readonly id: string;
+  /** Id of the API key it belongs to; null: a demo, or uploaded while there were no keys. */
+  readonly owner: string | null;
   readonly name: string;
   readonly kind: 'video' | 'photo';
   readonly status: 'checking' | 'queued' | 'ready' | 'failed';
@@ -41,6 +43,7 @@ export interface VideoRow {
 
 interface RawRow {
   readonly id: string;
+  readonly owner: string | null;
   readonly name: string;
   readonly kind: 'video' | 'photo';
   readonly status: VideoRow['status'];
@@ -58,6 +61,7 @@ function fromRaw(row: RawRow): VideoRow {
   const code = row.error_code;
   return {
     id: row.id,
+    owner: row.owner,
     name: row.name,
     kind: row.kind,
     status: row.status,
@@ -78,6 +82,7 @@ export interface ProgressBoard {
 
 export interface NewVideo {
   readonly id: string;
+  readonly owner: string | null;
   readonly name: string;
   readonly kind: 'video' | 'photo';
   readonly status: VideoRow['status'];
@@ -96,8 +101,9 @@ export class Videos {
 
   add(video: NewVideo): void {
     this.#store.run(
-      'INSERT INTO videos (id, name, kind, status, demo, created_s, source_file, source_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO videos (id, owner, name, kind, status, demo, created_s, source_file, source_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
       video.id,
+      video.owner,
       video.name,
       video.kind,
       video.status,
@@ -117,10 +123,7 @@ export class Videos {
   /** Throws `video_not_found`. */
   get(id: string, param: string | null = null): VideoRow {
     const row = this.find(id);
-    if (!row) {
-      const shown = id.slice(0, 60);
-      throw new ApiError('video_not_found', { param, message: `There is no video "${shown}". GET /v1/videos lists them.` });
-    }
+    if (!row) throw videoNotFound(id, param);
     return row;
   }
 
@@ -156,6 +159,11 @@ export class Videos {
   remove(id: string): void {
     this.#store.run('DELETE FROM videos WHERE id = ?', id);
   }
+}
+
+/** What is told of a video that is not there, and of one that the caller may not know of. */
+export function videoNotFound(id: string, param: string | null): ApiError {
+  return new ApiError('video_not_found', { param, message: `There is no video "${id.slice(0, 60)}". GET /v1/videos lists them.` });
 }
 
 /** A row and what its encode reports right now, as the API gives it. */

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import type { FastifyBaseLogger } from 'fastify';
+import type { Caller } from '../access/caller.js';
 import { videoIdOf } from '../chat/prompt.js';
 import type { Limits } from '../config.js';
 import { ApiError, isErrorCode } from '../errors.js';
@@ -30,8 +31,8 @@ const longestHead = 300;
 
 /**
  * Videos that a chat completion brings along, as `data:` or remote addresses. They become ordinary videos of the
- * library. Their id is made from their bytes, so a client that sends its whole history again with each question has
- * its video encoded once.
+ * library. Their id is made from their owner and their bytes, so a client that sends its whole history again with each
+ * question has its video encoded once, and nobody learns what another has sent.
  */
 export class Arrivals {
   readonly #options: ArrivalsOptions;
@@ -43,15 +44,16 @@ export class Arrivals {
   }
 
   /**
-   * The id of the video an address names; one that was brought along is waited for until it can be asked about.
+   * The id of the video an address names; one that was brought along belongs to the caller, and is waited for until it
+   * can be asked about. Whether a caller may ask about the video of a `video://` address is for the prompt to check.
    * @throws ApiError naming `param`: what is wrong with the address or with the file behind it
    */
-  async videoIdOf(url: string, param: string, signal: AbortSignal): Promise<string> {
+  async videoIdOf(url: string, param: string, caller: Caller, signal: AbortSignal): Promise<string> {
     const { limits, remoteHosts } = this.#options;
     if (/^data:/i.test(url)) {
       const most = Math.min(limits.dataUrlBytes, limits.uploadBytes);
       const bytes = dataUrlBytes(url, most, param);
-      return this.#arrived((file) => writeFile(file, bytes), 'video', param, signal);
+      return this.#arrived((file) => writeFile(file, bytes), 'video', param, caller, signal);
     }
     if (remoteHosts.length > 0 && /^https?:/i.test(url)) {
       const fetch = this.#options.fetchRemote ?? fetchRemote;
@@ -59,12 +61,12 @@ export class Arrivals {
       const address = new URL(url);
       const timed = AbortSignal.any([signal, AbortSignal.timeout(limits.remote_s * 1000)]);
       const receive = (file: string): Promise<void> => fetch(address, file, { hosts: remoteHosts, mostBytes: limits.uploadBytes, param, signal: timed });
-      return this.#arrived(receive, nameOf(address), param, signal);
+      return this.#arrived(receive, nameOf(address), param, caller, signal);
     }
     return videoIdOf(url, param);
   }
 
-  async #arrived(receive: (file: string) => Promise<void>, name: string, param: string, signal: AbortSignal): Promise<string> {
+  async #arrived(receive: (file: string) => Promise<void>, name: string, param: string, { owner }: Caller, signal: AbortSignal): Promise<string> {
     const { folder, limits } = this.#options;
     if ((await folder.freeBytes()) < limits.freeBytes) throw new ApiError('disk_full');
     // A file in this folder that no upload knows is removed at the next start, should this one be killed now.
@@ -72,8 +74,8 @@ export class Arrivals {
     try {
       await receive(file);
       if ((await stat(file)).size === 0) throw new ApiError('empty_file', { param });
-      const id = await contentId(file);
-      await this.#add(id, file, name);
+      const id = await contentId(file, owner);
+      await this.#add(id, file, name, owner);
       await this.#untilAskable(id, param, signal);
       return id;
     } catch (error) {
@@ -84,13 +86,13 @@ export class Arrivals {
     }
   }
 
-  async #add(id: string, file: string, name: string): Promise<void> {
+  async #add(id: string, file: string, name: string, owner: string | null): Promise<void> {
     const { library, folder } = this.#options;
     const running = this.#adding.get(id);
     if (running) return running;
     if (library.find(id)) return;
     const work = rename(file, folder.upload(id))
-      .then(() => library.admit(id, name))
+      .then(() => library.admit(id, name, owner))
       .then(() => undefined)
       .finally(() => this.#adding.delete(id));
     this.#adding.set(id, work);
@@ -152,9 +154,9 @@ export function dataUrlBytes(url: string, most: number, param: string): Buffer {
   return bytes;
 }
 
-/** An id of the usual form, made from the file's SHA-256. */
-async function contentId(file: string): Promise<string> {
-  const hash = createHash('sha256');
+/** An id of the usual form, made from the SHA-256 of the owner's id and the file. */
+async function contentId(file: string, owner: string | null): Promise<string> {
+  const hash = createHash('sha256').update(owner ?? '');
   await pipeline(createReadStream(file), hash);
   return `vid_${hash.digest('hex').slice(0, 24)}`;
 }

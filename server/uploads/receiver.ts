@@ -2,12 +2,13 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Server as TusServer } from '@tus/server';
 import type { FastifyBaseLogger } from 'fastify';
+import { sees, type Caller } from '../access/caller.js';
 import type { Limits } from '../config.js';
 import { ApiError, toApiError, type ErrorCode } from '../errors.js';
 import { newId, now_s } from '../ids.js';
 import type { Library } from '../library/library.js';
 import { fileBytes, type DataFolder } from '../store/files.js';
-import type { Uploads } from '../store/uploads.js';
+import type { Uploads, UploadRow } from '../store/uploads.js';
 import { UploadStore } from './store.js';
 
 export interface ReceiverOptions {
@@ -30,7 +31,8 @@ const codes: Readonly<Record<number, ErrorCode>> = {
 
 /** Resumable uploads by the tus protocol 1.0.0. The id of an upload becomes the id of its video. */
 export class Receiver {
-  readonly tus: TusServer;
+  readonly #tus: TusServer;
+  readonly #store: UploadStore;
   readonly #options: ReceiverOptions;
   /** Uploads that are being turned into videos right now. */
   readonly #finishing = new Map<string, Promise<void>>();
@@ -38,9 +40,10 @@ export class Receiver {
   constructor(options: ReceiverOptions) {
     this.#options = options;
     const { folder, uploads, limits } = options;
-    this.tus = new TusServer({
+    this.#store = new UploadStore(folder, uploads);
+    this.#tus = new TusServer({
       path: '/v1/uploads',
-      datastore: new UploadStore(folder, uploads),
+      datastore: this.#store,
       maxSize: limits.uploadBytes,
       relativeLocation: true,
       disableTerminationForFinishedUploads: true,
@@ -63,6 +66,18 @@ export class Receiver {
     });
   }
 
+  /**
+   * Answers a request of the tus protocol.
+   * @param id of the upload it is about; null: it is about none, or begins one, which belongs to the caller
+   * @throws ApiError `upload_not_found` for another's upload
+   */
+  async handle(request: Request, id: string | null, caller: Caller): Promise<Response> {
+    const row = id === null ? null : this.#options.uploads.find(id);
+    if (row && !sees(caller, row)) throw new ApiError('upload_not_found');
+    if (row && request.method === 'HEAD') await this.#finishIfComplete(row);
+    return this.#store.madeBy(caller.owner, () => this.#tus.handleWeb(request));
+  }
+
   /** Turns a complete upload into a video, once, however often it is asked for. */
   finish(id: string): Promise<void> {
     let work = this.#finishing.get(id);
@@ -74,10 +89,9 @@ export class Receiver {
   }
 
   /** A client that asks how far its upload is may be about to learn that it is complete: then it must be a video too. */
-  async finishIfComplete(id: string): Promise<void> {
-    const row = this.#options.uploads.find(id);
-    if (!row || row.finished || row.size === null) return;
-    if ((await fileBytes(this.#options.folder.upload(id))) === row.size) await this.finish(id);
+  async #finishIfComplete({ id, finished, size }: UploadRow): Promise<void> {
+    if (finished || size === null) return;
+    if ((await fileBytes(this.#options.folder.upload(id))) === size) await this.finish(id);
   }
 
   /** After a start: what was complete becomes a video, what is not stays resumable, files without an upload go. */
@@ -119,7 +133,7 @@ export class Receiver {
     const { uploads, library } = this.#options;
     const row = uploads.find(id);
     if (!row || row.finished) return;
-    const admitted = await library.admit(id, displayName(row.metadata['filename'] ?? row.metadata['name'] ?? null));
+    const admitted = await library.admit(id, displayName(row.metadata['filename'] ?? row.metadata['name'] ?? null), row.owner);
     if (admitted) uploads.finish(id);
     else uploads.remove(id);
   }

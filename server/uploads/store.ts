@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
@@ -10,7 +11,7 @@ import type { DataFolder } from '../store/files.js';
 import type { Uploads } from '../store/uploads.js';
 
 /** What tus keeps about uploads, in the database instead of a JSON file beside each one. */
-function configstore(uploads: Uploads): Configstore {
+function configstore(uploads: Uploads, ownerOfNew: () => string | null): Configstore {
   return {
     async get(id) {
       const row = uploads.find(id);
@@ -24,7 +25,7 @@ function configstore(uploads: Uploads): Configstore {
       });
     },
     async set(id, upload) {
-      uploads.put({ id, size: upload.size ?? null, metadata: upload.metadata ?? {} });
+      uploads.put({ id, owner: ownerOfNew(), size: upload.size ?? null, metadata: upload.metadata ?? {} });
     },
     async delete(id) {
       uploads.remove(id);
@@ -36,11 +37,19 @@ function configstore(uploads: Uploads): Configstore {
 export class UploadStore extends FileStore {
   readonly #uploads: Uploads;
   readonly #folder: DataFolder;
+  readonly #maker: AsyncLocalStorage<string | null>;
 
   constructor(folder: DataFolder, uploads: Uploads) {
-    super({ directory: folder.uploads, configstore: configstore(uploads) });
+    const maker = new AsyncLocalStorage<string | null>();
+    super({ directory: folder.uploads, configstore: configstore(uploads, () => maker.getStore() ?? null) });
+    this.#maker = maker;
     this.#folder = folder;
     this.#uploads = uploads;
+  }
+
+  /** What `work` creates belongs to the owner: the tus package has no place for one in what it hands from a request to its store. */
+  madeBy<T>(owner: string | null, work: () => T): T {
+    return this.#maker.run(owner, work);
   }
 
   /** A finished upload has no file any more, but a client that missed the last answer must learn that all bytes are there. */

@@ -6,7 +6,7 @@ import { defaultLimits } from '../../server/config.js';
 import { ApiError } from '../../server/errors.js';
 import { isId, newId } from '../../server/ids.js';
 import { Turns } from '../../server/inference/turns.js';
-import { VideoFeed, type VideoChange } from '../../server/library/feed.js';
+import { VideoFeed, type Told, type VideoChange } from '../../server/library/feed.js';
 import { etagMatches, parseRange } from '../../server/routes/ranges.js';
 import type { VideoRow } from '../../server/store/videos.js';
 import { displayName } from '../../server/uploads/receiver.js';
@@ -176,7 +176,7 @@ test('only video:// addresses name videos', () => {
 
 test('progress is thinned out, its last state always told, and a change of state at once', async () => {
   let done = 0;
-  const video = (id: string): Video => ({ id, progress: { done } }) as Video;
+  const video = (id: string): Told => ({ video: { id, progress: { done } } as Video, owner: null });
   const feed = new VideoFeed({ perSecond: 20, present: video });
   const seen: VideoChange[] = [];
   feed.subscribe((change) => seen.push(change));
@@ -188,7 +188,7 @@ test('progress is thinned out, its last state always told, and a change of state
   const last = seen.at(-1);
   assert.ok(seen.length >= 1 && seen.length <= 3, `${seen.length} events`);
   assert.equal(last?.type === 'video.progress' && last.video.progress?.done, 100);
-  feed.deleted('v');
+  feed.deleted('v', { owner: null });
   assert.deepEqual(seen.at(-1), { type: 'video.deleted', video_id: 'v' });
   feed.close();
 });

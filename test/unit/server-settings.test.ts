@@ -90,6 +90,8 @@ test('keys are made, listed and removed by the command line, and only their hash
   assert.match(listed.stdout, /^key_[0-9a-f]{24} {2}\d{4}-\d\d-\d\d {2}Ada {2}2 answers at once\n$/);
   const removed = await runCli(['keys', 'remove', 'Ada', '--data', data]);
   assert.match(removed.stdout, /^removed key_/);
+  await runCli(['keys', 'add', 'Grace', '--data', data, '--operator']);
+  assert.match((await runCli(['keys', 'list', '--data', data])).stdout, / {2}Grace {2}operator\n$/);
   const again = await runCli(['keys', 'remove', 'Ada', '--data', data]);
   assert.deepEqual([again.code, again.stdout], [1, '']);
 });

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdir, open, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import Database from 'libsql';
 import { newId } from '../../server/ids.js';
 import { Conversations } from '../../server/store/conversations.js';
-import { Store } from '../../server/store/database.js';
+import { migrations, Store } from '../../server/store/database.js';
 import { DataFolder, fileBytes, moveDurably, versionOf, writeAtomically } from '../../server/store/files.js';
 import { Jobs } from '../../server/store/jobs.js';
 import { Uploads } from '../../server/store/uploads.js';
@@ -20,13 +21,15 @@ after(() => folder.remove());
 
 let opened = 0;
 const freshFile = (): string => path.join(folder.path, `store-${opened++}.db`);
+const videoId = newId('vid');
+const conversationId = newId('conv');
 const idle = { progressOf: () => null };
 
 test('what was stored is there after the store is opened again', () => {
   const file = freshFile();
   const id = newId('vid');
   let store = Store.open(file);
-  new Videos(store).add({ id, name: 'clip.mp4', kind: 'video', status: 'queued', sourceFile: 'source.mp4', sourceBytes: 7 });
+  new Videos(store).add({ id, owner: null, name: 'clip.mp4', kind: 'video', status: 'queued', sourceFile: 'source.mp4', sourceBytes: 7 });
   new Jobs(store).add(id);
   store.close();
   store = Store.open(file);
@@ -51,6 +54,21 @@ test('a data folder of a newer program is refused', () => {
   assert.throws(() => Store.open(file), /newer version/);
 });
 
+test('a data folder from before things had owners is brought up to date, and what it holds is nobody\'s', () => {
+  const file = freshFile();
+  const before = new Database(file);
+  for (const sql of migrations.slice(0, 2)) before.exec(sql);
+  before.exec(`PRAGMA user_version = 2;
+    INSERT INTO videos (id, name, kind, status, created_s) VALUES ('${videoId}', 'old.mp4', 'video', 'ready', 1);
+    INSERT INTO uploads (id, metadata, created_s) VALUES ('${videoId}', '{}', 1);
+    INSERT INTO conversations (id, created_s) VALUES ('${conversationId}', 1);`);
+  before.close();
+  const store = Store.open(file);
+  const owners = [new Videos(store).find(videoId), new Uploads(store).find(videoId), new Conversations(store).find(conversationId)].map((row) => row?.owner);
+  assert.deepEqual(owners, [null, null, null]);
+  store.close();
+});
+
 test('a transaction that fails leaves nothing behind', () => {
   const store = Store.open(freshFile());
   assert.throws(() =>
@@ -69,7 +87,7 @@ test('jobs keep their order, count crashes, and go with their video', () => {
   const jobs = new Jobs(store);
   const ids = [newId('vid'), newId('vid'), newId('vid')];
   for (const id of ids) {
-    videos.add({ id, name: id, kind: 'video', status: 'queued', sourceFile: null, sourceBytes: null });
+    videos.add({ id, owner: null, name: id, kind: 'video', status: 'queued', sourceFile: null, sourceBytes: null });
     jobs.add(id);
     jobs.add(id);
   }
@@ -86,7 +104,7 @@ test('a video shows its state from its row and its encode', () => {
   const store = Store.open(freshFile());
   const videos = new Videos(store);
   const id = newId('vid');
-  videos.add({ id, name: 'a.mp4', kind: 'video', status: 'checking', sourceFile: 'source.mp4', sourceBytes: 9 });
+  videos.add({ id, owner: null, name: 'a.mp4', kind: 'video', status: 'checking', sourceFile: 'source.mp4', sourceBytes: 9 });
   assert.equal(presentVideo(videos.get(id), idle).state, 'reading');
   videos.setStatus(id, 'queued');
   assert.equal(presentVideo(videos.get(id), idle).state, 'queued');
@@ -105,7 +123,8 @@ test('a video shows its state from its row and its encode', () => {
 test('a conversation begins to exist with its first message and keeps the order', () => {
   const file = freshFile();
   let store = Store.open(file);
-  const id = newId('conv');
+  const conversation = { id: newId('conv'), owner: 'key_1' };
+  const { id } = conversation;
   const item = (text: string): Item => ({
     id: newId('item'),
     object: 'realtime.item',
@@ -115,15 +134,15 @@ test('a conversation begins to exist with its first message and keeps the order'
     content: [{ type: 'input_text', text }],
   });
   const conversations = new Conversations(store);
-  assert.equal(conversations.has(id), false);
+  assert.equal(conversations.find(id), null);
   const items = [item('one'), item('two'), item('three')];
-  for (const entry of items) conversations.addItem(id, entry);
+  for (const entry of items) conversations.addItem(conversation, entry);
   assert.equal(conversations.removeItem(id, items[1]?.id ?? ''), true);
   assert.equal(conversations.removeItem(newId('conv'), items[0]?.id ?? ''), false);
-  conversations.addItem(id, item('four'));
+  conversations.addItem(conversation, item('four'));
   store.close();
   store = Store.open(file);
-  assert.equal(new Conversations(store).has(id), true);
+  assert.equal(new Conversations(store).find(id)?.owner, 'key_1');
   const texts = new Conversations(store).items(id).flatMap((entry) => entry.content.map((part) => (part.type === 'input_text' ? part.text : '')));
   assert.deepEqual(texts, ['one', 'three', 'four']);
   store.close();
@@ -133,8 +152,8 @@ test('an upload keeps its metadata and remembers that it is finished', () => {
   const store = Store.open(freshFile());
   const uploads = new Uploads(store);
   const id = newId('vid');
-  uploads.put({ id, size: null, metadata: { filename: 'Käse.mp4', empty: null } });
-  uploads.put({ id, size: 10, metadata: { filename: 'Käse.mp4', empty: null } });
+  uploads.put({ id, owner: null, size: null, metadata: { filename: 'Käse.mp4', empty: null } });
+  uploads.put({ id, owner: null, size: 10, metadata: { filename: 'Käse.mp4', empty: null } });
   uploads.finish(id);
   const row = uploads.find(id);
   assert.deepEqual([row?.size, row?.finished, row?.metadata], [10, true, { filename: 'Käse.mp4', empty: null }]);
