@@ -178,7 +178,7 @@ function openServices({ log, options, limits, folder, access, model, sockets }: 
     sockets,
   });
   const inference: Inference = new Inference({
-    packDir, threads, most: limits.replyQueue, mostSearches: limits.searchQueue, searchIdle_s: limits.searchIdle_s, observer: metrics, log,
+    packDir, threads, most: limits.replyQueue, mostSearches: limits.searchQueue, searchIdle_s: limits.searchIdle_s, silence_s: limits.workerSilence_s, observer: metrics, log,
     onAnswering: (answering) => {
       library.queue.answering = answering;
     },
@@ -193,7 +193,7 @@ function openServices({ log, options, limits, folder, access, model, sockets }: 
     inference,
     batches,
     metrics,
-    decoder: new FrameDecoder({ threads: 1, containerBytes: limits.containerBytes, most: limits.frameQueue, idle_s: limits.decoderIdle_s, log }),
+    decoder: new FrameDecoder({ threads: 1, containerBytes: limits.containerBytes, most: limits.frameQueue, idle_s: limits.decoderIdle_s, silence_s: limits.workerSilence_s, log }),
     limits,
     model,
     version: programVersion(),

@@ -27,6 +27,7 @@ export const LimitsSchema = Type.Object(
     promptChars: limit(16_000, 'Characters of the messages sent to the model, together: some 4,000 tokens of its context of 8,192.'),
     requestMessages: limit(256, 'Messages in one chat completion request.'),
     videosPerChat: limit(8, 'Videos in one conversation.'),
+    workerSilence_s: limit(30, 'Seconds without a sign of life after which the worker of the model, or of the frames, is ended and started again. The time inside a run of the model does not count.'),
     answerTokens: limit(512, 'Most tokens one answer may have.'),
     replyQueue: limit(256, 'Replies that may wait for the model, all clients together.'),
     repliesPerSocket: limit(16, 'Replies that one socket may have waiting or running.'),

@@ -18,6 +18,8 @@ export interface NodeRuntimeOptions {
    * (measured: endless spinning beside other work made runs several times slower).
    */
   readonly spin?: boolean;
+  /** Told when native code begins and ends to hold the thread: a thread that is ended meanwhile takes its process down. */
+  readonly onNative?: (inside: boolean) => void;
 }
 
 /** The CPU execution provider of onnxruntime-node. */
@@ -27,6 +29,7 @@ export function nodeRuntime(options: NodeRuntimeOptions = {}): Runtime {
   return {
     name: 'onnxruntime-node (cpu)',
     async createSession(model: Uint8Array, sessionOptions: SessionOptions = {}): Promise<Session> {
+      options.onNative?.(true);
       const session = await ort.InferenceSession.create(model, {
         executionProviders: ['cpu'],
         intraOpNumThreads: sessionOptions.threads ?? defaultThreads,
@@ -36,8 +39,8 @@ export function nodeRuntime(options: NodeRuntimeOptions = {}): Runtime {
         logSeverityLevel: 3,
         extra: { session: { intra_op: spinning } },
         ...externalData(sessionOptions),
-      });
-      return new OrtSession(session, ort.Tensor);
+      }).finally(() => options.onNative?.(false));
+      return new OrtSession(session, ort.Tensor, options.onNative);
     },
   };
 }

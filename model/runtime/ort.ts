@@ -5,7 +5,10 @@ import type { Fetches, Session } from './types.js';
 
 type Feeds = Readonly<Record<string, HostTensor>>;
 
-/** Wraps an ORT session. `Tensor` is the constructor of the package the session came from. */
+/**
+ * Wraps an ORT session. `Tensor` is the constructor of the package the session came from. `onNative`, for onnxruntime-node, is told when
+ * native code begins and ends to hold the thread.
+ */
 export class OrtSession implements Session {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
@@ -13,6 +16,7 @@ export class OrtSession implements Session {
   constructor(
     private readonly session: InferenceSession,
     private readonly tensorClass: TensorConstructor,
+    private readonly onNative?: (inside: boolean) => void,
   ) {
     this.inputNames = session.inputNames;
     this.outputNames = session.outputNames;
@@ -33,13 +37,25 @@ export class OrtSession implements Session {
         ortFetches[name] = tensor === null ? null : this.toOrt(tensor);
       }
     }
-    const results = await this.session.run(ortFeeds, ortFetches);
+    const results = await this.runNative(ortFeeds, ortFetches);
     const outputs: Record<string, HostTensor> = {};
     for (const name of Object.keys(ortFetches)) {
       const result = results[name] as OrtTensor;
       outputs[name] = { dtype: result.type as DType, dims: result.dims, data: result.data as TensorData };
     }
     return outputs;
+  }
+
+  /** onnxruntime-node runs its session in a callback of setImmediate: one that was asked for just before it runs just before it. */
+  private async runNative(feeds: Record<string, OrtTensor>, fetches: Record<string, OrtTensor | null>): Promise<Awaited<ReturnType<InferenceSession['run']>>> {
+    const { onNative } = this;
+    if (onNative === undefined) return this.session.run(feeds, fetches);
+    setImmediate(onNative, true);
+    try {
+      return await this.session.run(feeds, fetches);
+    } finally {
+      onNative(false);
+    }
   }
 
   async release(): Promise<void> {

@@ -8,6 +8,8 @@ export interface FrameDecoderOptions extends DecoderWorkerData {
   readonly most: number;
   /** Seconds without work after which the worker is ended. */
   readonly idle_s: number;
+  /** Seconds a worker may show no sign of life. */
+  readonly silence_s: number;
   readonly log: FastifyBaseLogger;
 }
 
@@ -26,13 +28,14 @@ export class FrameDecoder {
 
   constructor(options: FrameDecoderOptions) {
     this.#options = options;
-    const { threads, containerBytes, log } = options;
+    const { threads, containerBytes, silence_s, log } = options;
     const data: DecoderWorkerData = { threads, containerBytes };
     this.#host = new WorkerHost({
       program: new URL('./worker.js', import.meta.url),
       name: 'decoder',
       data,
       log,
+      silence_s,
       onMessage: (message) => this.#receive(message),
       onCrash: () => this.#failAll(new ApiError('decode_failed')),
     });

@@ -1,6 +1,6 @@
 /** The worker that decodes frames for scripts and export; the page decodes its own. One frame at a time. */
 import { open, type FileHandle } from 'node:fs/promises';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import sharp from 'sharp';
 import { fileSource } from '../../model/container/source.node.js';
 import { LinrDecodeError } from '../../model/inr/decode-error.js';
@@ -9,6 +9,7 @@ import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { ApiError } from '../errors.js';
 import { versionOf } from '../store/files.js';
 import { endMessage } from '../workers/host.js';
+import { hosted } from '../workers/pulse.js';
 import type { DecoderWorkerData, FrameTask, FromDecoder, Picture, ToDecoder } from './messages.js';
 
 interface Opened {
@@ -20,8 +21,8 @@ interface Opened {
 
 /** Decoders kept open: one script walks through one video at a time. */
 const keptDecoders = 2;
-const { threads, containerBytes } = workerData as DecoderWorkerData;
-const runtime = nodeRuntime({ threads });
+const { data: { threads, containerBytes }, onNative } = hosted<DecoderWorkerData>();
+const runtime = nodeRuntime({ threads, onNative });
 const opened = new Map<string, Opened>();
 
 sharp.concurrency(1);

@@ -3,13 +3,18 @@ import { ApiError, errorTable } from '../errors.js';
 import type { ReplyRecord } from '../metrics.js';
 import type { SearchHit, SearchTask } from '../search/messages.js';
 import { WorkerHost } from '../workers/host.js';
-import type { FromInference, InferenceWorkerData, ReplyOutcome, ReplyTask, ToInference } from './messages.js';
+import { NOTHING_WRITTEN, type FromInference, type InferenceWorkerData, type ReplyOutcome, type ReplyTask, type ToInference } from './messages.js';
+import { mayBeAskedAgain, type Owed } from './resume.js';
 
 export interface InferenceOptions extends InferenceWorkerData {
   /** Replies that may wait or run at once. */
   readonly most: number;
   /** Searches that may wait or run at once. */
   readonly mostSearches: number;
+  /** Seconds the worker may show no sign of life. */
+  readonly silence_s: number;
+  /** The compiled program of the worker. Default: the language model's. */
+  readonly program?: URL;
   /** Told of every piece of text and of every reply that has ended. */
   readonly observer?: ReplyObserver;
   /** Told when the first of several replies that somebody waits for is asked for, and when the last of them has ended. */
@@ -38,20 +43,22 @@ export interface Reply {
   cancel(): void;
 }
 
-interface Pending extends ReplyHandlers {
+interface Pending extends ReplyHandlers, Owed {
   readonly resolve: (outcome: ReplyOutcome) => void;
   readonly reject: (error: ApiError) => void;
-  readonly client: string;
+  readonly task: ReplyTask;
   readonly background: boolean;
   /** Milliseconds, as performance.now() has them. */
   readonly asked: number;
   started: boolean;
+  cancelled: boolean;
   startedAt: number | null;
   firstTextAt: number | null;
   pieces: number;
 }
 
-interface PendingSearch {
+interface PendingSearch extends Owed {
+  readonly task: SearchTask;
   readonly resolve: (hits: readonly SearchHit[]) => void;
   readonly reject: (error: ApiError) => void;
 }
@@ -74,7 +81,7 @@ export class Inference {
   /** Called when the last running reply of a stopping server has ended. */
   #drained: (() => void) | null = null;
 
-  constructor({ packDir, threads, searchIdle_s, most, mostSearches, observer, onAnswering, log }: InferenceOptions) {
+  constructor({ packDir, threads, searchIdle_s, most, mostSearches, silence_s, program, observer, onAnswering, log }: InferenceOptions) {
     this.#log = log;
     this.#observer = observer ?? null;
     this.#onAnswering = onAnswering ?? (() => undefined);
@@ -82,14 +89,15 @@ export class Inference {
     this.#mostSearches = mostSearches;
     const data: InferenceWorkerData = { packDir, threads, searchIdle_s };
     this.#host = new WorkerHost({
-      program: new URL('./worker.js', import.meta.url),
+      program: program ?? new URL('./worker.js', import.meta.url),
       name: 'inference',
       data,
       log,
+      silence_s,
       onMessage: (message) => this.#receive(message),
       onCrash: () => {
         this.#status = 'loading';
-        this.#failAll(new ApiError('inference_crashed'));
+        this.#resume();
       },
     });
   }
@@ -119,13 +127,13 @@ export class Inference {
     if (this.#status === 'failed') throw new ApiError('model_unavailable');
     const { background = false } = task;
     if (this.#pendingOf(background, () => true) >= this.#most) throw new ApiError('queue_full');
-    if (task.mostOfClient !== undefined && this.#pendingOf(background, ({ client }) => client === task.client) >= task.mostOfClient) {
+    if (task.mostOfClient !== undefined && this.#pendingOf(background, (entry) => entry.task.client === task.client) >= task.mostOfClient) {
       throw new ApiError('too_many_replies', { message: `This key may have ${task.mostOfClient} answers waiting or running. Wait for one of them.` });
     }
     const id = ++this.#lastId;
     let entry: Pending | undefined;
     const outcome = new Promise<ReplyOutcome>((resolve, reject) => {
-      entry = { ...handlers, resolve, reject, client: task.client, background, asked: performance.now(), started: false, startedAt: null, firstTextAt: null, pieces: 0 };
+      entry = { ...handlers, resolve, reject, task, background, crashes: 0, asked: performance.now(), started: false, cancelled: false, startedAt: null, firstTextAt: null, pieces: 0 };
       this.#pending.set(id, entry);
     });
     if (!background && this.#awaited === 1) this.#onAnswering(true);
@@ -136,7 +144,9 @@ export class Inference {
         return entry?.started ?? false;
       },
       cancel: () => {
-        if (this.#pending.has(id)) this.#host.post({ type: 'cancel', id });
+        if (!entry || !this.#pending.has(id)) return;
+        entry.cancelled = true;
+        this.#host.post({ type: 'cancel', id });
       },
     };
   }
@@ -148,7 +158,7 @@ export class Inference {
     if (this.#searches.size >= this.#mostSearches) return Promise.reject(new ApiError('queue_full', { message: 'Too many searches are waiting. Try again in a moment.' }));
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      this.#searches.set(id, { resolve, reject });
+      this.#searches.set(id, { task, started: true, pieces: 0, crashes: 0, resolve, reject });
       this.#host.post({ type: 'search', id, task });
     });
   }
@@ -209,6 +219,7 @@ export class Inference {
     switch (message.type) {
       case 'started':
         pending.started = true;
+        if (pending.startedAt !== null) break;
         pending.startedAt = performance.now();
         pending.onStart?.();
         break;
@@ -240,6 +251,23 @@ export class Inference {
   #problem({ code, message, param, detail }: Extract<FromInference, { type: 'failed' }>, what: string): ApiError {
     if (errorTable[code][0] >= 500) this.#log.error({ code, detail }, what);
     return new ApiError(code, { param, message: message || errorTable[code][2] });
+  }
+
+  /** Asks the next worker for what the last one owes, as far as nobody has seen the beginning of an answer; the others are told. */
+  #resume(): void {
+    for (const [id, search] of [...this.#searches]) {
+      if (mayBeAskedAgain(search)) this.#host.post({ type: 'search', id, task: search.task });
+      else if (this.#searches.delete(id)) search.reject(new ApiError('inference_crashed'));
+    }
+    for (const [id, pending] of [...this.#pending]) {
+      if (pending.cancelled) {
+        this.#ended(id, pending, NOTHING_WRITTEN);
+        pending.resolve(NOTHING_WRITTEN);
+      } else if (!this.#stopping && mayBeAskedAgain(pending)) {
+        pending.started = false;
+        this.#host.post({ type: 'reply', id, task: pending.task });
+      } else this.#fail(id, pending, new ApiError('inference_crashed'));
+    }
   }
 
   #failAll(error: ApiError): void {

@@ -51,6 +51,9 @@ export interface ReplyOutcome {
   readonly annotations: readonly MomentAnnotation[];
 }
 
+/** Of a reply that was given up before it had any text. */
+export const NOTHING_WRITTEN: ReplyOutcome = { text: '', finish: 'cancelled', usage: { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 }, annotations: [] };
+
 export type ToInference =
   | { readonly type: 'reply'; readonly id: number; readonly task: ReplyTask }
   | { readonly type: 'cancel'; readonly id: number }

@@ -4,7 +4,7 @@
  * its text waits in the server. Replies of the background, which nobody waits for, are written while there are no others: they pause
  * between two tokens, and one whose prompt is still being read is given up and begun again later.
  */
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { ContextError } from '../../model/language/index.js';
 import type { PackManifest } from '../../model/pack/index.js';
 import { ModelPack } from '../../model/pack/open.node.js';
@@ -15,9 +15,10 @@ import { ApiError, type ErrorCode } from '../errors.js';
 import type { SearchTask } from '../search/messages.js';
 import { Searcher } from '../search/searcher.js';
 import { endMessage } from '../workers/host.js';
+import { hosted } from '../workers/pulse.js';
 import { grammarOf } from './format.js';
 import { LatentReader } from './latents.js';
-import type { FromInference, InferenceWorkerData, PromptMessage, ReplyOutcome, ReplyTask, ToInference } from './messages.js';
+import { NOTHING_WRITTEN, type FromInference, type InferenceWorkerData, type PromptMessage, type ReplyOutcome, type ReplyTask, type ToInference } from './messages.js';
 import { Turns } from './turns.js';
 
 interface Run {
@@ -217,8 +218,7 @@ function receive(message: ToInference | typeof endMessage): void {
       const line = run?.task.background === true ? behind : waiting;
       if (line.remove((entry) => entry.id === message.id)) {
         runs.delete(message.id);
-        const usage = { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 };
-        send({ type: 'done', id: message.id, outcome: { text: '', finish: 'cancelled', usage, annotations: [] } });
+        send({ type: 'done', id: message.id, outcome: NOTHING_WRITTEN });
       }
       break;
     }
@@ -228,11 +228,11 @@ function receive(message: ToInference | typeof endMessage): void {
   startWaiting();
 }
 
-const { packDir, threads, searchIdle_s } = workerData as InferenceWorkerData;
+const { data: { packDir, threads, searchIdle_s }, onNative } = hosted<InferenceWorkerData>();
 parentPort?.on('message', receive);
 try {
   const pack = await ModelPack.open(packDir);
-  const runtime = nodeRuntime({ threads });
+  const runtime = nodeRuntime({ threads, onNative });
   const model = await ChatModel.load(pack, runtime, { searchesInTurn: true });
   const searcher = canSearch(pack.manifest) ? await Searcher.load(pack, runtime, latents) : null;
   send({ type: 'ready' });

@@ -27,7 +27,7 @@ function start(context: TestContext): Seen {
   const seen: Seen = {
     messages: [],
     crashes: 0,
-    host: new WorkerHost<string, string>({ program, data: null, name: 'echo', log, onMessage: (message) => seen.messages.push(message), onCrash: () => (seen.crashes += 1) }),
+    host: new WorkerHost<string, string>({ program, data: null, name: 'echo', log, silence_s: 60, onMessage: (message) => seen.messages.push(message), onCrash: () => (seen.crashes += 1) }),
   };
   context.after(() => seen.host.close());
   return seen;
