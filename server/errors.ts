@@ -11,7 +11,7 @@ export const errorTable = {
   conversation_full: [400, 'invalid_request_error', 'The conversation has too many messages. Start a new one.'],
   context_too_long: [400, 'invalid_request_error', 'The conversation is longer than the model can read. Start a new one.'],
   unsupported_video_url: [400, 'invalid_request_error', 'Videos are named as video://<id>; upload the file to /v1/uploads first.'],
-  invalid_data_url: [400, 'invalid_request_error', 'The data: address is not valid. It must read data:<type>;base64,<bytes>.'],
+  invalid_data_url: [400, 'invalid_request_error', 'The data: address, or the bytes in base64, are not valid. An address reads data:<type>;base64,<bytes>.'],
   remote_fetch_failed: [400, 'invalid_request_error', 'The video could not be fetched from its address.'],
   upload_header_invalid: [400, 'invalid_request_error', 'A header of the upload is missing or wrong.'],
   empty_file: [400, 'invalid_request_error', 'The file is empty (0 bytes). Choose another one.'],

@@ -8,6 +8,10 @@ export interface SamplingOptions {
   readonly topP?: number;
   /** Divides the positive logits (multiplies the negative) of tokens already written. Default 1: no penalty. */
   readonly repetitionPenalty?: number;
+  /** Taken off the logits of tokens already written, once for each time they were. Default 0. */
+  readonly frequencyPenalty?: number;
+  /** Taken off the logits of tokens already written, once however often they were. Default 0. */
+  readonly presencePenalty?: number;
   /** Runs of this many tokens are written once only, which ends loops. Default 0: they may repeat. */
   readonly noRepeatNgram?: number;
   /** Seed of the random numbers; the same seed gives the same text. Default: a fresh one. Only relevant above temperature 0. */
@@ -15,11 +19,15 @@ export interface SamplingOptions {
 }
 
 /** @throws RangeError naming the option that is out of range */
-export function checkSampling({ temperature = 0, topP = 1, repetitionPenalty = 1, noRepeatNgram = 0, seed = 0 }: SamplingOptions): void {
+export function checkSampling(options: SamplingOptions): void {
+  const { temperature = 0, topP = 1, repetitionPenalty = 1, frequencyPenalty = 0, presencePenalty = 0, noRepeatNgram = 0, seed = 0 } = options;
   if (!(temperature >= 0 && temperature <= 10)) throw new RangeError(`temperature is ${temperature}; it must be between 0 and 10`);
   if (!(topP > 0 && topP <= 1)) throw new RangeError(`topP is ${topP}; it must be above 0 and at most 1`);
   if (!(repetitionPenalty >= 0.1 && repetitionPenalty <= 10)) {
     throw new RangeError(`repetitionPenalty is ${repetitionPenalty}; it must be between 0.1 and 10`);
+  }
+  for (const [name, penalty] of Object.entries({ frequencyPenalty, presencePenalty })) {
+    if (!(penalty >= -10 && penalty <= 10)) throw new RangeError(`${name} is ${penalty}; it must be between -10 and 10`);
   }
   if (!(Number.isInteger(noRepeatNgram) && noRepeatNgram >= 0)) throw new RangeError(`noRepeatNgram is ${noRepeatNgram}; it must be a whole number from 0 on`);
   if (!Number.isSafeInteger(seed)) throw new RangeError(`seed is ${seed}; it must be a whole number`);
@@ -34,7 +42,11 @@ export class Sampler {
   private readonly penalty: number;
   private readonly random: () => number;
   private readonly ngram: number;
+  private readonly frequencyPenalty: number;
+  private readonly presencePenalty: number;
   private readonly written: number[] = [];
+  /** How often each token was written. */
+  private readonly counts = new Map<number, number>();
 
   constructor(options: SamplingOptions = {}) {
     checkSampling(options);
@@ -42,15 +54,19 @@ export class Sampler {
     this.topP = options.topP ?? 1;
     this.penalty = options.repetitionPenalty ?? 1;
     this.ngram = options.noRepeatNgram ?? 0;
+    this.frequencyPenalty = options.frequencyPenalty ?? 0;
+    this.presencePenalty = options.presencePenalty ?? 0;
     this.random = seededRandom(options.seed ?? (Math.random() * 2 ** 32) >>> 0);
   }
 
   /** The next token. `logits` (V) are changed in place where a penalty asks for it. */
   next(logits: Float32Array): number {
-    if (this.penalty !== 1) penalize(logits, new Set(this.written), this.penalty);
+    if (this.penalty !== 1) penalize(logits, this.counts.keys(), this.penalty);
+    for (const [token, count] of this.counts) (logits[token] as number) -= count * this.frequencyPenalty + this.presencePenalty;
     for (const token of repeating(this.written, this.ngram)) logits[token] = -Infinity;
     const token = this.temperature === 0 ? argmax(logits) : this.sample(logits);
     this.written.push(token);
+    this.counts.set(token, (this.counts.get(token) ?? 0) + 1);
     return token;
   }
 
@@ -97,7 +113,7 @@ export function repeating(written: readonly number[], length: number): Set<numbe
   return banned;
 }
 
-function penalize(logits: Float32Array, tokens: ReadonlySet<number>, penalty: number): void {
+function penalize(logits: Float32Array, tokens: Iterable<number>, penalty: number): void {
   for (const token of tokens) {
     const logit = logits[token] as number;
     logits[token] = logit > 0 ? logit / penalty : logit * penalty;

@@ -1,5 +1,6 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import { SCOPES } from '../../model/retrieval/hits.js';
+import { optional } from './openai-fields.js';
 
 /** `T | null` in JSON schema. */
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
@@ -76,12 +77,8 @@ export const HealthSchema = Type.Object({
 
 export const ReadySchema = Type.Object({ status: Type.Literal('ready') });
 
-export const ModelListSchema = Type.Object({
-  object: Type.Literal('list'),
-  data: Type.Array(
-    Type.Object({ id: Type.String(), object: Type.Literal('model'), created: Type.Integer(), owned_by: Type.String() }),
-  ),
-});
+export const ModelSchema = Type.Object({ id: Type.String(), object: Type.Literal('model'), created: Type.Integer(), owned_by: Type.String() });
+export const ModelListSchema = Type.Object({ object: Type.Literal('list'), data: Type.Array(ModelSchema) });
 
 export const UsageSchema = Type.Object({
   prompt_tokens: Type.Integer(),
@@ -92,77 +89,6 @@ export const UsageSchema = Type.Object({
 export type Usage = Static<typeof UsageSchema>;
 
 const strict = { additionalProperties: false };
-
-const TextPart = Type.Object({ type: Type.Literal('text'), text: Type.String() }, strict);
-const mediaUrl = Type.Object(
-  { url: Type.String({ description: 'video://<id> of an upload, data:<type>;base64,<bytes>, or an http(s) address where the server may fetch from its host.' }) },
-  strict,
-);
-const VideoUrlPart = Type.Object({ type: Type.Literal('video_url'), video_url: mediaUrl }, strict);
-/** A photo, as OpenAI's clients name it. */
-const ImageUrlPart = Type.Object({ type: Type.Literal('image_url'), image_url: mediaUrl }, strict);
-
-const ChatMessageSchema = Type.Object(
-  {
-    role: Type.Enum(['system', 'developer', 'user', 'assistant']),
-    content: Type.Union([Type.String(), Type.Array(Type.Union([TextPart, VideoUrlPart, ImageUrlPart]), { maxItems: 64 })]),
-  },
-  strict,
-);
-
-/** Ranges of sampling fields, the same over HTTP and the socket. */
-export const sampling = {
-  temperature: Type.Number({ minimum: 0, maximum: 2, description: '0 (the default) always takes the likeliest token.' }),
-  topP: Type.Number({ exclusiveMinimum: 0, maximum: 1 }),
-  seed: Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 }),
-};
-
-/** OpenAI's clients may send null for what they do not set. */
-const optional = <T extends TSchema>(schema: T) => Type.Optional(nullable(schema));
-const stopString = Type.String({ minLength: 1, maxLength: 100 });
-
-/** What an answer must be. The first three are OpenAI's; `choice` is ours. */
-const ResponseFormatSchema = Type.Union([
-  Type.Object({ type: Type.Literal('text') }, strict),
-  Type.Object({ type: Type.Literal('json_object') }, strict),
-  Type.Object(
-    {
-      type: Type.Literal('json_schema'),
-      json_schema: Type.Object(
-        {
-          name: Type.Optional(Type.String({ maxLength: 64 })),
-          description: Type.Optional(Type.String()),
-          schema: Type.Unknown({ description: 'A JSON schema. The answer always follows it.' }),
-          strict: optional(Type.Boolean()),
-        },
-        strict,
-      ),
-    },
-    strict,
-  ),
-  Type.Object({ type: Type.Literal('choice'), choice: Type.Array(Type.String({ minLength: 1, maxLength: 500 }), { minItems: 1, maxItems: 100 }) }, strict),
-]);
-export type ResponseFormat = Static<typeof ResponseFormatSchema>;
-
-export const ChatRequestSchema = Type.Object(
-  {
-    model: optional(Type.String({ maxLength: 200 })),
-    messages: Type.Array(ChatMessageSchema, { minItems: 1 }),
-    stream: optional(Type.Boolean()),
-    stream_options: optional(Type.Object({ include_usage: Type.Optional(Type.Boolean()) }, strict)),
-    temperature: optional(sampling.temperature),
-    top_p: optional(sampling.topP),
-    seed: optional(sampling.seed),
-    max_tokens: optional(Type.Integer({ minimum: 1 })),
-    max_completion_tokens: optional(Type.Integer({ minimum: 1, description: 'Goes before max_tokens.' })),
-    stop: optional(Type.Union([stopString, Type.Array(stopString, { maxItems: 4 })])),
-    response_format: optional(ResponseFormatSchema),
-    caption: optional(Type.Boolean({ description: 'Whether the best caption of what is shown is searched for, and sent whole, instead of written word by word. true: only at temperature 0, without response_format. Default: where messages end with the model pack\'s own question for a caption.' })),
-    n: optional(Type.Literal(1)),
-  },
-  strict,
-);
-export type ChatRequest = Static<typeof ChatRequestSchema>;
 
 export const SearchRequestSchema = Type.Object(
   {

@@ -1,10 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
-import { Compile } from 'typebox/compile';
 import type { Access } from '../access/access.js';
-import { ChatRequestSchema, type ChatRequest } from '../api/schemas.js';
-import { completionHead, completionOf, taskOf, type CompletionServices } from '../chat/completion.js';
-import { ApiError, toApiError, validationError, type ErrorCode } from '../errors.js';
+import { ChatRequestSchema, type ChatRequest } from '../api/chat-schemas.js';
+import { checker } from '../api/check.js';
+import { chatTaskOf, completionHead, completionOf, type CompletionServices } from '../chat/completion.js';
+import { ApiError, toApiError, type ErrorCode } from '../errors.js';
 import { newId, now_s } from '../ids.js';
 import type { Inference } from '../inference/inference.js';
 import type { Metrics } from '../metrics.js';
@@ -36,7 +36,7 @@ const passing: ReadonlySet<ErrorCode> = new Set(['model_loading', 'model_unavail
 /** The owner of batches that were made while there were no keys. */
 const everybody = 'everybody';
 
-const body = Compile(ChatRequestSchema);
+const chatRequest = checker(ChatRequestSchema);
 
 /** Why a batch stops before its last line. */
 class Ended extends Error {
@@ -262,7 +262,7 @@ export class BatchRunner {
       let status_code = 200;
       let answer: object;
       try {
-        const task = await taskOf(services, checkedBody(line.body), { caller: services.access.callerOf(row.owner), client: row.owner ?? everybody, background: true }, signal);
+        const task = await chatTaskOf(services, checkedBody(line.body), { caller: services.access.callerOf(row.owner), client: row.owner ?? everybody, background: true }, signal);
         const reply = inference.reply(task, { onDelta: () => undefined });
         const cancel = (): void => reply.cancel();
         signal.addEventListener('abort', cancel, { once: true });
@@ -337,7 +337,7 @@ function isBroken(error: unknown): boolean {
 
 /** @throws ApiError naming the field that is wrong */
 function checkedBody(value: object): ChatRequest {
-  if (!body.Check(value)) throw validationError(body.Errors(value));
-  if (value.stream === true) throw new ApiError('unsupported_parameter', { param: 'stream', message: 'A batch gives whole answers: leave the field "stream" out.' });
-  return value;
+  const body = chatRequest(value);
+  if (body.stream === true) throw new ApiError('unsupported_parameter', { param: 'stream', message: 'A batch gives whole answers: leave the field "stream" out.' });
+  return body;
 }

@@ -1,14 +1,16 @@
-/** A chat completion, from the body of its request to the body of its answer. */
+/** Answers that are asked for over HTTP: from the body of a request to what the model is to do, and to the body of a chat completion. */
 import type { Static } from 'typebox';
 import type { Caller } from '../access/caller.js';
 import { SchemaError } from '../../model/language/json-schema.js';
-import type { ChatCompletionSchema, ChatRequest, ResponseFormat, Usage } from '../api/schemas.js';
+import { nucleusOf, type ChatRequest, type RequestMessage, type ResponseFormat } from '../api/chat-schemas.js';
+import type { ChatCompletionSchema, Usage } from '../api/schemas.js';
 import { ApiError } from '../errors.js';
 import { newId } from '../ids.js';
 import { grammarOf } from '../inference/format.js';
 import type { ReplyOutcome, ReplyTask, Sampling } from '../inference/messages.js';
 import type { Services } from '../services.js';
-import { buildPrompt, checkLength, type Turn } from './prompt.js';
+import { turnOf } from './parts.js';
+import { buildPrompt, type Turn } from './prompt.js';
 
 export type CompletionServices = Pick<Services, 'limits' | 'model' | 'library' | 'folder' | 'arrivals'>;
 
@@ -35,63 +37,106 @@ export function completionOf(head: CompletionHead, outcome: ReplyOutcome): Stati
   return { ...head, object: 'chat.completion', choices: [{ index: 0, message, finish_reason: outcome.finish, logprobs: null }], usage: usageOf(outcome) };
 }
 
+/** What an answer is asked for with, whatever route it came by. */
+export interface Request extends SamplingFields {
+  readonly model?: string | null;
+  /** With each message its place in the request, for errors. */
+  readonly messages: readonly { readonly message: RequestMessage; readonly param: string }[];
+}
+
+interface SamplingFields {
+  readonly temperature?: number | null;
+  readonly top_p?: number | null;
+  readonly seed?: number | null;
+  readonly frequency_penalty?: number | null;
+  readonly presence_penalty?: number | null;
+  readonly stop?: string | readonly string[] | null;
+  readonly caption?: boolean | null;
+  readonly maxTokens: { readonly value: number | null; readonly param: string };
+  readonly format: { readonly value: ResponseFormat | null; readonly param: string };
+}
+
+/** As `taskOf`, for the body of a chat completion. */
+export function chatTaskOf(services: CompletionServices, body: ChatRequest, client: Asking, signal: AbortSignal): Promise<ReplyTask> {
+  const limit = typeof body.max_completion_tokens === 'number' ? 'max_completion_tokens' : 'max_tokens';
+  const messages = body.messages.map((message, index) => ({ message, param: `messages[${index}]` }));
+  const format = { value: body.response_format ?? null, param: 'response_format.json_schema.schema' };
+  return taskOf(services, { ...body, messages, maxTokens: { value: body[limit] ?? null, param: limit }, format }, client, signal);
+}
+
 /**
  * What the model is to answer; videos that the request brings along are waited for.
  * @throws ApiError naming the field that is wrong
  */
-export async function taskOf(services: CompletionServices, body: ChatRequest, { caller, ...client }: Asking, signal: AbortSignal): Promise<ReplyTask> {
-  const { limits, model } = services;
-  if (body.model && model && body.model !== model.id) {
-    throw new ApiError('model_not_found', { param: 'model', message: `There is no model "${body.model}". This server runs "${model.id}".` });
+export async function taskOf(services: CompletionServices, request: Request, { caller, ...client }: Asking, signal: AbortSignal): Promise<ReplyTask> {
+  const { limits } = services;
+  const { messages } = request;
+  checkModel(services, request.model);
+  if (messages.length > limits.requestMessages) {
+    const message = `There are ${messages.length} messages; the limit is ${limits.requestMessages}.`;
+    throw new ApiError('invalid_request', { param: messages[0]?.param.replace(/\[.*$/, '') ?? null, message });
   }
-  if (body.messages.length > limits.requestMessages) {
-    const message = `There are ${body.messages.length} messages; the limit is ${limits.requestMessages}.`;
-    throw new ApiError('invalid_request', { param: 'messages', message });
+  const last = messages.at(-1);
+  if (last?.message.role === 'assistant') {
+    const message = 'The last message is of the assistant. It must be of the user: an answer that was begun is not gone on with.';
+    throw new ApiError('invalid_request', { param: `${last.param}.role`, message });
   }
   // What costs nothing to check is checked before any video is fetched.
-  const sampling = samplingOf(services, body);
+  const sampling = samplingOf(services, request);
   const turns: Turn[] = [];
-  for (const [index, message] of body.messages.entries()) turns.push(await turnOf(services, message, `messages[${index}].content`, caller, signal));
-  const messages = buildPrompt({ ...services, library: services.library.seenBy(caller) }, turns, `messages[${body.messages.length - 1}].content`);
-  return { ...client, messages, sampling };
+  for (const { message, param } of messages) turns.push(await turnOf(services, message, param, caller, signal));
+  const library = services.library.seenBy(caller);
+  return { ...client, messages: buildPrompt({ ...services, library }, turns, `${last?.param ?? ''}.content`), sampling };
 }
 
-async function turnOf(services: CompletionServices, { role, content }: ChatRequest['messages'][number], param: string, caller: Caller, signal: AbortSignal): Promise<Turn> {
-  const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content;
-  const text = parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n');
-  checkLength(text, services.limits, param);
-  const videos: string[] = [];
-  for (const [index, part] of parts.entries()) {
-    if (part.type === 'text') continue;
-    if (role !== 'user') throw new ApiError('invalid_request', { param, message: 'Only a message of the user can have a video.' });
-    const url = part.type === 'video_url' ? part.video_url.url : part.image_url.url;
-    videos.push(await services.arrivals.videoIdOf(url, `${param}[${index}].${part.type}.url`, caller, signal));
+/** Throws `model_not_found` where another model is asked for than there is. */
+export function checkModel({ model }: Pick<Services, 'model'>, asked: string | null | undefined): void {
+  if (asked && model && asked !== model.id) {
+    throw new ApiError('model_not_found', { param: 'model', message: `There is no model "${asked}". This server runs "${model.id}".` });
   }
-  return { role: role === 'developer' ? 'system' : role, text, videos };
 }
 
-function samplingOf({ limits }: CompletionServices, body: ChatRequest): Sampling {
-  const field = typeof body.max_completion_tokens === 'number' ? 'max_completion_tokens' : 'max_tokens';
-  const maxTokens = body[field] ?? Math.min(256, limits.answerTokens);
+function samplingOf({ limits }: CompletionServices, request: SamplingFields): Sampling {
+  const { temperature, top_p, seed, stop, format, frequency_penalty, presence_penalty } = request;
+  const maxTokens = request.maxTokens.value ?? Math.min(256, limits.answerTokens);
   if (maxTokens > limits.answerTokens) {
-    throw new ApiError('invalid_request', { param: field, message: `The field "${field}" may be at most ${limits.answerTokens}.` });
+    const { param } = request.maxTokens;
+    throw new ApiError('invalid_request', { param, message: `The field "${param}" may be at most ${limits.answerTokens}.` });
   }
-  const { temperature, top_p, seed, stop, response_format } = body;
-  const format = response_format ?? null;
   checkFormat(format);
-  const caption = body.caption ?? null;
-  if (caption === true && (temperature ?? 0) > 0) throw new ApiError('invalid_request', { param: 'temperature', message: 'A caption is searched for, which needs temperature 0.' });
-  if (caption === true && format !== null && format.type !== 'text') throw new ApiError('invalid_request', { param: 'response_format', message: 'A caption cannot be held to a response_format.' });
-  return { maxTokens, temperature: temperature ?? 0, topP: top_p ?? 1, seed: seed ?? null, stop: typeof stop === 'string' ? [stop] : (stop ?? []), format, caption };
+  const penalties = { frequencyPenalty: frequency_penalty ?? 0, presencePenalty: presence_penalty ?? 0 };
+  return {
+    maxTokens,
+    temperature: temperature ?? 0,
+    topP: nucleusOf(top_p),
+    seed: seed ?? null,
+    ...penalties,
+    stop: typeof stop === 'string' ? [stop] : (stop ?? []),
+    format: format.value,
+    caption: captionOf(request, penalties),
+  };
+}
+
+/** Whether a caption is searched for, which leaves no room for chance, penalties and forms. */
+function captionOf({ caption, temperature, format }: SamplingFields, { frequencyPenalty, presencePenalty }: Pick<Sampling, 'frequencyPenalty' | 'presencePenalty'>): boolean | null {
+  const penalty = frequencyPenalty !== 0 ? 'frequency_penalty' : presencePenalty !== 0 ? 'presence_penalty' : null;
+  if (caption !== true) return penalty === null ? (caption ?? null) : false;
+  const refuse = (param: string, message: string): never => {
+    throw new ApiError('invalid_request', { param, message });
+  };
+  if ((temperature ?? 0) > 0) refuse('temperature', 'A caption is searched for, which needs temperature 0.');
+  if (penalty !== null) refuse(penalty, 'A caption is searched for, which takes no penalties.');
+  if (format.value !== null && format.value.type !== 'text') refuse('response_format', 'A caption cannot be held to a response_format.');
+  return true;
 }
 
 /** Throws `invalid_request`, naming the part of a schema that no answer could be held to. */
-function checkFormat(format: ResponseFormat | null): void {
+function checkFormat({ value, param }: SamplingFields['format']): void {
   try {
-    grammarOf(format);
+    grammarOf(value);
   } catch (error) {
     if (!(error instanceof SchemaError)) throw error;
-    throw new ApiError('invalid_request', { param: 'response_format.json_schema.schema', message: `The schema's part ${error.message}.` });
+    throw new ApiError('invalid_request', { param, message: `The schema's part ${error.message}.` });
   }
 }
 

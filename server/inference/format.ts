@@ -1,7 +1,7 @@
 /** What an answer must be, as a grammar. */
 import { oneOf, type Grammar } from '../../model/language/grammar.js';
 import { jsonObject, jsonSchema } from '../../model/language/json-schema.js';
-import type { ResponseFormat } from '../api/schemas.js';
+import type { ResponseFormat } from '../api/chat-schemas.js';
 
 /** null where any text will do. @throws SchemaError naming the part of a JSON schema that is wrong or not supported */
 export function grammarOf(format: ResponseFormat | null): Grammar | null {

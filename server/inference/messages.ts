@@ -1,5 +1,5 @@
 import type { MomentAnnotation } from '../../projector/index.js';
-import type { ResponseFormat } from '../api/schemas.js';
+import type { ResponseFormat } from '../api/chat-schemas.js';
 import type { ErrorCode } from '../errors.js';
 import type { SearchHit, SearchTask } from '../search/messages.js';
 
@@ -24,6 +24,9 @@ export interface Sampling {
   readonly temperature: number;
   readonly topP: number;
   readonly seed: number | null;
+  /** Taken off a token's logit for each time it was written, and once where it was. */
+  readonly frequencyPenalty: number;
+  readonly presencePenalty: number;
   readonly stop: readonly string[];
   /** What the answer must be; null: any text. */
   readonly format: ResponseFormat | null;

@@ -82,7 +82,7 @@ interface Search {
 
 /** Writes a reply from its prompt to its end. @returns false for one of the background that was given up before it had any text */
 async function write(model: ChatModel, searcher: Searcher | null, manifest: PackManifest, run: Run): Promise<boolean> {
-  const { sampling: { maxTokens, temperature, topP, seed, stop, format, caption }, background = false } = run.task;
+  const { sampling: { seed, stop, format, caption, ...sampling }, background = false } = run.task;
   if (!run.begun) send({ type: 'started', id: run.id });
   run.begun = true;
   const giveUp = new AbortController();
@@ -98,7 +98,7 @@ async function write(model: ChatModel, searcher: Searcher | null, manifest: Pack
     const grammar = grammarOf(format);
     const signal = background ? AbortSignal.any([run.abort.signal, giveUp.signal]) : run.abort.signal;
     const searched = caption === null ? {} : caption ? captionSearch(searcher?.moments ?? null) : { beams: 1 };
-    const options = { maxTokens, temperature, topP, ...(seed === null ? {} : { seed }), ...(grammar === null ? {} : { grammar }), ...searched, stop: [...stop], signal };
+    const options = { ...sampling, ...(seed === null ? {} : { seed }), ...(grammar === null ? {} : { grammar }), ...searched, stop: [...stop], signal };
     const reply = replyWithMoments(model, searcher?.moments ?? null, messages, options);
     for (;;) {
       const step = await reply.next();

@@ -1,7 +1,7 @@
 import Type, { type TSchema } from 'typebox';
-import { Compile } from 'typebox/compile';
-import { sampling } from '../api/schemas.js';
-import { ApiError, validationError } from '../errors.js';
+import { sampling } from '../api/chat-schemas.js';
+import { checker } from '../api/check.js';
+import { ApiError } from '../errors.js';
 import type { ClientEvent } from './protocol.js';
 
 const strict = { additionalProperties: false };
@@ -53,9 +53,7 @@ export const clientEvents: Readonly<Record<ClientEvent['type'], TSchema>> = {
   'video.unsubscribe': event('video.unsubscribe', { video_id: name }),
 };
 
-const validators = new Map<string, ReturnType<typeof Compile>>(
-  Object.entries(clientEvents).map(([type, schema]) => [type, Compile(schema)]),
-);
+const checks = new Map(Object.entries(clientEvents).map(([type, schema]) => [type, checker(schema, 'event')]));
 
 /** The id to answer an event under, read before the event is known to be valid. */
 export function eventIdOf(value: unknown): string | null {
@@ -70,13 +68,12 @@ export function checkClientEvent(value: unknown): ClientEvent {
   }
   const { type } = value as { type?: unknown };
   if (typeof type !== 'string') throw new ApiError('invalid_request', { param: 'type', message: 'The field "type" is missing.' });
-  const validator = validators.get(type);
-  if (!validator) {
-    const known = [...validators.keys()].join(', ');
+  const check = checks.get(type);
+  if (!check) {
+    const known = [...checks.keys()].join(', ');
     throw new ApiError('unknown_event', { param: 'type', message: `There is no event "${type.slice(0, 100)}". Known: ${known}.` });
   }
-  if (!validator.Check(value)) throw validationError(validator.Errors(value), 'event');
-  return value as ClientEvent;
+  return check(value) as ClientEvent;
 }
 
 /** Codes this server closes sockets with. */

@@ -4,6 +4,7 @@ import type { Access } from '../access/access.js';
 import { TokenBucket } from '../access/bucket.js';
 import type { Caller } from '../access/caller.js';
 import type { ApiKey } from '../access/keys.js';
+import { nucleusOf } from '../api/chat-schemas.js';
 import { checkLength } from '../chat/prompt.js';
 import type { Limits } from '../config.js';
 import { ApiError, toApiError } from '../errors.js';
@@ -184,8 +185,10 @@ export class RealtimeSocket {
     return {
       maxTokens: settings.max_output_tokens ?? Math.min(256, this.#context.limits.answerTokens),
       temperature: settings.temperature ?? 0,
-      topP: settings.top_p ?? 1,
+      topP: nucleusOf(settings.top_p),
       seed: settings.seed ?? null,
+      frequencyPenalty: 0,
+      presencePenalty: 0,
       stop: [],
       format: null,
       caption: null,
@@ -193,14 +196,14 @@ export class RealtimeSocket {
   }
 
   #session(): Session {
-    const { maxTokens, temperature, topP, seed } = this.#sampling(this.#settings);
+    const { maxTokens, temperature, seed } = this.#sampling(this.#settings);
     return {
       id: this.#sessionId,
       object: 'realtime.session',
       model: this.#context.model,
       instructions: this.#settings.instructions ?? '',
       temperature,
-      top_p: topP,
+      top_p: this.#settings.top_p ?? 1,
       seed,
       max_output_tokens: maxTokens,
     };

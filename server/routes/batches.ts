@@ -1,10 +1,10 @@
 import Type from 'typebox';
+import { strictValidator } from '../api/check.js';
 import { BatchPageSchema, BatchRequestSchema, BatchSchema, ErrorSchema, PageQuerySchema, type Batch } from '../api/schemas.js';
 import type { App } from '../api/typed.js';
 import { batchUrl } from '../batches/lines.js';
 import type { Services } from '../services.js';
 import type { BatchRow, BatchStatus } from '../store/batches.js';
-import { strictValidator } from './chat.js';
 import { pageOf } from './pages.js';
 
 const Params = Type.Object({ id: Type.String({ maxLength: 100 }) });

@@ -1,11 +1,11 @@
 import type { Caller } from '../access/caller.js';
+import { strictValidator } from '../api/check.js';
 import { ErrorSchema, SearchRequestSchema, SearchResultsSchema, type SearchRequest } from '../api/schemas.js';
 import type { App } from '../api/typed.js';
 import { checkAskable, checkLength } from '../chat/prompt.js';
 import { ApiError } from '../errors.js';
 import type { SearchedVideo, SearchTask } from '../search/messages.js';
 import type { Services } from '../services.js';
-import { strictValidator } from './chat.js';
 
 /** Results when the request names no limit. */
 const DEFAULT_LIMIT = 10;

@@ -1,10 +1,11 @@
-import { ErrorSchema, HealthSchema, ModelListSchema, ReadySchema } from '../api/schemas.js';
+import Type from 'typebox';
+import { ErrorSchema, HealthSchema, ModelListSchema, ModelSchema, ReadySchema } from '../api/schemas.js';
 import type { App } from '../api/typed.js';
 import { ApiError } from '../errors.js';
 import { now_s } from '../ids.js';
 import type { Services } from '../services.js';
 
-/** /health, /ready, /metrics and /v1/models. */
+/** /health, /ready, /metrics, /v1/models and /v1/models/{id}. */
 export function serverRoutes(app: App, services: Services): void {
   const { inference, library, metrics, model, version } = services;
   const started_s = now_s();
@@ -34,8 +35,19 @@ export function serverRoutes(app: App, services: Services): void {
     reply.type(metrics.contentType).send(await metrics.text()),
   );
 
+  const models = model ? [{ id: model.id, object: 'model' as const, created: Math.floor(started_s), owned_by: 'latentchat' }] : [];
   app.get('/v1/models', { schema: { tags: ['chat'], summary: 'The model packs this server runs', response: { 200: ModelListSchema } } }, () => ({
     object: 'list' as const,
-    data: model ? [{ id: model.id, object: 'model' as const, created: Math.floor(started_s), owned_by: 'latentchat' }] : [],
+    data: models,
   }));
+
+  app.get(
+    '/v1/models/:id',
+    { schema: { tags: ['chat'], summary: 'One of them', params: Type.Object({ id: Type.String() }), response: { 200: ModelSchema, 404: ErrorSchema } } },
+    ({ params: { id } }) => {
+      const found = models.find((one) => one.id === id);
+      if (!found) throw new ApiError('model_not_found', { param: 'id', message: `There is no model "${id.slice(0, 100)}". GET /v1/models lists them.` });
+      return found;
+    },
+  );
 }

@@ -10,6 +10,7 @@ import { ApiError, isErrorCode } from '../errors.js';
 import { newId } from '../ids.js';
 import type { Library } from '../library/library.js';
 import type { DataFolder } from '../store/files.js';
+import { dataUrlBytes } from './data-url.js';
 import { fetchRemote, type RemoteFetch } from './remote.js';
 import { displayName } from './receiver.js';
 
@@ -26,8 +27,6 @@ export interface ArrivalsOptions {
 
 /** Longest address that is no `data:` one, in characters; as long as browsers and proxies take. */
 const longestUrl = 8192;
-/** What comes before the bytes of a `data:` address: a media type and parameters. */
-const longestHead = 300;
 
 /**
  * Videos that a chat completion brings along, as `data:` or remote addresses. They become ordinary videos of the
@@ -136,22 +135,6 @@ export class Arrivals {
       else if (look()) leave();
     });
   }
-}
-
-/** The bytes of a base64 `data:` address. Their type is judged later, from themselves. */
-export function dataUrlBytes(url: string, most: number, param: string): Buffer {
-  const comma = url.slice(0, longestHead).indexOf(',');
-  if (comma < 0 || !/;base64$/i.test(url.slice(0, comma))) throw new ApiError('invalid_data_url', { param });
-  const encoded = url.slice(comma + 1);
-  const digits = encoded.replace(/={1,2}$/, '').length;
-  const length = Math.floor((digits * 3) / 4);
-  if (length > most) {
-    throw new ApiError('upload_too_large', { param, message: `The data: address holds ${length} bytes; the limit is ${most}. Upload the file to /v1/uploads.` });
-  }
-  if (digits % 4 === 1 || !/^[A-Za-z0-9+/_-]*={0,2}$/.test(encoded)) throw new ApiError('invalid_data_url', { param });
-  const bytes = Buffer.from(encoded, 'base64');
-  if (bytes.length === 0) throw new ApiError('empty_file', { param });
-  return bytes;
 }
 
 /** An id of the usual form, made from the SHA-256 of the owner's id and the file. */

@@ -78,6 +78,14 @@ test('a seed makes a sampled answer repeat itself, and another one may differ', 
   assert.notEqual(one, two);
 });
 
+test('penalties on what was written change a long answer, and 0 changes nothing', async () => {
+  const request = { model, messages: [{ role: 'user' as const, content: 'Tell me a long story about a dog.' }], max_tokens: 48 };
+  const plain = answerOf(await client.chat.completions.create(request));
+  assert.equal(answerOf(await client.chat.completions.create({ ...request, frequency_penalty: 0, presence_penalty: 0 })), plain);
+  assert.notEqual(answerOf(await client.chat.completions.create({ ...request, frequency_penalty: 2 })), plain);
+  assert.notEqual(answerOf(await client.chat.completions.create({ ...request, presence_penalty: 2 })), plain);
+});
+
 test('what the client sends as null is as if it was left out', async () => {
   const nothing = { temperature: null, top_p: null, max_tokens: null, max_completion_tokens: 4, stop: null, seed: null, n: null, stream: null, stream_options: null };
   const answer = await client.chat.completions.create({ model, messages: about(`video://${demo}`), ...nothing });
@@ -142,12 +150,12 @@ test('a schema that no answer can be held to is refused with the part that is wr
 const refused: readonly (readonly [string, object, string, number])[] = [
   ['another model', { model: 'gpt-9' }, 'model_not_found', 404],
   ['logprobs', { logprobs: true }, 'unsupported_parameter', 400],
-  ['tools', { tools: [] }, 'unsupported_parameter', 400],
+  ['tools', { tools: [{ type: 'function', function: { name: 'look' } }] }, 'unsupported_parameter', 400],
   ['an unknown response_format', { response_format: { type: 'yaml' } }, 'invalid_request', 400],
-  ['frequency_penalty', { frequency_penalty: 0.5 }, 'unsupported_parameter', 400],
   ['two choices', { n: 2 }, 'invalid_request', 400],
   ['a temperature above 2', { temperature: 3 }, 'invalid_request', 400],
   ['a caption that is drawn', { temperature: 1, caption: true }, 'invalid_request', 400],
+  ['a caption with a penalty', { presence_penalty: 1, caption: true }, 'invalid_request', 400],
   ['a caption in a form', { response_format: { type: 'json_object' }, caption: true }, 'invalid_request', 400],
   ['five stop strings', { stop: ['a', 'b', 'c', 'd', 'e'] }, 'invalid_request', 400],
 ];

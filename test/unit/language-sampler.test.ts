@@ -55,6 +55,19 @@ test('a nucleus leaves out the unlikely', () => {
   assert.ok((seen[1] as number) > 100 && (seen[4] as number) > 100);
 });
 
+test('the frequency penalty counts how often a token was written, the presence penalty whether it was', () => {
+  const near = (): Float32Array => Float32Array.of(0, 2, 1.75, -3, 1.2);
+  const draw = (options: ConstructorParameters<typeof Sampler>[0]): number[] => {
+    const sampler = new Sampler(options);
+    return Array.from({ length: 5 }, () => sampler.next(near()));
+  };
+  // 2 - 0.5, then 1.75 - 0.5, then 2 - 1 is below 1.2.
+  assert.deepEqual(draw({ frequencyPenalty: 0.5 }), [1, 2, 1, 2, 4]);
+  assert.deepEqual(draw({ presencePenalty: 0.5 }), [1, 2, 1, 1, 1]);
+  assert.deepEqual(draw({ frequencyPenalty: -0.1, presencePenalty: 0 }), [1, 1, 1, 1, 1]);
+  assert.throws(() => new Sampler({ presencePenalty: 11 }), /presencePenalty is 11/);
+});
+
 test('the repetition penalty lowers tokens already written, positive or negative', () => {
   const sampler = new Sampler({ repetitionPenalty: 2 });
   assert.deepEqual([1, 2, 3].map(() => sampler.next(Float32Array.of(0, 2, 1.5, -3, 1.9))), [1, 4, 2]);

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
 import { ApiError } from '../../server/errors.js';
-import { dataUrlBytes } from '../../server/uploads/arrivals.js';
+import { dataUrlBytes } from '../../server/uploads/data-url.js';
 import { fetchRemote, hostMatches, isPublicAddress, type RemoteNetwork } from '../../server/uploads/remote.js';
 import { TestFolder } from '../helpers/folder.js';
 
@@ -25,7 +25,28 @@ test('a data: address gives its bytes, in the plain and the URL-safe alphabet', 
   assert.deepEqual(dataUrlBytes(`data:video/mp4;codecs=x;base64,${bytes.toString('base64url')}`, 5, 'url'), bytes);
 });
 
+test('a data: address may be written with line breaks, escapes, spaces, no padding, and parameters with commas', () => {
+  const bytes = Buffer.from([0xfb, 0xff, 0xfe, 1, 2, 3, 0x25]);
+  const plain = bytes.toString('base64');
+  for (const url of [
+    `data:video/mp4;base64,${plain.slice(0, 4)}\r\n${plain.slice(4)}\n`,
+    `data:video/mp4;base64, ${plain.slice(0, 4)} ${plain.slice(4)}`,
+    `data:video/mp4;base64,${encodeURIComponent(plain)}`,
+    `data:video/mp4;base64,${plain.slice(0, 4)}%0D%0A${plain.slice(4)}`,
+    `data:video/mp4;base64,${plain.replace(/=+$/, '')}`,
+    `data:video/webm;codecs=vp8,opus;base64,${plain}`,
+    `data:video/mp4;codecs="avc1.4d401e, mp4a.40.2";base64,${plain}`,
+    `data:video/mp4; name=my%20film.mp4; base64,${plain}`,
+    `data:;base64,${plain}`,
+    `DATA:VIDEO/MP4;BASE64,${plain}`,
+    `data:video/mp4,${[...bytes].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')}`,
+    'data:video/mp4,%fb%FF%fe%01%02%03%',
+  ]) assert.deepEqual(dataUrlBytes(url, 7, 'url'), bytes, url);
+});
+
 for (const [name, url, expected] of [
+  ['with escapes above the limit', `data:,${'%41'.repeat(6)}`, 'upload_too_large'],
+  ['with an escape of no character', 'data:;base64,%ZZab', 'invalid_data_url'],
   ['without base64', 'data:video/mp4,abc', 'invalid_data_url'],
   ['without a comma', 'data:video/mp4;base64', 'invalid_data_url'],
   ['with other characters', 'data:;base64,ab!d', 'invalid_data_url'],

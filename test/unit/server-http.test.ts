@@ -56,7 +56,7 @@ test('answers carry security headers and a request id, and no page may be framed
 
 test('the OpenAPI page lists the routes and their errors', async () => {
   const api = (await (await get('/openapi.json')).json()) as { paths: Record<string, object> };
-  for (const place of ['/health', '/v1/models', '/v1/videos', '/v1/videos/{id}', '/v1/videos/{id}/container', '/v1/videos/{id}/frames/{t}', '/v1/chat/completions', '/v1/uploads', '/v1/files', '/v1/files/{id}', '/v1/files/{id}/content', '/v1/batches', '/v1/batches/{id}', '/v1/batches/{id}/cancel']) {
+  for (const place of ['/health', '/v1/models', '/v1/models/{id}', '/v1/videos', '/v1/videos/{id}', '/v1/videos/{id}/container', '/v1/videos/{id}/frames/{t}', '/v1/chat/completions', '/v1/uploads', '/v1/files', '/v1/files/{id}', '/v1/files/{id}/content', '/v1/batches', '/v1/batches/{id}', '/v1/batches/{id}/cancel']) {
     assert.ok(place in api.paths, place);
   }
   assert.equal((await get('/docs/')).status, 200);
@@ -68,6 +68,7 @@ const refusals: readonly (readonly [string, () => Promise<Response>, number, str
   ['an unknown address', () => get('/v2/nothing'), 404, 'not_found'],
   ['an address with a broken escape', () => get('/v1/videos/%E0%A4%A'), 400, 'invalid_request'],
   ['a path out of the page folder', () => get('/..%2f..%2fetc%2fpasswd'), 404, 'not_found'],
+  ['an unknown model', () => get('/v1/models/gpt-9'), 404, 'model_not_found'],
   ['an unknown video', () => get(`/v1/videos/${nobody}`), 404, 'video_not_found'],
   ['an id that is a path', () => get('/v1/videos/..%2F..%2Fetc'), 404, 'video_not_found'],
   ['the container of an unknown video', () => get(`/v1/videos/${nobody}/container`), 404, 'video_not_found'],
@@ -82,7 +83,7 @@ const refusals: readonly (readonly [string, () => Promise<Response>, number, str
   ['a chat of another type', () => fetch(`${server.url}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'text/csv' }, body: 'a,b' }), 415, 'unsupported_media_type'],
   ['a body above the limit', () => post('/v1/chat/completions', JSON.stringify({ messages: 'x'.repeat(3_000_000) })), 413, 'body_too_large'],
   ['a chat without messages', () => post('/v1/chat/completions', { messages: [] }), 400, 'invalid_request'],
-  ['a chat with an unsupported field', () => post('/v1/chat/completions', { messages: [{ role: 'user', content: 'Hi' }], logit_bias: {} }), 400, 'unsupported_parameter'],
+  ['a chat with an unsupported field', () => post('/v1/chat/completions', { messages: [{ role: 'user', content: 'Hi' }], logit_bias: { 1: 5 } }), 400, 'unsupported_parameter'],
   ['a number as text', () => post('/v1/chat/completions', { messages: [{ role: 'user', content: 'Hi' }], max_tokens: '5' }), 400, 'invalid_request'],
   ['several choices', () => post('/v1/chat/completions', { messages: [{ role: 'user', content: 'Hi' }], n: 2 }), 400, 'invalid_request'],
   ['more tokens than allowed', () => post('/v1/chat/completions', { messages: [{ role: 'user', content: 'Hi' }], max_tokens: 100_000 }), 400, 'invalid_request'],
