@@ -26,7 +26,7 @@ function start(context: TestContext): (text: string) => Reply & { readonly piece
   return (text) => {
     const pieces: string[] = [];
     let starts = 0;
-    const sampling = { maxTokens: 8, temperature: 0, topP: 1, seed: null, stop: [], format: null, caption: null };
+    const sampling = { maxTokens: 8, temperature: 0, topP: 1, frequencyPenalty: 0, presencePenalty: 0, seed: null, stop: [], format: null, caption: null };
     const reply = inference.reply(
       { client: text, messages: [{ role: 'user', content: [{ type: 'text', text }] }], sampling },
       { onDelta: (piece) => pieces.push(piece), onStart: () => (starts += 1) },
