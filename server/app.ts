@@ -38,6 +38,7 @@ import { Batches } from './store/batches.js';
 import { Conversations } from './store/conversations.js';
 import { Store } from './store/database.js';
 import { DataFolder } from './store/files.js';
+import { Facts } from './store/facts.js';
 import { Uploads } from './store/uploads.js';
 import { Arrivals } from './uploads/arrivals.js';
 import { Receiver } from './uploads/receiver.js';
@@ -55,6 +56,8 @@ export interface AppOptions {
   readonly logLevel?: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   /** Ask for an API key even while there is none. Default false: while there is none, only loopback names are answered to. */
   readonly requireKey?: boolean;
+  /** Ask for no API key any more, though this data folder's server did before. Refused where there are keys. Default false. */
+  readonly open?: boolean;
   /** Origins, such as https://example.com, whose pages may use the API. Default: the server's own only. */
   readonly corsOrigins?: readonly string[];
   /**
@@ -98,9 +101,15 @@ export async function buildApp(options: AppOptions): Promise<App> {
   });
   errorHandlers(app);
   const folder = new DataFolder(options.dataDir);
-  const access = await Access.open({ keys: new KeyFile(folder.root), limits, always: options.requireKey ?? false, log: app.log });
-  const opened = openServices({ log: app.log, options, limits, folder, access, model: await readPack(options.packDir, app.log), sockets: () => app.websocketServer.clients.size });
-  const { services, store, receiver } = opened;
+  const store = Store.open(folder.database);
+  const access = await Access.open({
+    keys: new KeyFile(folder.root), limits, always: options.requireKey ?? false, open: options.open ?? false, facts: new Facts(store), log: app.log,
+  }).catch((error: unknown) => {
+    store.close();
+    throw error;
+  });
+  const opened = openServices({ log: app.log, options, limits, folder, store, access, model: await readPack(options.packDir, app.log), sockets: () => app.websocketServer.clients.size });
+  const { services, receiver } = opened;
   // First of all: loading takes seconds, and everything below can happen beside it.
   services.inference.start();
   const conversations = new ConversationHub({ ...services, store: new Conversations(store), log: app.log });
@@ -113,6 +122,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   });
   app.addHook('onClose', async () => {
     clearInterval(sweeper);
+    access.close();
     await services.batches.stop();
     await Promise.all([services.inference.close(), services.decoder.close(), services.library.close()]);
     store.close();
@@ -144,7 +154,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     await receiver.recover();
     await services.library.recover();
     await services.batches.recover();
-    await importDemos({ library: services.library, store, demoDir: options.demoDir ?? path.join(options.packDir, '..', 'demo'), log: app.log });
+    await importDemos({ library: services.library, facts: new Facts(store), demoDir: options.demoDir ?? path.join(options.packDir, '..', 'demo'), log: app.log });
   } catch (error) {
     await app.close();
     throw error;
@@ -154,19 +164,18 @@ export async function buildApp(options: AppOptions): Promise<App> {
 
 interface Opened {
   readonly services: Services;
-  readonly store: Store;
   readonly receiver: Receiver;
 }
 
 interface Parts extends Pick<Services, 'limits' | 'folder' | 'access' | 'model'> {
   readonly log: FastifyBaseLogger;
   readonly options: AppOptions;
+  readonly store: Store;
   /** Sockets open now. */
   readonly sockets: () => number;
 }
 
-function openServices({ log, options, limits, folder, access, model, sockets }: Parts): Opened {
-  const store = Store.open(folder.database);
+function openServices({ log, options, limits, folder, store, access, model, sockets }: Parts): Opened {
   const threads = options.threads ?? Math.min(2, os.availableParallelism());
   const { packDir } = options;
   const encode = { preset: options.encode?.preset ?? ('standard' as const), seconds: options.encode?.seconds ?? null, threads };
@@ -198,7 +207,7 @@ function openServices({ log, options, limits, folder, access, model, sockets }: 
     model,
     version: programVersion(),
   };
-  return { services, store, receiver: new Receiver({ folder, uploads: new Uploads(store), library, limits, log }) };
+  return { services, receiver: new Receiver({ folder, uploads: new Uploads(store), library, limits, log }) };
 }
 
 function openBatches({ store, log, services }: Pick<RunnerOptions, 'store' | 'log' | 'services'>): BatchApi {

@@ -26,6 +26,14 @@ export interface RunningServer {
 
 const localHost = '127.0.0.1';
 
+/** @param refusedHost the address that was asked for and is not listened on, or null */
+function noticeOf(shut: boolean, refusedHost: string | null): string | null {
+  const add = 'Add one with "latentchat keys add NAME"';
+  const again = shut ? `There are no API keys, and this server has asked for them before, so nobody is let in. ${add}, or start it with --open to let in whoever is on this machine.` : null;
+  if (refusedHost === null) return again;
+  return again ?? `There are no API keys, so the server listens on ${localHost} and not on ${refusedHost}. ${add} and start again.`;
+}
+
 /**
  * Starts the server and resolves as soon as it answers; the model loads behind. Without API keys it listens on loopback
  * only, whatever `host` is.
@@ -36,9 +44,7 @@ export async function startServer({ port, host = localHost, ...options }: Server
   const keyless = open && (await new KeyFile(options.dataDir).list()).length === 0;
   const listened = keyless ? localHost : host;
   const app = await buildApp({ ...options, requireKey: options.requireKey ?? (open && !keyless) });
-  const notice = keyless
-    ? `There are no API keys, so the server listens on ${localHost} and not on ${host}. Add one with "latentchat keys add NAME" and start again.`
-    : null;
+  const notice = noticeOf(app.access.shut, keyless ? host : null);
   if (notice !== null) app.log.warn(notice);
   try {
     await app.listen({ port, host: listened });

@@ -18,6 +18,7 @@ export const SettingsSchema = Type.Object(
     preset: Type.Optional(Type.Enum([...PRESETS], { description: 'how uploads are encoded (default: standard)' })),
     seconds: Type.Optional(Type.Number({ exclusiveMinimum: 0, description: "time for encoding an upload (default: the preset's)" })),
     logLevel: Type.Enum([...LOG_LEVELS], { default: 'warn', description: 'what is logged to standard output, as JSON lines; texts of users never are' }),
+    open: Type.Boolean({ default: false, description: 'ask for no API key any more, after the last one was removed or the key file was lost' }),
     library: Type.Enum([...LIBRARIES], { default: 'owned', description: 'whose videos a key sees: its own and nobody\'s (owned), or all (shared)' }),
     corsOrigins: Type.Array(Type.String({ pattern: '^https?://[^/]+$' }), { default: [], description: 'origins whose pages may use the API, such as https://example.com' }),
     remoteHosts: Type.Array(Type.String({ pattern: '^(\\*\\.)?[^/:*]+(:\\d+)?$' }), {
@@ -66,6 +67,7 @@ export function parseField({ schema, path }: Field, text: string, source: string
   const kind = (schema as { type?: unknown }).type;
   let value: unknown = text;
   if (kind === 'number' || kind === 'integer') value = text.trim() === '' ? Number.NaN : Number(text);
+  if (kind === 'boolean' && (text === 'true' || text === 'false')) value = text === 'true';
   if (kind === 'array') value = text.split(',').map((part) => part.trim()).filter((part) => part !== '');
   check(schema, value, path, source);
   return value;
@@ -118,13 +120,14 @@ export function completeSettings(settings: Settings): Settings {
 
 /** The settings as `startServer` takes them. */
 export function serverOptions(settings: Settings, packDir: string): ServerOptions {
-  const { port, host, data, threads, preset, seconds, logLevel, library, corsOrigins, remoteHosts, limits } = settings;
+  const { port, host, data, threads, preset, seconds, logLevel, open, library, corsOrigins, remoteHosts, limits } = settings;
   return {
     port,
     host,
     dataDir: data,
     packDir: settings.pack ?? packDir,
     logLevel,
+    open,
     library,
     corsOrigins,
     remoteHosts,

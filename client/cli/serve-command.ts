@@ -33,7 +33,8 @@ export function optionOf(field: Field): Option {
   const kind = (schema as { type?: unknown }).type;
   const value = kind === 'integer' || kind === 'number' ? 'n' : kind === 'array' ? 'a,b' : place;
   const shown = schema.default === undefined || Array.isArray(schema.default) ? '' : ` (default: ${JSON.stringify(schema.default)})`;
-  const option = new Option(`${flag} <${value.split('.').pop()}>`, `${schema.description ?? ''}${shown}`).argParser((text) => {
+  // A flag alone says yes.
+  const option = new Option(kind === 'boolean' ? `${flag} [true|false]` : `${flag} <${value.split('.').pop()}>`, `${schema.description ?? ''}${shown}`).argParser((text) => {
     try {
       return parseField(field, text, flag);
     } catch (error) {

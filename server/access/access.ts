@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Limits } from '../config.js';
 import { ApiError } from '../errors.js';
+import type { Facts } from '../store/facts.js';
 import { TokenBucket } from './bucket.js';
 import type { Caller } from './caller.js';
 import { hashOf, type ApiKey, type KeyFile } from './keys.js';
@@ -12,11 +13,15 @@ export interface AccessOptions {
   readonly limits: Pick<Limits, 'keyRequestsPerMinute' | 'keyConcurrent'>;
   /** Ask for a key even while there is none: for a server that others can reach. */
   readonly always: boolean;
+  /** Ask for none any more, though keys were asked for before: only where there are none. */
+  readonly open: boolean;
+  /** Where it is remembered that keys were asked for: a key file that gets lost must not open the server. */
+  readonly facts: Pick<Facts, 'has' | 'set' | 'remove'>;
   readonly log: FastifyBaseLogger;
 }
 
-/** Seconds for which a look at the key file is good: a removed key works no longer than this. */
-const fresh_s = 1;
+/** Seconds for which a look at the key file is good. A look is taken as often by itself, so that a removed key's sockets end within a second. */
+const fresh_s = 0.5;
 /** The WebSocket subprotocol of this API, and what a key is given behind, since browsers cannot set headers on sockets. */
 export const socketProtocol = 'latentchat';
 export const keyProtocolPrefix = 'latentchat-key.';
@@ -24,7 +29,10 @@ export const keyProtocolPrefix = 'latentchat-key.';
 /** What a key has a rate of. */
 type Counted = 'request' | 'line';
 
-/** Who may use the server: everybody on loopback while there are no keys, else whoever has one. */
+/**
+ * Who may use the server: everybody on loopback as long as there never was a key, else whoever has one. That there was one is remembered in
+ * the database, so neither a lost key file nor a restart lets anybody in.
+ */
 export class Access {
   readonly #options: AccessOptions;
   #byHash = new Map<string, ApiKey>();
@@ -33,22 +41,56 @@ export class Access {
   #version = '';
   #looked = -Infinity;
   #required: boolean;
+  readonly #listeners = new Set<() => void>();
+  readonly #looking: NodeJS.Timeout;
 
   private constructor(options: AccessOptions) {
     this.#options = options;
-    this.#required = options.always;
+    this.#required = options.always || options.facts.has('keys_asked');
+    this.#looking = setInterval(() => void this.#look(), fresh_s * 1000).unref();
   }
 
-  /** @throws Error when the key file is damaged */
+  /** @throws Error when the key file is damaged, or the server is to be open though there are keys */
   static async open(options: AccessOptions): Promise<Access> {
+    if (options.open) {
+      const { keys, facts } = options;
+      if ((await keys.list()).length > 0) throw new Error(`There are API keys in ${keys.file}, and "open" is set. Take one of the two away.`);
+      facts.remove('keys_asked');
+    }
     const access = new Access(options);
-    await access.#load(await access.#fileVersion());
+    try {
+      await access.#load(await access.#fileVersion());
+    } catch (error) {
+      access.close();
+      throw error;
+    }
     return access;
   }
 
-  /** Once a key has been asked for it is asked for until the server ends, even when the last one is removed. */
+  close(): void {
+    clearInterval(this.#looking);
+    this.#listeners.clear();
+  }
+
+  /** Once a key has been asked for it is asked for, even when the last one is removed, until the operator opens the server again. */
   get required(): boolean {
     return this.#required;
+  }
+
+  /** True where keys are asked for and there are none: nobody is let in. */
+  get shut(): boolean {
+    return this.#required && this.size === 0;
+  }
+
+  /** True where who came with this key, or without one, may still be here. */
+  admits(key: ApiKey | null): boolean {
+    return key === null ? !this.#required : this.has(key.id);
+  }
+
+  /** Tells whenever keys have come or gone; gives the function that ends the subscription. */
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Number of keys. */
@@ -75,9 +117,11 @@ export class Access {
 
   /** Takes note of keys that were added or removed. */
   async refresh(): Promise<void> {
-    const now = performance.now() / 1000;
-    if (now - this.#looked < fresh_s) return;
-    this.#looked = now;
+    if (performance.now() / 1000 - this.#looked >= fresh_s) await this.#look();
+  }
+
+  async #look(): Promise<void> {
+    this.#looked = performance.now() / 1000;
     const version = await this.#fileVersion();
     if (version === this.#version) return;
     try {
@@ -143,7 +187,18 @@ export class Access {
     this.#byHash = new Map(keys.map((key) => [key.sha256, key]));
     this.#byId = new Map(keys.map((key) => [key.id, key]));
     for (const buckets of Object.values(this.#buckets)) for (const id of buckets.keys()) if (!this.#byId.has(id)) buckets.delete(id);
-    if (keys.length > 0) this.#required = true;
+    if (keys.length > 0) this.#ask();
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  #ask(): void {
+    this.#required = true;
+    const { facts, log } = this.#options;
+    try {
+      if (!facts.has('keys_asked')) facts.set('keys_asked', 'yes');
+    } catch (error) {
+      log.error({ err: error }, 'that API keys are asked for could not be remembered');
+    }
   }
 
   async #fileVersion(): Promise<string> {

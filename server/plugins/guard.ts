@@ -13,6 +13,9 @@ declare module 'fastify' {
     /** Whom it speaks for, in all that has an owner. */
     readonly caller: Caller;
   }
+  interface FastifyInstance {
+    readonly access: Access;
+  }
 }
 
 const loopback = new Set(['localhost', '127.0.0.1', '::1', '[::1]']);
@@ -60,6 +63,7 @@ export async function guard(app: App, { access, corsOrigins }: GuardOptions): Pr
     // Whoever puts TLS in front decides about this one.
     strictTransportSecurity: false,
   });
+  app.decorate('access', access);
   app.decorateRequest('apiKey', null);
   app.decorateRequest('caller', {
     getter(this: FastifyRequest) {

@@ -53,6 +53,7 @@ export class RealtimeSocket {
   /** Videos whose progress is wanted; null: all. */
   #videos: Set<string> | null = null;
   readonly #unsubscribe: () => void;
+  readonly #unsubscribeKeys: () => void;
   readonly #heartbeat: NodeJS.Timeout;
   readonly #key: ApiKey | null;
   readonly #caller: Caller;
@@ -84,6 +85,7 @@ export class RealtimeSocket {
     }
     this.#join(this.#default);
     this.#unsubscribe = this.#library.subscribe((change) => this.#videoChanged(change));
+    this.#unsubscribeKeys = context.access.subscribe(() => this.#keyStillThere());
     this.#heartbeat = setInterval(() => this.#beat(), context.limits.heartbeat_s * 1000).unref();
     socket.on('message', (data, isBinary) => this.#received(data, isBinary));
     socket.on('pong', () => (this.#unanswered = 0));
@@ -245,11 +247,8 @@ export class RealtimeSocket {
 
   /** A socket lives long: its key may be removed meanwhile. */
   #keyStillThere(): boolean {
-    const { access } = this.#context;
-    if (!this.#key) return true;
-    void access.refresh();
-    if (access.has(this.#key.id)) return true;
-    this.#socket.close(closeCodes.keyRemoved, 'the API key was removed');
+    if (this.#context.access.admits(this.#key)) return true;
+    this.#socket.close(closeCodes.keyRemoved, this.#key ? 'the API key was removed' : 'an API key is asked for now');
     return false;
   }
 
@@ -272,6 +271,7 @@ export class RealtimeSocket {
   #closed(): void {
     clearInterval(this.#heartbeat);
     this.#unsubscribe();
+    this.#unsubscribeKeys();
     this.#outbox.close();
     for (const { leave } of this.#conversations.values()) leave();
     // A running answer goes on to its end and is stored; what has not begun is not worth beginning.

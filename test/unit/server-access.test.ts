@@ -1,7 +1,7 @@
 /** Who may use a server: keys over HTTP, server-sent events, tus and the socket; limits of a key; other origins; addresses. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
@@ -109,10 +109,9 @@ test('a key that is added works within two seconds, one that is removed no longe
   await until(200);
   const socket = new WebSocket(socketUrl(), { headers: bearer(added.secret) });
   await once(socket, 'message');
+  const closed = once(socket, 'close');
   assert.deepEqual((await keys.remove('guest')).map(({ id }) => id), [added.key.id]);
   await until(401);
-  const closed = once(socket, 'close');
-  socket.send('{"type":"session.update","session":{}}');
   assert.equal(((await closed) as [number])[0], 4001);
 });
 
@@ -174,6 +173,48 @@ test('with keys a server listens where it is told, asks for them, and still does
   }
 });
 
+test('a server that had keys lets nobody in when the key file is lost, after a restart neither, until its operator opens it', async () => {
+  const file = new KeyFile(path.join(folder.path, 'lost'));
+  await file.add({ name: 'only' });
+  const statusOf = async (settings: { readonly open?: boolean } = {}): Promise<[number, string | null]> => {
+    const started = await startServer({ ...options('lost'), ...settings });
+    try {
+      return [(await fetch(`${started.url}/v1/videos`)).status, started.notice];
+    } finally {
+      await started.close();
+    }
+  };
+  assert.deepEqual(await statusOf(), [401, null]);
+  await rm(file.file);
+  const [status, notice] = await statusOf();
+  assert.equal(status, 401);
+  assert.match(notice ?? '', /no API keys.*asked for them before.*--open/);
+  assert.deepEqual(await statusOf({ open: true }), [200, null]);
+  assert.deepEqual(await statusOf(), [200, null], 'it stays open');
+  await file.add({ name: 'again' });
+  await assert.rejects(statusOf({ open: true }), /API keys.*"open" is set/);
+  assert.equal((await statusOf())[0], 401);
+});
+
+test('a socket whose key is removed is closed with 4001, though nothing is sent on it, and so is one without a key when keys come', async () => {
+  const file = new KeyFile(path.join(folder.path, 'idle'));
+  const own = await startServer(options('idle'));
+  const closeOf = async (headers: Record<string, string>, change: () => Promise<unknown>): Promise<number> => {
+    const socket = new WebSocket(`${own.url.replace('http', 'ws')}/v1/realtime`, { headers });
+    await once(socket, 'message');
+    const closed = once(socket, 'close');
+    await change();
+    return ((await closed) as [number])[0];
+  };
+  try {
+    let key = '';
+    assert.equal(await closeOf({}, async () => (key = (await file.add({ name: 'guest' })).secret)), 4001);
+    assert.equal(await closeOf(bearer(key), () => file.remove('guest')), 4001);
+  } finally {
+    await own.close();
+  }
+});
+
 test('a damaged key file keeps a server from starting', async () => {
   const data = path.join(folder.path, 'damaged');
   await new KeyFile(data).add({ name: 'x' });
@@ -196,8 +237,11 @@ test('keys are told apart by their own limits of answers', async () => {
   const file = new KeyFile(path.join(folder.path, 'limits'));
   const { key } = await file.add({ name: 'x', concurrent: 2 });
   const other = await file.add({ name: 'y' });
-  const access = await Access.open({ keys: file, limits: { keyRequestsPerMinute: 60, keyConcurrent: 7 }, always: false, log: console as never });
+  const known = new Set<string>();
+  const facts = { has: (name: string) => known.has(name), set: (name: string) => void known.add(name), remove: (name: string) => void known.delete(name) };
+  const access = await Access.open({ keys: file, limits: { keyRequestsPerMinute: 60, keyConcurrent: 7 }, always: false, open: false, facts, log: console as never });
   assert.deepEqual([access.mostReplies(key), access.mostReplies(other.key), access.size, access.required], [2, 7, 2, true]);
+  access.close();
 });
 
 test('an upload of a keyless server is open to whoever is on this machine', async () => {

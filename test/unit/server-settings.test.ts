@@ -71,6 +71,10 @@ test('--print-config shows what came together, and wrong flags and files are tol
   assert.equal(printed.code, 0, printed.stderr);
   const settings = JSON.parse(printed.stdout) as ReturnType<typeof mergeSettings>;
   assert.deepEqual([settings.port, settings.limits.sockets, settings.limits.answerTokens, settings.corsOrigins], [4, 5, 64, ['https://a.example']]);
+  for (const [args, open] of [[[], false], [['--open'], true], [['--open', 'false'], false]] as const) {
+    assert.equal((JSON.parse((await runCli(['serve', ...args, '--print-config'])).stdout) as typeof settings).open, open);
+  }
+  assert.equal((await runCli(['serve', '--open', 'perhaps', '--print-config'])).code, 2);
   const flag = await runCli(['serve', '--port', 'http', '--print-config']);
   assert.deepEqual([flag.code, flag.stdout], [2, '']);
   const file = await runCli(['serve', '--config', await folder.write('wrong.json', '{"prot": 1}')]);
