@@ -27,6 +27,7 @@ import { realtimeRoute } from './realtime/route.js';
 import { batchRoutes } from './routes/batches.js';
 import { chatRoutes } from './routes/chat.js';
 import { fileRoutes } from './routes/files.js';
+import { mcpRoutes } from './routes/mcp.js';
 import { pageRoutes } from './routes/page.js';
 import { searchRoutes } from './routes/search.js';
 import { serverRoutes } from './routes/server.js';
@@ -149,6 +150,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     searchRoutes(app, services);
     await fileRoutes(app, services);
     batchRoutes(app, services);
+    mcpRoutes(app, services);
     await pageRoutes(app, options.publicDir ?? fileURLToPath(new URL('../client/web/public', import.meta.url)));
 
     await receiver.recover();

@@ -11,6 +11,7 @@ import { infoCommand } from './info-command.js';
 import { keysCommand } from './keys-command.js';
 import { exportCommand, lsCommand, rmCommand } from './library-commands.js';
 import { describeFailure } from './failure.js';
+import { mcpCommand } from './mcp-command.js';
 import { packCommand } from './pack-command.js';
 import { packageRoot } from './package-root.js';
 import { reproduceCommand } from './reproduce-command.js';
@@ -27,7 +28,7 @@ export function buildProgram(): Command {
     .version(version)
     .option('--debug', 'print a stack trace when something fails')
     .showHelpAfterError('(add --help for the options)');
-  const verbs = [serveCommand(), keysCommand(), encodeCommand(), decodeCommand(), infoCommand(), chatCommand(), searchCommand(), captionCommand(), evaluateCommand(), packCommand(), trainCommand(), reproduceCommand(), lsCommand(), rmCommand(), exportCommand()];
+  const verbs = [serveCommand(), keysCommand(), encodeCommand(), decodeCommand(), infoCommand(), chatCommand(), searchCommand(), captionCommand(), mcpCommand(), evaluateCommand(), packCommand(), trainCommand(), reproduceCommand(), lsCommand(), rmCommand(), exportCommand()];
   for (const verb of verbs) program.addCommand(verb);
   for (const command of [program, ...verbs, ...verbs.flatMap((verb) => verb.commands)]) {
     command.exitOverride().configureOutput({ writeOut: print, writeErr: (text) => void errorStream().write(text) });

@@ -42,6 +42,28 @@ export function shotStarts(latents: Float32Array, dim: number): number[] {
   return [0, ...cuts.map(({ frame }) => frame)];
 }
 
+/** A shot: its frames `first` up to, not including, `end`, and when it is shown. */
+export interface Shot {
+  readonly first: number;
+  readonly end: number;
+  readonly start_s: number;
+  readonly end_s: number;
+}
+
+/**
+ * The shots of a video in order, without gaps from second 0 to its end.
+ * @param latents (T, D) row-major
+ * @param times_s (T)
+ */
+export function shotsOf(latents: Float32Array, dim: number, times_s: ArrayLike<number>, duration_s: number): Shot[] {
+  const starts = shotStarts(latents, dim);
+  return starts.map((first, i) => {
+    const end = starts[i + 1] ?? times_s.length;
+    const end_s = end === times_s.length ? duration_s : (times_s[end] as number);
+    return { first, end, start_s: i === 0 ? 0 : (times_s[first] as number), end_s };
+  });
+}
+
 /** Between frames t and t + 1. */
 function distance(latents: Float32Array, dim: number, t: number): number {
   let sum = 0;

@@ -64,6 +64,18 @@ export type Video = Static<typeof VideoSchema>;
 
 export const VideoListSchema = Type.Object({ object: Type.Literal('list'), data: Type.Array(VideoSchema) });
 
+export const ShotListSchema = Type.Object({
+  object: Type.Literal('list'),
+  data: Type.Array(
+    Type.Object({
+      start_s: Type.Number(),
+      end_s: Type.Number(),
+      first: Type.Integer({ description: 'Its first frame, from 0, among the encoded ones.' }),
+      end: Type.Integer({ description: 'The frame after its last.' }),
+    }),
+  ),
+});
+
 export const HealthSchema = Type.Object({
   status: Type.Literal('ok'),
   version: Type.String(),

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify';
+import type { Shot } from '../../model/inr/shots.js';
 import { ApiError, errorTable } from '../errors.js';
 import { WorkerHost } from '../workers/host.js';
 import type { DecoderWorkerData, FrameTask, FromDecoder, Picture, ToDecoder } from './messages.js';
@@ -13,12 +14,14 @@ export interface FrameDecoderOptions extends DecoderWorkerData {
   readonly log: FastifyBaseLogger;
 }
 
+type Result = Exclude<FromDecoder, { type: 'failed' }>;
+
 interface Pending {
-  readonly resolve: (picture: Picture) => void;
+  readonly resolve: (result: Result) => void;
   readonly reject: (error: ApiError) => void;
 }
 
-/** Decodes frames in a worker that is there only while it is used. */
+/** Decodes frames, and finds shots, in a worker that is there only while it is used. */
 export class FrameDecoder {
   readonly #host: WorkerHost<ToDecoder, FromDecoder>;
   readonly #options: FrameDecoderOptions;
@@ -42,15 +45,25 @@ export class FrameDecoder {
   }
 
   /** Rejects with ApiError: `queue_full`, `frame_not_found`, `pictures_not_ready`, `decode_failed`. */
-  frame(task: FrameTask): Promise<Picture> {
+  async frame(task: FrameTask): Promise<Picture> {
+    return (await this.#ask<'frame'>((id) => ({ type: 'frame', id, task }))).picture;
+  }
+
+  /** The shots of the video in a container. Rejects with ApiError: `queue_full`, `decode_failed`. */
+  async shots(file: string): Promise<readonly Shot[]> {
+    return (await this.#ask<'shots'>((id) => ({ type: 'shots', id, file }))).shots;
+  }
+
+  #ask<T extends Result['type']>(message: (id: number) => ToDecoder & { readonly type: T }): Promise<Extract<Result, { type: T }>> {
     if (this.#pending.size >= this.#options.most) return Promise.reject(new ApiError('queue_full'));
     if (this.#idle) clearTimeout(this.#idle);
     this.#idle = null;
     this.#host.start();
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject });
-      this.#host.post({ type: 'frame', id, task });
+      // A message is answered by one of its own type.
+      this.#pending.set(id, { resolve: (result) => resolve(result as Extract<Result, { type: T }>), reject });
+      this.#host.post(message(id));
     });
   }
 
@@ -63,10 +76,10 @@ export class FrameDecoder {
   #receive(message: FromDecoder): void {
     const pending = this.#pending.get(message.id);
     this.#pending.delete(message.id);
-    if (message.type === 'frame') {
-      pending?.resolve(message.picture);
+    if (message.type !== 'failed') {
+      pending?.resolve(message);
     } else {
-      if (errorTable[message.code][0] >= 500) this.#options.log.error({ detail: message.detail }, 'frame could not be decoded');
+      if (errorTable[message.code][0] >= 500) this.#options.log.error({ detail: message.detail }, 'a container could not be decoded');
       const { code, param } = message;
       pending?.reject(new ApiError(code, { param, message: message.message || errorTable[code][2] }));
     }

@@ -1,3 +1,4 @@
+import type { Shot } from '../../model/inr/shots.js';
 import type { ErrorCode } from '../errors.js';
 
 export type PictureFormat = 'png' | 'jpeg' | 'webp';
@@ -18,9 +19,13 @@ export interface Picture {
   readonly version: string;
 }
 
-export type ToDecoder = { readonly type: 'frame'; readonly id: number; readonly task: FrameTask };
+/** `file`: the container on disk. */
+export type ToDecoder =
+  | { readonly type: 'frame'; readonly id: number; readonly task: FrameTask }
+  | { readonly type: 'shots'; readonly id: number; readonly file: string };
 export type FromDecoder =
   | { readonly type: 'frame'; readonly id: number; readonly picture: Picture }
+  | { readonly type: 'shots'; readonly id: number; readonly shots: readonly Shot[] }
   | {
       readonly type: 'failed';
       readonly id: number;

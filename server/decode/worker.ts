@@ -1,10 +1,11 @@
-/** The worker that decodes frames for scripts and export; the page decodes its own. One frame at a time. */
+/** The worker that decodes frames for scripts and export, and finds shots; the page does both itself. One thing at a time. */
 import { open, type FileHandle } from 'node:fs/promises';
 import { parentPort } from 'node:worker_threads';
 import sharp from 'sharp';
 import { fileSource } from '../../model/container/source.node.js';
 import { LinrDecodeError } from '../../model/inr/decode-error.js';
 import { LinrDecoder } from '../../model/inr/decoder.js';
+import { shotsOf } from '../../model/inr/shots.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { ApiError } from '../errors.js';
 import { versionOf } from '../store/files.js';
@@ -88,10 +89,18 @@ async function decode({ file, index, width, format }: FrameTask): Promise<Pictur
   return { bytes: new Uint8Array(await coded.toBuffer()), version };
 }
 
-async function answer({ id, task }: ToDecoder): Promise<void> {
+async function answerTo(message: ToDecoder): Promise<FromDecoder> {
+  const { id } = message;
+  if (message.type === 'frame') return { type: 'frame', id, picture: await decode(message.task) };
+  const { latents, latentDim, meta } = await (await openDecoder(message.file)).decoder.file();
+  return { type: 'shots', id, shots: shotsOf(latents, latentDim, meta.times_s, meta.duration_s) };
+}
+
+async function answer(asked: ToDecoder): Promise<void> {
+  const { id } = asked;
   let message: FromDecoder;
   try {
-    message = { type: 'frame', id, picture: await decode(task) };
+    message = await answerTo(asked);
   } catch (error) {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
     message =

@@ -89,7 +89,7 @@ export async function guard(app: App, { access, corsOrigins }: GuardOptions): Pr
 /** By the route that was found, not by the address as it was written, which may be written in several ways. */
 function needsKey(request: FastifyRequest): boolean {
   const route = request.routeOptions.url;
-  return route !== undefined && (route.startsWith('/v1/') || route === '/metrics');
+  return route !== undefined && (route.startsWith('/v1/') || route === '/metrics' || route === '/mcp');
 }
 
 function allowOrigin(reply: FastifyReply, origin: string): void {

@@ -17,7 +17,7 @@ export async function openApi(app: App, version: string): Promise<void> {
           'Every error has the shape {"error": {"code", "message", "type", "param"}}.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
-      tags: [{ name: 'server' }, { name: 'videos' }, { name: 'chat' }, { name: 'search' }, { name: 'batches' }],
+      tags: [{ name: 'server' }, { name: 'videos' }, { name: 'chat' }, { name: 'search' }, { name: 'batches' }, { name: 'mcp' }],
     },
   });
   await app.register(swaggerUi, {

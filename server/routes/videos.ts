@@ -1,7 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
-import { ErrorSchema, VideoListSchema, VideoSchema } from '../api/schemas.js';
+import { ErrorSchema, ShotListSchema, VideoListSchema, VideoSchema } from '../api/schemas.js';
 import type { App } from '../api/typed.js';
 import { ApiError } from '../errors.js';
 import type { Services } from '../services.js';
@@ -40,6 +40,16 @@ export function videoRoutes(app: App, services: Services): void {
     async ({ params, caller }, reply) => {
       await library.seenBy(caller).remove(params.id);
       return reply.code(204).send(null);
+    },
+  );
+
+  app.get(
+    '/v1/videos/:id/shots',
+    { schema: { tags: ['videos'], summary: 'The shots of a video, as its latents tell them; known as soon as it can be asked about', params: Params, response: { 200: ShotListSchema, ...errors } } },
+    async (request) => {
+      const row = library.row(request.params.id);
+      if (!row.container) throw new ApiError('container_not_ready', row.error ? { message: row.error.message } : {});
+      return { object: 'list' as const, data: [...(await decoder.shots(folder.container(row.id)))] };
     },
   );
 

@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { VideoInfo } from '../../../model/frames/index.js';
 import { MAX_FRAMES } from '../../../model/inr/plan.js';
-import { shotStarts } from '../../../model/inr/shots.js';
+import { shotsOf, type Shot } from '../../../model/inr/shots.js';
 import type { VideoPart } from '../../../projector/index.js';
 
 /** One caption for the whole, one a shot, or one for every so many seconds. */
@@ -19,13 +19,8 @@ export function parsePer(value: string): Per {
   return { every_s };
 }
 
-export interface Segment {
-  readonly start_s: number;
-  readonly end_s: number;
-  /** Its frames: from `first` up to, not including, `end`. */
-  readonly first: number;
-  readonly end: number;
-}
+/** A stretch of a video. */
+export type Segment = Shot;
 
 /** Frames that must be looked at of a video so that each stretch has as many as a prompt shows, within what an encoder would take. */
 export function framesFor(per: Per, shown: number): (info: VideoInfo) => number {
@@ -40,13 +35,7 @@ export function segmentsOf(per: Per, video: VideoPart, duration_s: number): Segm
   const frames = times_s.length;
   const time = (index: number): number => times_s[index] as number;
   if (per === 'video') return [{ start_s: 0, end_s: duration_s, first: 0, end: frames }];
-  if (per === 'shot') {
-    const starts = shotStarts(latents, dim);
-    return starts.map((first, i) => {
-      const end = starts[i + 1] ?? frames;
-      return { start_s: i === 0 ? 0 : time(first), end_s: end === frames ? duration_s : time(end), first, end };
-    });
-  }
+  if (per === 'shot') return shotsOf(latents, dim, times_s, duration_s);
   const segments: Segment[] = [];
   for (let first = 0; first < frames; ) {
     const stretch = Math.floor(time(first) / per.every_s);

@@ -1,0 +1,104 @@
+/** `latentchat mcp`: the Model Context Protocol on standard input and output. */
+import path from 'node:path';
+import { readFileSync } from 'node:fs';
+import { Command, Option } from 'commander';
+import type { ApiRequest } from '../../server/mcp/http-backend.js';
+import type { VideoTools } from '../../server/mcp/backend.js';
+import { packOption, threadsOption } from './common-options.js';
+import { describeFailure, UserError } from './failure.js';
+import { packageRoot } from './package-root.js';
+import { keyOption, serverOption, type ServerOptions } from './remote.js';
+import { expandInputs } from './sources.js';
+
+interface McpOptions extends ServerOptions {
+  readonly data?: string;
+  readonly pack?: string;
+  readonly threads: number;
+}
+
+/** Videos behind the tools, and how they are let go. */
+interface Opened {
+  readonly videos: VideoTools;
+  close(): Promise<void>;
+}
+
+export function mcpCommand(): Command {
+  return new Command('mcp')
+    .description('Serve videos to a language model by the Model Context Protocol, on standard input and output.')
+    .argument('[input...]', "videos, photos, containers, folders or patterns such as 'clips/**/*.mp4'")
+    .addOption(new Option('--data <folder>', "the videos of a server's data folder, while no server runs there").conflicts('server'))
+    .addOption(serverOption())
+    .addOption(keyOption())
+    .addOption(packOption())
+    .addOption(threadsOption())
+    .addHelpText(
+      'after',
+      `
+For a program that starts servers of the protocol: {"command": "npx", "args": ["latentchat", "mcp", "/home/me/clips"]}. A running server of
+latentchat offers the same at /mcp over HTTP.`,
+    )
+    .action(mcp);
+}
+
+async function mcp(inputs: readonly string[], options: McpOptions): Promise<void> {
+  const { StdioServerTransport } = await import('@modelcontextprotocol/sdk/server/stdio.js');
+  const { mcpServer } = await import('../../server/mcp/server.js');
+  const { version } = JSON.parse(readFileSync(path.join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
+  const opened = await open(inputs, options);
+  const server = mcpServer(opened.videos, version, describeFailure);
+  try {
+    const ended = new Promise<void>((resolve) => {
+      server.onclose = () => resolve();
+      // The transport does not watch for the end of its input, by which a client says that it has gone.
+      for (const event of ['end', 'close'] as const) process.stdin.once(event, () => resolve());
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+    });
+    await server.connect(new StdioServerTransport());
+    await ended;
+  } finally {
+    await server.close();
+    await opened.close();
+  }
+}
+
+/** @throws UserError unless exactly one kind of place is named */
+async function open(inputs: readonly string[], options: McpOptions): Promise<Opened> {
+  const { data, server } = options;
+  if (inputs.length > 0) {
+    if (data !== undefined || server !== undefined) throw new UserError('Name files, or a data folder with --data, or a server with --server: one of the three.');
+    const [{ FileVideos }, files] = await Promise.all([import('./mcp/file-videos.js'), expandInputs(inputs)]);
+    const videos = await FileVideos.open(files, options);
+    return { videos, close: () => videos.close() };
+  }
+  if (server !== undefined) return overServer(server, options.key);
+  if (data !== undefined) return inFolder(data, options);
+  throw new UserError('Name videos or folders, a data folder with --data, or a server with --server.');
+}
+
+async function overServer(server: string, key: string | undefined): Promise<Opened> {
+  const [{ Http }, { HttpVideos }] = await Promise.all([import('../sdk/http.js'), import('../../server/mcp/http-backend.js')]);
+  const { LatentChatError } = await import('../sdk/index.js');
+  const http = new Http(server, (input, init) => fetch(input, init), key === undefined ? {} : { authorization: `Bearer ${key}` });
+  const request: ApiRequest = async (method, place, body, signal) => {
+    try {
+      return await http.request(place, { method, signal, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+    } catch (error) {
+      throw error instanceof LatentChatError ? new UserError(error.message, { cause: error }) : error;
+    }
+  };
+  return { videos: new HttpVideos(request), close: () => Promise.resolve() };
+}
+
+/** The server itself, in this process and without a port. */
+async function inFolder(data: string, { pack, threads, key }: McpOptions): Promise<Opened> {
+  const [{ buildApp }, { HttpVideos }] = await Promise.all([import('../../server/index.js'), import('../../server/mcp/http-backend.js')]);
+  // Standard output belongs to the protocol.
+  const app = await buildApp({ dataDir: path.resolve(data), packDir: pack ?? path.join(packageRoot(), 'weights/default'), threads, logLevel: 'silent' });
+  await app.ready();
+  const request: ApiRequest = async (method, url, body, signal) => {
+    const headers = { host: 'localhost', ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
+    const { statusCode, payload } = await app.inject({ method, url, headers, signal, ...(body === undefined ? {} : { payload: JSON.stringify(body) }) });
+    return { status: statusCode, text: () => payload };
+  };
+  return { videos: new HttpVideos(request), close: () => app.close() };
+}

@@ -1,0 +1,77 @@
+import { Readable } from 'node:stream';
+import type { ReadableStream } from 'node:stream/web';
+import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
+import type { FastifyRequest } from 'fastify';
+import Type from 'typebox';
+import type { App } from '../api/typed.js';
+import { ApiError, toApiError } from '../errors.js';
+import { ToolError } from '../mcp/backend.js';
+import { HttpVideos, type ApiRequest } from '../mcp/http-backend.js';
+import { mcpServer } from '../mcp/server.js';
+import type { Services } from '../services.js';
+
+/**
+ * The Model Context Protocol over streamable HTTP. Without sessions: every request stands alone, so nothing is kept for clients that
+ * do not come back, and a restart of the server is not noticed.
+ */
+export function mcpRoutes(app: App, { version }: Pick<Services, 'version'>): void {
+  app.post(
+    '/mcp',
+    {
+      schema: {
+        tags: ['mcp'],
+        summary: 'Tools for language models: the Model Context Protocol over streamable HTTP, without sessions',
+        headers: Type.Object({ accept: Type.Optional(Type.String()) }),
+        body: Type.Unknown({ description: 'A JSON-RPC message.' }),
+      },
+    },
+    async (request, reply) => {
+      const server = mcpServer(new HttpVideos(inside(app, request)), version, describe);
+      const transport = new WebStandardStreamableHTTPServerTransport();
+      await server.connect(transport);
+      // Also when the client has gone: its tools are stopped.
+      reply.raw.once('close', () => void server.close());
+      const { status, headers, body } = await transport.handleRequest(webRequest(request), { parsedBody: request.body });
+      reply.code(status);
+      for (const [name, value] of headers) reply.header(name, value);
+      // Node's own stream type and the DOM's differ in name only.
+      return reply.send(body === null ? null : Readable.fromWeb(body as unknown as ReadableStream));
+    },
+  );
+  // Clients that would listen for messages of the server, or end a session, learn from this status that there is neither.
+  app.route({
+    method: ['GET', 'DELETE'],
+    url: '/mcp',
+    schema: { hide: true },
+    handler: (_request, reply) => {
+      reply.header('allow', 'POST');
+      throw new ApiError('method_not_allowed');
+    },
+  });
+}
+
+/** The API of this server, asked from inside as who calls asks from outside: with the same key, host and address. */
+function inside(app: App, { headers: { authorization, host }, ip }: FastifyRequest): ApiRequest {
+  const headers = { ...(authorization === undefined ? {} : { authorization }), ...(host === undefined ? {} : { host }) };
+  return async (method, url, body, signal) => {
+    const { statusCode, payload } = await app.inject({
+      method,
+      url,
+      headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
+      remoteAddress: ip,
+      signal,
+      ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
+    });
+    return { status: statusCode, text: () => payload };
+  };
+}
+
+function webRequest({ method, headers, url }: FastifyRequest): Request {
+  const copied = new Headers();
+  for (const [name, value] of Object.entries(headers)) if (value !== undefined) copied.set(name, String(value));
+  return new Request(`http://localhost${url}`, { method, headers: copied });
+}
+
+function describe(error: unknown): string {
+  return error instanceof ToolError ? error.message : toApiError(error).message;
+}
