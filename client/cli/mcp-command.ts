@@ -91,14 +91,15 @@ async function overServer(server: string, key: string | undefined): Promise<Open
 
 /** The server itself, in this process and without a port. */
 async function inFolder(data: string, { pack, threads, key }: McpOptions): Promise<Opened> {
-  const [{ buildApp }, { HttpVideos }] = await Promise.all([import('../../server/index.js'), import('../../server/mcp/http-backend.js')]);
+  const [{ buildApp }, { HttpVideos }, { InsideApi }] = await Promise.all([
+    import('../../server/index.js'),
+    import('../../server/mcp/http-backend.js'),
+    import('../../server/mcp/inside.js'),
+  ]);
   // Standard output belongs to the protocol.
   const app = await buildApp({ dataDir: path.resolve(data), packDir: pack ?? path.join(packageRoot(), 'weights/default'), threads, logLevel: 'silent' });
+  const api = new InsideApi(app);
   await app.ready();
-  const request: ApiRequest = async (method, url, body, signal) => {
-    const headers = { host: 'localhost', ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }) };
-    const { statusCode, payload } = await app.inject({ method, url, headers, signal, ...(body === undefined ? {} : { payload: JSON.stringify(body) }) });
-    return { status: statusCode, text: () => payload };
-  };
-  return { videos: new HttpVideos(request), close: () => app.close() };
+  const headers = { host: 'localhost', ...(key === undefined ? {} : { authorization: `Bearer ${key}` }) };
+  return { videos: new HttpVideos(api.requests({ headers, ip: '127.0.0.1' })), close: () => app.close() };
 }

@@ -6,7 +6,8 @@ import Type from 'typebox';
 import type { App } from '../api/typed.js';
 import { ApiError, toApiError } from '../errors.js';
 import { ToolError } from '../mcp/backend.js';
-import { HttpVideos, type ApiRequest } from '../mcp/http-backend.js';
+import { HttpVideos } from '../mcp/http-backend.js';
+import { InsideApi, type InsideCaller } from '../mcp/inside.js';
 import { mcpServer } from '../mcp/server.js';
 import type { Services } from '../services.js';
 
@@ -15,6 +16,7 @@ import type { Services } from '../services.js';
  * do not come back, and a restart of the server is not noticed.
  */
 export function mcpRoutes(app: App, { version }: Pick<Services, 'version'>): void {
+  const api = new InsideApi(app);
   app.post(
     '/mcp',
     {
@@ -26,7 +28,7 @@ export function mcpRoutes(app: App, { version }: Pick<Services, 'version'>): voi
       },
     },
     async (request, reply) => {
-      const server = mcpServer(new HttpVideos(inside(app, request)), version, describe);
+      const server = mcpServer(new HttpVideos(api.requests(callerOf(request))), version, describe);
       const transport = new WebStandardStreamableHTTPServerTransport();
       await server.connect(transport);
       // Also when the client has gone: its tools are stopped.
@@ -50,20 +52,9 @@ export function mcpRoutes(app: App, { version }: Pick<Services, 'version'>): voi
   });
 }
 
-/** The API of this server, asked from inside as who calls asks from outside: with the same key, host and address. */
-function inside(app: App, { headers: { authorization, host }, ip }: FastifyRequest): ApiRequest {
-  const headers = { ...(authorization === undefined ? {} : { authorization }), ...(host === undefined ? {} : { host }) };
-  return async (method, url, body, signal) => {
-    const { statusCode, payload } = await app.inject({
-      method,
-      url,
-      headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
-      remoteAddress: ip,
-      signal,
-      ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
-    });
-    return { status: statusCode, text: () => payload };
-  };
+/** Who calls from inside as who calls from outside. */
+function callerOf({ headers: { authorization, host }, ip }: FastifyRequest): InsideCaller {
+  return { headers: { ...(authorization === undefined ? {} : { authorization }), ...(host === undefined ? {} : { host }) }, ip };
 }
 
 function webRequest({ method, headers, url }: FastifyRequest): Request {

@@ -46,8 +46,8 @@ export function videoRoutes(app: App, services: Services): void {
   app.get(
     '/v1/videos/:id/shots',
     { schema: { tags: ['videos'], summary: 'The shots of a video, as its latents tell them; known as soon as it can be asked about', params: Params, response: { 200: ShotListSchema, ...errors } } },
-    async (request) => {
-      const row = library.row(request.params.id);
+    async ({ params, caller }) => {
+      const row = library.seenBy(caller).row(params.id);
       if (!row.container) throw new ApiError('container_not_ready', row.error ? { message: row.error.message } : {});
       return { object: 'list' as const, data: [...(await decoder.shots(folder.container(row.id)))] };
     },

@@ -8,11 +8,12 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import type { Progress } from '@modelcontextprotocol/sdk/types.js';
 import { KeyFile } from '../../server/index.js';
+import { errorOf } from '../helpers/api.js';
 import { cliMain, withoutTestRunner } from '../helpers/cli.js';
 import { DemoServer, demoDir } from '../helpers/demo-server.js';
 import { TestFolder } from '../helpers/folder.js';
 import { ServerProcess } from '../helpers/server-process.js';
-import { errorOf } from '../helpers/api.js';
+import { until } from './page-harness.js';
 
 const bunny = path.join(demoDir, 'bunny.linr');
 /** Seconds of the demo video. */
@@ -118,6 +119,23 @@ test('a server offers its tools at /mcp', async () => {
   }
   await useTools(client);
   await client.close();
+});
+
+test('a caller that hangs up has its answer stopped', async () => {
+  const { url } = demo.process;
+  const metric = async (name: string): Promise<number> => Number(new RegExp(`^latentchat:${name}\\S* (\\d+)`, 'm').exec(await (await fetch(`${url}/metrics`)).text())?.[1] ?? 0);
+  const ended = await metric('request_success_total');
+  const hangUp = new AbortController();
+  const question = 'Write a poem of forty lines about everything that you see.';
+  const body = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'ask', arguments: { video: demo.demo, question } } };
+  const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+  const answer = fetch(`${url}/mcp`, { method: 'POST', headers, body: JSON.stringify(body), signal: hangUp.signal }).then((response) => response.text());
+  answer.catch(() => undefined);
+  await until(async () => (await metric('num_requests_running')) === 1, 'the answer is being written');
+  hangUp.abort();
+  await assert.rejects(answer);
+  await until(async () => (await metric('num_requests_running')) === 0, 'nothing is being written');
+  assert.equal(await metric('request_success_total'), ended, 'the answer did not come to its end');
 });
 
 test('latentchat mcp FILE serves files without a server, and ends with its client', async () => {
