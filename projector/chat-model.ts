@@ -2,25 +2,29 @@
 import {
   beamSearch,
   checkSampling,
-  ContextError,
   DecoderBatch,
   generate,
+  KvCache,
   LanguageModel,
   prefill,
   scoreContinuations,
+  type Decoder,
   type FinishReason,
   type GenerateOptions,
   type LanguageModelOptions,
-  type KvCache,
   type Likelihood,
 } from '../model/language/index.js';
 import type { ModelPack, PackManifest } from '../model/pack/index.js';
 import type { Runtime } from '../model/runtime/types.js';
+import { fitConversation, joinNeighbors } from './conversation.js';
+import { promptEmbeddings } from './embeddings.js';
+import { Line } from './line.js';
 import { checkVideo, type ChatMessage } from './messages.js';
 import { Projector } from './network.js';
-import { VideoProjector } from './video-llama.js';
 import { PrefixCache } from './prefix-cache.js';
-import { buildPrompt, identityOf, type PromptToken, type TokenIdentity, type VisualToken } from './prompt.js';
+import { buildPrompt, identityOf, type PromptToken, type TokenIdentity } from './prompt.js';
+import { TokenCounts } from './token-counts.js';
+import { VideoProjector } from './video-llama.js';
 
 /** What to add to the scores of texts that a search has found (log probabilities a token, nearly), the higher the better the text. */
 export type TextRank = (texts: readonly string[], messages: readonly ChatMessage[]) => Promise<readonly number[]>;
@@ -43,7 +47,7 @@ export interface ReplyResult {
 }
 
 export interface ChatModelOptions extends LanguageModelOptions {
-  /** Memory for the keys and values of past prompts, in bytes. Default 256 MiB, about 30 conversations. */
+  /** Memory for the keys and values of past prompts, in bytes. Default: two conversations as long as they may be, at least 256 MiB, which is some 30 ordinary ones. */
   readonly cacheBytes?: number;
   /** Answers never depend on what is written beside them, not in the last digits either, which costs an answer that is written alone some speed. */
   readonly independent?: boolean;
@@ -51,7 +55,9 @@ export interface ChatModelOptions extends LanguageModelOptions {
   readonly searchesInTurn?: boolean;
 }
 
-const DEFAULT_CACHE_BYTES = 256 * 1024 * 1024;
+const LEAST_CACHE_BYTES = 256 * 1024 * 1024;
+/** Two people who take turns with long conversations each find theirs again. */
+const CACHED_CONVERSATIONS = 2;
 const DEFAULT_MAX_TOKENS = 256;
 /** A prompt must leave room for at least a sentence. */
 const SHORTEST_ANSWER = 16;
@@ -60,6 +66,7 @@ const NO_REPEAT_NGRAM = 12;
 
 export class ChatModel {
   private readonly prefixes: PrefixCache;
+  private readonly counts: TokenCounts;
   /** Answers that are being written. */
   private readonly batch: DecoderBatch;
   private readonly prompts = new Line();
@@ -69,8 +76,9 @@ export class ChatModel {
     private readonly language: LanguageModel,
     private readonly projector: Projector | VideoProjector,
     private readonly manifest: PackManifest,
-    { cacheBytes = DEFAULT_CACHE_BYTES, independent = false, searchesInTurn = false }: ChatModelOptions,
+    { cacheBytes = defaultCacheBytes(language.decoder), independent = false, searchesInTurn = false }: ChatModelOptions,
   ) {
+    this.counts = new TokenCounts(language.tokenizer);
     this.searches = searchesInTurn ? new Line() : null;
     this.prefixes = new PrefixCache(cacheBytes);
     this.batch = new DecoderBatch(language.decoder, { leastRows: independent ? 2 : 1 });
@@ -90,13 +98,14 @@ export class ChatModel {
   }
 
   /**
-   * Answers the last message. Keys and values of everything this prompt shares with earlier ones (the system message,
+   * Answers the last message. Of a conversation that is longer than the context, the oldest turns are left out; system text and videos stay, and an
+   * answer of `maxTokens` has room. Keys and values of everything this prompt shares with earlier ones (the system message,
    * a video's frames, past turns) are reused: a follow-up costs the last answer's and its own tokens only. Greedy
    * answers are the same whatever was asked before. Several answers may be written at once: prompts are run in the order
    * of the calls, and the next tokens of all answers in one run.
    * @yields text as it is written, whole characters
    * @throws PromptError when the messages or a video's latents cannot be used
-   * @throws ContextError when the prompt leaves no room for an answer
+   * @throws ContextError when the newest message, with its videos and the system text, leaves no room for an answer
    * @throws RangeError naming a sampling option that is out of range, and for a grammar with more than one beam
    */
   async *reply(messages: readonly ChatMessage[], given: ReplyOptions = {}): AsyncGenerator<{ text: string }, ReplyResult> {
@@ -112,7 +121,7 @@ export class ChatModel {
 
     const { decoder, tokenizer } = this.language;
     // Side by side, nobody's prompt would be ready before all are.
-    const { prompt, cache, cached, logits } = await this.prompts.run(() => this.read(messages, options.signal));
+    const { prompt, cache, cached, logits } = await this.prompts.run(() => this.read(messages, maxTokens, options.signal));
 
     let text = '';
     let firstToken: number | null = null;
@@ -163,14 +172,15 @@ export class ChatModel {
    * @returns in the order of `answers`
    * @throws PromptError when the messages or a video's latents cannot be used
    * @throws RangeError when an answer is empty
-   * @throws ContextError when prompt and answer do not fit the context
+   * @throws ContextError when the newest message and an answer do not fit the context
    * @throws the signal's reason when it is aborted
    */
   async score(messages: readonly ChatMessage[], answers: readonly string[], { signal }: { readonly signal?: AbortSignal } = {}): Promise<Likelihood[]> {
     const { decoder, tokenizer } = this.language;
     const continuations = answers.map((answer) => tokenizer.encode(tokenizer.neutralize(answer)));
     if (continuations.some((ids) => ids.length === 0)) throw new RangeError('an empty answer has no likelihood');
-    const { prompt, identity, cache } = this.begin(messages, Math.max(0, ...continuations.map((ids) => ids.length)));
+    const longest = Math.max(0, ...continuations.map((ids) => ids.length));
+    const { prompt, identity, cache } = this.begin(messages, { answer: longest, shortest: longest });
     try {
       const logits = await prefill(decoder, await this.embeddings(prompt.slice(cache.length)), cache, signal);
       const scores = logits === null ? null : await scoreContinuations(decoder, cache, logits, continuations, signal);
@@ -182,7 +192,12 @@ export class ChatModel {
     }
   }
 
-  /** Number of tokens the prompt of `messages` has. */
+  /** Tokens of the longest conversation, answer included. */
+  get context(): number {
+    return this.language.decoder.context;
+  }
+
+  /** Number of tokens the prompt of all `messages` has. */
   countTokens(messages: readonly ChatMessage[]): number {
     return this.prompt(messages).length;
   }
@@ -195,8 +210,8 @@ export class ChatModel {
   }
 
   /** Runs the prompt as far as it is not cached; logits are null where `signal` was aborted first. */
-  private async read(messages: readonly ChatMessage[], signal?: AbortSignal): Promise<{ prompt: PromptToken[]; cache: KvCache; cached: number; logits: Float32Array | null }> {
-    const { prompt, identity, cache } = this.begin(messages, SHORTEST_ANSWER);
+  private async read(messages: readonly ChatMessage[], answer: number, signal?: AbortSignal): Promise<{ prompt: readonly PromptToken[]; cache: KvCache; cached: number; logits: Float32Array | null }> {
+    const { prompt, identity, cache } = this.begin(messages, { answer, shortest: Math.min(answer, SHORTEST_ANSWER) });
     const cached = cache.length;
     try {
       const logits = await prefill(this.language.decoder, await this.embeddings(prompt.slice(cached)), cache, signal);
@@ -209,20 +224,24 @@ export class ChatModel {
     }
   }
 
-  /** The prompt, and a cache that holds as much of it as an earlier one did, with room for the rest. */
-  private begin(messages: readonly ChatMessage[], shortest: number): { prompt: PromptToken[]; identity: TokenIdentity[]; cache: KvCache } {
-    const prompt = this.prompt(messages);
+  /** The prompt of the turns that fit, and a cache that holds as much of it as an earlier one did, with room for the rest. */
+  private begin(messages: readonly ChatMessage[], room: { readonly answer: number; readonly shortest: number }): { prompt: readonly PromptToken[]; identity: TokenIdentity[]; cache: KvCache } {
     const { decoder } = this.language;
-    if (prompt.length + shortest > decoder.context) throw new ContextError(prompt.length + shortest, decoder.context);
+    const { context } = decoder;
+    const prompt = fitConversation(messages, { ...room, context, tokensOf: (text) => this.counts.of(text), build: (kept) => this.prompt(kept) });
     const identity = prompt.map(identityOf);
     return { prompt, identity, cache: this.prefixes.take(identity, prompt.length) ?? decoder.newCache(prompt.length) };
+  }
+
+  private embeddings(tokens: readonly PromptToken[]): Promise<Float32Array> {
+    return promptEmbeddings(tokens, { decoder: this.language.decoder, projector: this.projector, latent: this.manifest.latent });
   }
 
   private prompt(messages: readonly ChatMessage[]): PromptToken[] {
     for (const { content } of messages) {
       for (const part of content) if (part.type === 'video') checkVideo(part, this.manifest.latent.dim);
     }
-    return buildPrompt(messages, {
+    return buildPrompt(joinNeighbors(messages), {
       tokenizer: this.language.tokenizer,
       template: this.language.template,
       prompt: this.manifest.prompt,
@@ -230,69 +249,10 @@ export class ChatModel {
       whole: this.manifest.projector.video !== undefined,
     });
   }
-
-  /** Embeddings (S, H): the embedding matrix's rows for words, the projector's for frames. */
-  private async embeddings(tokens: readonly PromptToken[]): Promise<Float32Array> {
-    const { hidden } = this.manifest.language;
-    const rows = this.language.decoder.embed(tokens.map((token) => (typeof token === 'number' ? token : 0)));
-    const visual = tokens.flatMap((token, position) => (typeof token === 'number' ? [] : [{ token, position }]));
-    if (visual.length === 0) return rows;
-    const shown = distinctShown(visual.map(({ token }) => token));
-    const projected = await this.project(shown);
-    for (const { token, position } of visual) {
-      const start = (shown.findIndex((other) => sameShown(other, token)) * this.manifest.latent.tokens + token.slot) * hidden;
-      rows.set(projected.subarray(start, start + hidden), position * hidden);
-    }
-    return rows;
-  }
-
-  /** (shown, K, H): frames in one run, videos that are read as a whole one after another. */
-  private async project(shown: readonly Shown[]): Promise<Float32Array> {
-    const latents = shown.map((part) => latentsOf(part, this.manifest.latent.dim));
-    if (this.projector instanceof Projector) return this.projector.project(concatenated(latents));
-    const tokens: Float32Array[] = [];
-    for (const video of latents) tokens.push(await this.projector.project(video));
-    return concatenated(tokens);
-  }
 }
 
-/** Work that is done one after the other, first come, first served. */
-class Line {
-  #last: Promise<unknown> = Promise.resolve();
-
-  run<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#last.then(work);
-    this.#last = done.catch(() => undefined);
-    return done;
-  }
-}
-
-type Shown = Pick<VisualToken, 'video' | 'frames'>;
-
-function sameShown(a: Shown, b: Shown): boolean {
-  return a.video === b.video && a.frames.join() === b.frames.join();
-}
-
-function distinctShown(tokens: readonly Shown[]): Shown[] {
-  const shown: Shown[] = [];
-  for (const token of tokens) if (!shown.some((known) => sameShown(known, token))) shown.push(token);
-  return shown;
-}
-
-function latentsOf({ video, frames }: Shown, dim: number): Float32Array {
-  const latents = new Float32Array(frames.length * dim);
-  frames.forEach((frame, row) => latents.set(video.latents.subarray(frame * dim, (frame + 1) * dim), row * dim));
-  return latents;
-}
-
-function concatenated(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+function defaultCacheBytes({ context, config }: Decoder): number {
+  return Math.max(LEAST_CACHE_BYTES, CACHED_CONVERSATIONS * context * KvCache.bytesPerToken(config));
 }
 
 function cutAt(text: string, stops: readonly string[]): string {

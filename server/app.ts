@@ -76,6 +76,8 @@ export interface AppOptions {
   readonly encode?: { readonly preset?: Preset; readonly seconds?: number };
   /** Threads of the language model and of an encoder. Default: two, or one where there is one core. */
   readonly threads?: number;
+  /** Tokens of the longest conversation that the model is shown, answer included. Default: as many as take 192 MiB of memory, which are 4,096 of the default pack's. */
+  readonly context?: number;
 }
 
 /** Seconds between sweeps for uploads that nobody went on with. */
@@ -189,7 +191,8 @@ function openServices({ log, options, limits, folder, store, access, model, sock
     sockets,
   });
   const inference: Inference = new Inference({
-    packDir, threads, most: limits.replyQueue, mostSearches: limits.searchQueue, searchIdle_s: limits.searchIdle_s, silence_s: limits.workerSilence_s, observer: metrics, log,
+    packDir, threads, context: options.context ?? null, most: limits.replyQueue, mostSearches: limits.searchQueue, searchIdle_s: limits.searchIdle_s,
+    silence_s: limits.workerSilence_s, observer: metrics, log,
     onAnswering: (answering) => {
       library.queue.answering = answering;
     },

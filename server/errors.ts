@@ -9,7 +9,7 @@ export const errorTable = {
   too_many_videos: [400, 'invalid_request_error', 'The conversation has too many videos.'],
   too_many_conversations: [400, 'invalid_request_error', 'The socket has too many conversations open.'],
   conversation_full: [400, 'invalid_request_error', 'The conversation has too many messages. Start a new one.'],
-  context_too_long: [400, 'invalid_request_error', 'The conversation is longer than the model can read. Start a new one.'],
+  context_too_long: [400, 'invalid_request_error', 'The newest message is longer than the model can read. Shorten it.'],
   unsupported_video_url: [400, 'invalid_request_error', 'Videos are named as video://<id>; upload the file to /v1/uploads first.'],
   invalid_data_url: [400, 'invalid_request_error', 'The data: address, or the bytes in base64, are not valid. An address reads data:<type>;base64,<bytes>.'],
   remote_fetch_failed: [400, 'invalid_request_error', 'The video could not be fetched from its address.'],

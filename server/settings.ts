@@ -15,6 +15,12 @@ export const SettingsSchema = Type.Object(
     data: Type.String({ minLength: 1, default: 'data', description: 'folder where videos, conversations and API keys are kept' }),
     pack: Type.Optional(Type.String({ minLength: 1, description: 'model pack to use (default: the one that comes with latentchat)' })),
     threads: Type.Optional(Type.Integer({ minimum: 1, maximum: 64, description: 'processor threads of the networks (default: two)' })),
+    context: Type.Optional(
+      Type.Integer({
+        minimum: 256, maximum: 1_000_000,
+        description: "tokens of the longest conversation that the model is shown, answer included; at most the pack's (default: as many as take 192 MiB, 4096 with the default pack)",
+      }),
+    ),
     preset: Type.Optional(Type.Enum([...PRESETS], { description: 'how uploads are encoded (default: standard)' })),
     seconds: Type.Optional(Type.Number({ exclusiveMinimum: 0, description: "time for encoding an upload (default: the preset's)" })),
     logLevel: Type.Enum([...LOG_LEVELS], { default: 'warn', description: 'what is logged to standard output, as JSON lines; texts of users never are' }),
@@ -120,7 +126,7 @@ export function completeSettings(settings: Settings): Settings {
 
 /** The settings as `startServer` takes them. */
 export function serverOptions(settings: Settings, packDir: string): ServerOptions {
-  const { port, host, data, threads, preset, seconds, logLevel, open, library, corsOrigins, remoteHosts, limits } = settings;
+  const { port, host, data, threads, context, preset, seconds, logLevel, open, library, corsOrigins, remoteHosts, limits } = settings;
   return {
     port,
     host,
@@ -134,6 +140,7 @@ export function serverOptions(settings: Settings, packDir: string): ServerOption
     // A partial object of numbers without undefined: what `limits` of the options is.
     limits: limits as NonNullable<ServerOptions['limits']>,
     ...(threads === undefined ? {} : { threads }),
+    ...(context === undefined ? {} : { context }),
     encode: { ...(preset === undefined ? {} : { preset }), ...(seconds === undefined ? {} : { seconds }) },
   };
 }

@@ -5,8 +5,8 @@ import type { KvCache } from './kv-cache.js';
 
 /** Positions are added in steps of this many: each step copies what all rows hold. */
 const STEP = 128;
-/** Rows whose memory is kept while nobody is there: as many as talk at once on a quiet day. */
-const KEPT_ROWS = 2;
+/** Positions of all rows together whose memory is kept while nobody is there: two short conversations, as many as talk at once on a quiet day. */
+const KEPT_POSITIONS = 2048;
 
 /** Where a text goes on, one token at a time. */
 export interface Sequence {
@@ -154,7 +154,7 @@ export class DecoderBatch {
     this.#moves = [];
     for (const row of this.#leaving) this.#remove(row);
     this.#leaving.clear();
-    if (this.#rows.length === 0 && this.#joining.size === 0 && this.#room > KEPT_ROWS) this.#free();
+    if (this.#rows.length === 0 && this.#joining.size === 0 && this.#room * this.#positions > KEPT_POSITIONS) this.#free();
     for (const [row, cache] of this.#joining) {
       this.#reserve(this.#rows.length + 1, cache.length + 1);
       const { layers } = this.decoder.config;
@@ -276,15 +276,19 @@ export class DecoderBatch {
   #reserve(rows: number, positions: number): void {
     if (rows <= this.#room && positions <= this.#positions) return;
     const { kv_heads, head_dim, layers } = this.decoder.config;
-    const [old, oldPositions] = [this.#tensors, this.#positions];
+    const oldPositions = this.#positions;
     while (this.#room < rows) this.#room = Math.max(1, 2 * this.#room);
     this.#positions = Math.max(this.#positions, Math.ceil(positions / STEP) * STEP);
-    this.#tensors = Array.from({ length: 2 * layers }, () => new Float32Array(this.#room * kv_heads * this.#positions * head_dim));
-    for (const [index, tensor] of old.entries()) {
+    // One after another: all old and all new ones at once would be twice the memory of long conversations.
+    for (let index = 0; index < 2 * layers; index++) {
+      const old = this.#tensors[index];
+      const tensor = new Float32Array(this.#room * kv_heads * this.#positions * head_dim);
+      this.#tensors[index] = tensor;
+      if (old === undefined) continue;
       for (const [at, { length }] of this.#rows.entries()) {
         for (let head = at * kv_heads; head < (at + 1) * kv_heads; head++) {
           const start = head * oldPositions * head_dim;
-          (this.#tensors[index] as Float32Array).set(tensor.subarray(start, start + length * head_dim), head * this.#positions * head_dim);
+          tensor.set(old.subarray(start, start + length * head_dim), head * this.#positions * head_dim);
         }
       }
     }

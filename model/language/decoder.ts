@@ -22,12 +22,17 @@ export class ContextError extends Error {
   override readonly name = 'ContextError';
   readonly code = 'context_length_exceeded';
 
-  /** Both in tokens. */
+  /**
+   * @param needed and
+   * @param context in tokens
+   * @param what needs them
+   */
   constructor(
     readonly needed: number,
     readonly context: number,
+    what = 'the text',
   ) {
-    super(`the conversation needs ${needed} tokens, but the model's context holds ${context}. Ask in fewer words or start a new conversation`);
+    super(`${what} needs ${needed} tokens, but the model's context holds ${context}. Ask in fewer words or about fewer videos`);
   }
 }
 

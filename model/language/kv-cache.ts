@@ -24,6 +24,11 @@ export class KvCache {
     return this.positions;
   }
 
+  /** Memory that the keys and values of a token take. */
+  static bytesPerToken({ layers, kv_heads, head_dim }: LanguageConfig): number {
+    return layers * 2 * kv_heads * head_dim * Float32Array.BYTES_PER_ELEMENT;
+  }
+
   /** Memory held, in bytes. */
   get bytes(): number {
     return this.tensors.reduce((sum, { data }) => sum + data.byteLength, 0);

@@ -4,6 +4,7 @@ import type { ModelPack } from '../pack/pack.js';
 import type { Runtime } from '../runtime/types.js';
 import { ChatTemplate } from './chat-template.js';
 import { Decoder } from './decoder.js';
+import { KvCache } from './kv-cache.js';
 import type { WeightKind } from './linear.js';
 import { TextTokenizer } from './tokenizer.js';
 import { LINEARS, linearShape, readDecoderWeights } from './weights.js';
@@ -13,7 +14,7 @@ export interface LanguageModelOptions {
   readonly kind?: WeightKind;
   /** Apply the pack's adapter. Default true; false gives the unchanged language model. */
   readonly adapter?: boolean;
-  /** Longest conversation in tokens, answer included. Default: the model's context or 2048, whichever is less. */
+  /** Longest conversation in tokens, answer included. At most the model's own context. Default: see `defaultContext`. */
   readonly context?: number;
 }
 
@@ -22,8 +23,11 @@ export interface LanguageModelOptions {
  * nodes it saves count. Beyond, time goes into reading weights from memory, and 4-bit blocks are half of that.
  */
 const MOST_MERGED = 500_000_000;
-/** A 10-minute talk about 8 frames stays below this; every 1,000 tokens of a conversation cost 46 MB while it runs. */
-const DEFAULT_CONTEXT = 2048;
+/** Memory that the keys and values of one conversation may take where nobody says otherwise: 4,096 tokens of the default pack's. */
+const CONVERSATION_BYTES = 192 * 1024 * 1024;
+/** Tokens that a conversation may have however large the model: a video, the turns about it, and an answer. */
+const LEAST_CONTEXT = 2048;
+const CONTEXT_STEP = 1024;
 
 export class LanguageModel {
   /** Names of the files that hold the layers. */
@@ -42,7 +46,7 @@ export class LanguageModel {
    */
   static async load(pack: ModelPack, runtime: Runtime, options: LanguageModelOptions = {}): Promise<LanguageModel> {
     const config = pack.manifest.language;
-    const { kind = defaultKind(config), adapter = true, context = Math.min(config.context, DEFAULT_CONTEXT) } = options;
+    const { kind = defaultKind(config), adapter = true, context = defaultContext(config) } = options;
     if (!(Number.isInteger(context) && context > 0 && context <= config.context)) {
       throw new RangeError(`context is ${context}; this model's is 1 to ${config.context} tokens`);
     }
@@ -69,6 +73,12 @@ export class LanguageModel {
 /** Weights of the layers' matrices. */
 export function layerWeights(config: LanguageConfig): number {
   return config.layers * LINEARS.map((name) => linearShape(config, name)).reduce((sum, { out, in: columns }) => sum + out * columns, 0);
+}
+
+/** Tokens of the longest conversation, such that one takes a bounded part of the memory: most of its time, a model's longest context is not needed. */
+export function defaultContext(config: LanguageConfig): number {
+  const fitting = Math.floor(CONVERSATION_BYTES / (KvCache.bytesPerToken(config) * CONTEXT_STEP)) * CONTEXT_STEP;
+  return Math.min(config.context, Math.max(LEAST_CONTEXT, fitting));
 }
 
 function defaultKind(config: LanguageConfig): WeightKind {

@@ -1,3 +1,4 @@
+import { firstKept } from '../../projector/first-kept.js';
 import type { Limits } from '../config.js';
 import { ApiError } from '../errors.js';
 import type { PromptMessage, PromptPart } from '../inference/messages.js';
@@ -46,72 +47,91 @@ export function checkAskable(context: Pick<PromptContext, 'library'>, id: string
 }
 
 /**
- * The prompt for the last of `turns`, as the model was trained to read it: neighbouring turns of one role are one
- * message, in it the videos come before the text, and a video appears once, where it was first mentioned. Of a long
- * conversation the oldest turns are left out; their videos move to the first turn that is kept.
+ * The prompt for the last of `turns`, as the model was trained to read it: in a message the videos come before the text, and a video
+ * appears once, where it was first mentioned. Which turns of a long conversation fit the context is the model's to say; of one that is
+ * far too long for any, the oldest turns are left out here. Their videos move to the first turn that is kept.
  *
  * @throws ApiError `empty_question`, `too_many_videos`, `video_not_found`, `video_not_ready`
  */
 export function buildPrompt(context: PromptContext, turns: readonly Turn[], param: string): PromptMessage[] {
   const { folder, limits } = context;
   const system = turns.filter((turn) => turn.role === 'system');
-  const merged = mergeRoles(turns.filter((turn) => turn.role !== 'system'));
-  const last = merged.at(-1);
+  const told = withText(turns.filter((turn) => turn.role !== 'system'));
+  const last = told.at(-1);
   if (last?.role !== 'user' || last.text.trim() === '') throw new ApiError('empty_question', { param });
 
-  const kept = merged.slice(firstKept(merged, limits));
-  const videos = new Set(merged.flatMap((turn) => turn.videos));
-  if (videos.size > limits.videosPerChat) {
-    throw new ApiError('too_many_videos', { param, message: `The conversation has ${videos.size} videos; the limit is ${limits.videosPerChat}.` });
-  }
-  for (const id of videos) checkAskable(context, id, param);
-
-  const placed = new Set<string>();
+  const first = firstSent(told, limits);
+  const videos = askedVideos(context, told, param);
   const place = (ids: Iterable<string>): PromptPart[] => {
     const parts: PromptPart[] = [];
-    for (const id of ids) {
-      if (!placed.has(id)) parts.push({ type: 'video', id, file: folder.container(id) });
-      placed.add(id);
-    }
+    for (const id of ids) if (videos.delete(id)) parts.push({ type: 'video', id, file: folder.container(id) });
     return parts;
   };
-  const dropped = merged.slice(0, merged.length - kept.length).flatMap((turn) => turn.videos);
+  const leftOut = told.slice(0, first).flatMap((turn) => turn.videos);
   const prompt: PromptMessage[] = [];
   const instructions = system.map((turn) => turn.text).join('\n').trim();
   if (instructions !== '') prompt.push({ role: 'system', content: [{ type: 'text', text: instructions }] });
-  for (const [index, turn] of kept.entries()) {
-    const content = place(index === 0 ? [...dropped, ...turn.videos] : turn.videos);
+  for (const [index, turn] of told.slice(first).entries()) {
+    const content = place(index === 0 ? [...leftOut, ...turn.videos] : turn.videos);
     if (turn.text !== '') content.push({ type: 'text', text: turn.text });
     if (content.length > 0) prompt.push({ role: turn.role, content });
   }
   return prompt;
 }
 
-function mergeRoles(turns: readonly Turn[]): Turn[] {
-  const merged: Turn[] = [];
+/** Turns without text, which show a video only, become one with a neighbour of their role. */
+function withText(turns: readonly Turn[]): Turn[] {
+  const joined: Turn[] = [];
   for (const turn of turns) {
-    const before = merged.at(-1);
-    if (before?.role !== turn.role) {
-      merged.push(turn);
-      continue;
-    }
-    const text = [before.text, turn.text].filter((part) => part !== '').join('\n');
-    merged[merged.length - 1] = { role: turn.role, text, videos: [...before.videos, ...turn.videos] };
+    const before = joined.at(-1);
+    if (before?.role !== turn.role || (before.text !== '' && turn.text !== '')) joined.push(turn);
+    else joined[joined.length - 1] = { role: turn.role, text: before.text + turn.text, videos: [...before.videos, ...turn.videos] };
   }
-  return merged;
+  return joined;
 }
 
-/** Index of the first turn that is sent to the model: a user's, such that count and length stay within the limits. */
-function firstKept(turns: readonly Turn[], limits: Limits): number {
-  let from = turns.length - 1;
-  let characters = 0;
-  for (let index = turns.length - 1; index >= 0; index--) {
-    const turn = turns[index];
-    if (!turn) break;
-    characters += turn.text.length;
-    const fits = characters <= limits.promptChars && turns.length - index <= limits.promptMessages;
-    if (!fits && index < turns.length - 1) break;
-    if (turn.role === 'user') from = index;
+/**
+ * The videos that a conversation is about. One that can be asked about today is not lost because of what an older turn showed: of its videos
+ * those that were deleted since are left out, and the oldest where there are too many. The newest turn's must all be there.
+ */
+function askedVideos(context: PromptContext, turns: readonly Turn[], param: string): Set<string> {
+  const { videosPerChat } = context.limits;
+  const newest = new Set(turns.at(-1)?.videos);
+  if (newest.size > videosPerChat) {
+    throw new ApiError('too_many_videos', { param, message: `The question has ${newest.size} videos; the limit is ${videosPerChat}.` });
   }
-  return from;
+  const shown = [...new Set(turns.flatMap((turn) => turn.videos))];
+  const there = shown.filter((id) => newest.has(id) || isThere(context, id));
+  // About nothing that was shown, an answer would be made up.
+  if (there.length === 0 && shown.length > 0) context.library.row(shown[0] as string, param);
+  const older = there.filter((id) => !newest.has(id));
+  const tooMany = new Set(older.slice(0, Math.max(0, there.length - videosPerChat)));
+  const videos = new Set(there.filter((id) => !tooMany.has(id)));
+  for (const id of videos) checkAskable(context, id, param);
+  return videos;
+}
+
+function isThere({ library }: PromptContext, id: string): boolean {
+  try {
+    library.row(id);
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'video_not_found') return false;
+    throw error;
+  }
+}
+
+/** Index of the first turn that is handed to the model: a user's, such that the texts stay within the limit. */
+function firstSent(turns: readonly Turn[], { promptChars }: Limits): number {
+  const starts: number[] = [];
+  const lengths: number[] = [];
+  for (const [index, { role, text }] of turns.entries()) {
+    if (role === 'user' || starts.length === 0) {
+      starts.push(index);
+      lengths.push(0);
+    }
+    lengths[lengths.length - 1] = (lengths.at(-1) as number) + text.length;
+  }
+  const fits = (question: number): boolean => lengths.slice(question).reduce((sum, length) => sum + length, 0) <= promptChars;
+  return starts[firstKept(lengths, promptChars / 2, fits)] as number;
 }

@@ -81,13 +81,13 @@ export class Inference {
   /** Called when the last running reply of a stopping server has ended. */
   #drained: (() => void) | null = null;
 
-  constructor({ packDir, threads, searchIdle_s, most, mostSearches, silence_s, program, observer, onAnswering, log }: InferenceOptions) {
+  constructor({ packDir, threads, searchIdle_s, context, most, mostSearches, silence_s, program, observer, onAnswering, log }: InferenceOptions) {
     this.#log = log;
     this.#observer = observer ?? null;
     this.#onAnswering = onAnswering ?? (() => undefined);
     this.#most = most;
     this.#mostSearches = mostSearches;
-    const data: InferenceWorkerData = { packDir, threads, searchIdle_s };
+    const data: InferenceWorkerData = { packDir, threads, searchIdle_s, context };
     this.#host = new WorkerHost({
       program: program ?? new URL('./worker.js', import.meta.url),
       name: 'inference',

@@ -78,4 +78,6 @@ export interface InferenceWorkerData {
   readonly threads: number;
   /** Seconds without a search or an answer after which the text tower's memory is given back. */
   readonly searchIdle_s: number;
+  /** Tokens of the longest conversation; null: as many as the model takes where nobody says otherwise. */
+  readonly context: number | null;
 }

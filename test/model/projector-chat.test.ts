@@ -210,9 +210,11 @@ test('of the texts that beams have found, a rank chooses', async () => {
   assert.equal((await answer(question, { rank: () => Promise.reject(new Error('not asked')) })).finish !== 'cancelled', true);
 });
 
-test('a prompt that does not fit is refused with both numbers', async () => {
-  await assert.rejects(answer([say('user', 'word '.repeat(3000))]), (error) => error instanceof ContextError && /2048/.test(error.message));
-  assert.ok(model.countTokens([say('user', 'word '.repeat(3000))]) > 3000);
+test('a message that does not fit is refused with both numbers', async () => {
+  const long = [say('user', 'word '.repeat(model.context))];
+  const needed = model.countTokens(long);
+  assert.ok(needed > model.context);
+  await assert.rejects(answer(long), (error) => error instanceof ContextError && error.needed === needed + 16 && error.message.includes(`holds ${model.context}`));
 });
 
 test('latents of another size and options out of range are refused by name', async () => {

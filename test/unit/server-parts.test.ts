@@ -98,7 +98,7 @@ test('the type of a file is judged from its bytes', () => {
 const rows = new Map<string, Pick<VideoRow, 'container' | 'error' | 'name'>>();
 const facts = { version: '1', stage: 'final', bytes: 1, width: 1, height: 1, frames: 1, psnr_db: null } as const;
 const context: PromptContext = {
-  limits: { ...defaultLimits, promptMessages: 4, promptChars: 100, questionChars: 50, videosPerChat: 2 },
+  limits: { ...defaultLimits, promptChars: 100, questionChars: 50, videosPerChat: 2 },
   folder: { container: (id) => `/data/${id}` },
   library: {
     row(id, param = null) {
@@ -139,16 +139,35 @@ test('instructions come first, and only where there are some', () => {
   assert.deepEqual(buildPrompt(context, [{ role: 'system', text: '', videos: [] }, user('Hi')], 'messages').map(({ role }) => role), ['user']);
 });
 
-test('of a long conversation the oldest turns are left out, and their videos are kept', () => {
-  const turns = [user('First', 'v1'), assistant('One.'), user('Second', 'v2'), assistant('Two.'), user('Third'), assistant('Three.'), user('Fourth')];
+test('of a conversation that is far too long the oldest turns are left out, several at once, and their videos are kept', () => {
+  const long = 'x'.repeat(40);
+  const turns = [user(`First ${long}`, 'v1'), assistant('One.'), user(`Second ${long}`, 'v2'), assistant('Two.'), user('Third'), assistant('Three.'), user('Fourth')];
   const prompt = buildPrompt(context, turns, 'messages');
   assert.deepEqual(prompt.map(({ role }) => role), ['user', 'assistant', 'user']);
   assert.deepEqual(prompt[0]?.content.map((part) => (part.type === 'video' ? part.id : part.text)), ['v1', 'v2', 'Third']);
 });
 
+test('however many short turns a conversation has, all are handed to the model, which knows what fits', () => {
+  const turns = [...Array.from({ length: 12 }, () => [user('a'), assistant('b')]).flat(), user('c')];
+  assert.equal(buildPrompt(context, turns, 'messages').length, turns.length);
+});
+
 test('a question that alone is longer than the prompt may be is still asked', () => {
   const long = 'x'.repeat(150);
   assert.deepEqual(buildPrompt(context, [user('Old'), assistant('Yes.'), user(long)], 'messages'), [{ role: 'user', content: [{ type: 'text', text: long }] }]);
+});
+
+test('questions that got no answer stay apart: the last one is what is asked', () => {
+  const prompt = buildPrompt(context, [user('First?', 'v1'), user('Second?'), user('', 'v2')], 'messages');
+  assert.deepEqual(prompt.map(({ content }) => content.map((part) => (part.type === 'video' ? part.id : part.text))), [['v1', 'First?'], ['v2', 'Second?']]);
+});
+
+test('a conversation outlives what its older turns showed: videos that are gone, and more than it may have', () => {
+  const shown = (turns: readonly Turn[]): string[] => buildPrompt(context, turns, 'messages').flatMap(({ content }) => content.flatMap((part) => (part.type === 'video' ? [part.id] : [])));
+  assert.deepEqual(shown([user('A', 'gone', 'v1'), assistant('Yes.'), user('B')]), ['v1']);
+  assert.deepEqual(shown([user('A', 'v1'), assistant('Yes.'), user('B', 'v2'), assistant('Yes.'), user('C', 'v3')]), ['v2', 'v3']);
+  assert.equal(codeOf([user('A', 'gone'), assistant('Yes.'), user('B')]), 'video_not_found', 'nothing is left that an answer could be about');
+  assert.equal(codeOf([user('A', 'v1'), assistant('Yes.'), user('B', 'gone')]), 'video_not_found');
 });
 
 test('what cannot be asked is refused with a code', () => {
