@@ -22,9 +22,13 @@ export class Turns<T> {
     this.#length += 1;
   }
 
-  /** The next entry; its client goes to the end of the line. */
-  next(): T | null {
+  /**
+   * The next entry; its client goes to the end of the line.
+   * @param may which clients may have a turn; others keep their place in line
+   */
+  next(may: (client: string) => boolean = () => true): T | null {
     for (const [client, entries] of this.#byClient) {
+      if (!may(client)) continue;
       this.#byClient.delete(client);
       const entry = entries.shift();
       if (entries.length > 0) this.#byClient.set(client, entries);

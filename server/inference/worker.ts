@@ -1,8 +1,6 @@
 /**
- * The worker that owns the language model. A few replies are written side by side, a token of each in one run of the model, so that
- * nobody's long answer keeps another from beginning; the others wait, clients in turn. Nobody's slow connection holds a reply up:
- * its text waits in the server. Replies of the background, which nobody waits for, are written while there are no others: they pause
- * between two tokens, and one whose prompt is still being read is given up and begun again later.
+ * The worker that owns the language model: writes the replies that the scheduler begins, and runs searches. Nobody's slow connection holds a
+ * reply up: its text waits in the server.
  */
 import { parentPort } from 'node:worker_threads';
 import { ContextError } from '../../model/language/index.js';
@@ -19,39 +17,43 @@ import { hosted } from '../workers/pulse.js';
 import { grammarOf } from './format.js';
 import { LatentReader } from './latents.js';
 import { NOTHING_WRITTEN, type FromInference, type InferenceWorkerData, type PromptMessage, type ReplyOutcome, type ReplyTask, type ToInference } from './messages.js';
-import { Turns } from './turns.js';
+import { ReplyScheduler, type Place, type Scheduled } from './scheduler.js';
 
-interface Run {
-  readonly id: number;
-  readonly task: ReplyTask;
-  readonly abort: AbortController;
-  /** It was begun, perhaps not for the first time. */
-  begun: boolean;
-  /** In line, as last told; 0 before. */
-  place: number;
-}
-
-/** Replies that are written side by side. Each holds some 20 MB of keys and values, a caption for each of its beams, and slows the others' text down a little. */
+/** Replies that are written side by side. Each holds 46 MB of keys and values for 1,000 tokens, a caption for each of its beams, and slows the others' text down a little. */
 const SIDE_BY_SIDE = 8;
 
-const waiting = new Turns<Run>();
-const behind = new Turns<Run>();
-const runs = new Map<number, Run>();
+interface Run extends Scheduled {
+  readonly task: ReplyTask;
+}
+
+interface Search {
+  readonly id: number;
+  readonly task: SearchTask;
+}
+
+interface Models {
+  readonly chat: ChatModel;
+  readonly searcher: Searcher | null;
+  readonly manifest: PackManifest;
+}
+
+const { data: { packDir, threads, searchIdle_s, context }, onNative } = hosted<InferenceWorkerData>();
+const latents = new LatentReader();
+/** Until the model is loaded, what is asked waits. */
+let models: Models | null = null;
 const searches: Search[] = [];
 /** One search runs at a time. */
 let searching = false;
 /** Until the text tower's memory is given back. */
 let idle: NodeJS.Timeout | undefined;
-const latents = new LatentReader();
-/** Replies that are being written, and those of the background that are, or pause. */
-let active = 0;
-let activeBehind = 0;
-/** The reply of the background whose prompt is being read: one at a time, so that nobody who comes waits for several. Aborting gives it up. */
-let reading: AbortController | null = null;
-/** Goes on with what pauses. */
-const paused = new Set<() => void>();
-/** Begins what waits as far as there is room. Until the model is loaded, everything waits and hears its place in line. */
-let startWaiting = tellPlaces;
+
+const scheduler = new ReplyScheduler<Run>({
+  places: SIDE_BY_SIDE,
+  write: (run, place) => write(models as Models, run, place),
+  onStarted: ({ id }) => send({ type: 'started', id }),
+  onPlaces: (places) => send({ type: 'positions', places }),
+  onChange: () => watchIdle(),
+});
 
 function send(message: FromInference): void {
   parentPort?.postMessage(message);
@@ -75,95 +77,42 @@ async function promptOf(messages: readonly PromptMessage[], manifest: PackManife
   return prompt;
 }
 
-interface Search {
-  readonly id: number;
-  readonly task: SearchTask;
-}
-
-/** Writes a reply from its prompt to its end. @returns false for one of the background that was given up before it had any text */
-async function write(model: ChatModel, searcher: Searcher | null, manifest: PackManifest, run: Run): Promise<boolean> {
-  const { sampling: { seed, stop, format, caption, ...sampling }, background = false } = run.task;
-  if (!run.begun) send({ type: 'started', id: run.id });
-  run.begun = true;
-  const giveUp = new AbortController();
-  if (background) reading = giveUp;
-  const hasRead = (): void => {
-    if (reading !== giveUp) return;
-    reading = null;
-    startWaiting();
-  };
-  const givenUp = (): boolean => giveUp.signal.aborted && !run.abort.signal.aborted;
+/** Writes a reply from its prompt to its end. */
+async function write({ chat, searcher, manifest }: Models, { id, task }: Run, place: Place): Promise<void> {
+  const { seed, stop, format, caption, ...sampling } = task.sampling;
   try {
-    const messages = await promptOf(run.task.messages, manifest);
+    const messages = await promptOf(task.messages, manifest);
     const grammar = grammarOf(format);
-    const signal = background ? AbortSignal.any([run.abort.signal, giveUp.signal]) : run.abort.signal;
     const searched = caption === null ? {} : caption ? captionSearch(searcher?.moments ?? null) : { beams: 1 };
-    const options = { ...sampling, ...(seed === null ? {} : { seed }), ...(grammar === null ? {} : { grammar }), ...searched, stop: [...stop], signal };
-    const reply = replyWithMoments(model, searcher?.moments ?? null, messages, options);
+    const options = { ...sampling, ...(seed === null ? {} : { seed }), ...(grammar === null ? {} : { grammar }), ...searched, stop: [...stop], signal: place.signal };
+    const reply = replyWithMoments(chat, searcher?.moments ?? null, messages, options);
     for (;;) {
       const step = await reply.next();
-      if (givenUp()) {
-        if (step.done === true) return false;
+      if (place.givenUp) {
+        if (step.done === true) return;
         continue;
       }
-      hasRead();
-      if (step.done === true) {
-        send({ type: 'done', id: run.id, outcome: outcomeOf(step.value) });
-        runs.delete(run.id);
-        return true;
-      }
-      send({ type: 'delta', id: run.id, text: step.value.text });
-      if (background) await untilQuiet(run.abort.signal);
+      place.hasRead();
+      if (step.done === true) return send({ type: 'done', id, outcome: outcomeOf(step.value) });
+      send({ type: 'delta', id, text: step.value.text });
+      await place.pause();
     }
   } catch (error) {
-    if (givenUp()) return false;
-    fail(run, error);
-    return true;
-  } finally {
-    hasRead();
+    if (!place.givenUp) send({ type: 'failed', id, ...failureOf(error) });
   }
-}
-
-/** Begins a reply of the background; the next one when its prompt has been read. */
-function startBehind(model: ChatModel, searcher: Searcher | null, manifest: PackManifest): void {
-  const run = behind.next();
-  if (!run) return;
-  activeBehind += 1;
-  void write(model, searcher, manifest, run).then((ended) => {
-    activeBehind -= 1;
-    if (!ended) behind.putBack(run.task.client, run);
-    startWaiting();
-  });
-}
-
-/** Resolves when nobody waits for an answer, or the reply was cancelled. */
-async function untilQuiet(cancelled: AbortSignal): Promise<void> {
-  while ((active > 0 || waiting.length > 0) && !cancelled.aborted) await new Promise<void>((resolve) => paused.add(resolve));
-}
-
-function goOn(): void {
-  for (const resolve of paused) resolve();
-  paused.clear();
-}
-
-function fail(run: Run, error: unknown): void {
-  send({ type: 'failed', id: run.id, ...failureOf(error) });
-  runs.delete(run.id);
-}
-
-/** Tells every waiting reply its place in line, where that has changed. */
-function tellPlaces(): void {
-  const places: [number, number][] = [];
-  for (const [index, run] of waiting.order().entries()) {
-    if (run.place === index + 1) continue;
-    run.place = index + 1;
-    places.push([run.id, run.place]);
-  }
-  if (places.length > 0) send({ type: 'positions', places });
 }
 
 function outcomeOf({ text, finish, usage, annotations }: ReplyOutcome): ReplyOutcome {
   return { text, finish, usage, annotations };
+}
+
+/** Runs the searches that wait, one after another. */
+async function runSearches({ searcher }: Models): Promise<void> {
+  if (searching) return;
+  searching = true;
+  for (let search = searches.shift(); search !== undefined; search = searches.shift()) await runSearch(searcher, search);
+  searching = false;
+  watchIdle();
 }
 
 /** Runs a search to its end. Between two of its videos, answers get their turn. */
@@ -173,15 +122,17 @@ async function runSearch(searcher: Searcher | null, { id, task }: Search): Promi
     const steps = searcher.search(task);
     for (;;) {
       const step = await steps.next();
-      if (step.done === true) {
-        send({ type: 'found', id, hits: step.value });
-        return;
-      }
+      if (step.done === true) return send({ type: 'found', id, hits: step.value });
       await new Promise((resolve) => setImmediate(resolve));
     }
   } catch (error) {
     send({ type: 'failed', id, ...failureOf(error, 'search_failed') });
   }
+}
+
+function watchIdle(): void {
+  clearTimeout(idle);
+  if (models !== null && scheduler.idle && !searching) idle = setTimeout(() => void models?.searcher?.moments.releaseText(), searchIdle_s * 1000).unref();
 }
 
 function failureOf(error: unknown, otherwise: ErrorCode = 'inference_failed'): { code: ErrorCode; message: string; param: string | null; detail: string } {
@@ -204,66 +155,29 @@ function sentence(message: string): string {
 function receive(message: ToInference | typeof endMessage): void {
   if (message === endMessage) process.exit();
   switch (message.type) {
-    case 'reply': {
-      const run: Run = { id: message.id, task: message.task, abort: new AbortController(), begun: false, place: 0 };
-      runs.set(run.id, run);
-      if (run.task.background === true) behind.add(run.task.client, run);
-      else waiting.add(run.task.client, run);
-      break;
-    }
-    case 'cancel': {
-      const run = runs.get(message.id);
-      run?.abort.abort();
-      goOn();
-      const line = run?.task.background === true ? behind : waiting;
-      if (line.remove((entry) => entry.id === message.id)) {
-        runs.delete(message.id);
-        send({ type: 'done', id: message.id, outcome: NOTHING_WRITTEN });
-      }
-      break;
-    }
+    case 'reply':
+      scheduler.add({ id: message.id, client: message.task.client, background: message.task.background === true, task: message.task });
+      return;
+    case 'cancel':
+      if (scheduler.cancel(message.id)) send({ type: 'done', id: message.id, outcome: NOTHING_WRITTEN });
+      return;
     case 'search':
       searches.push({ id: message.id, task: message.task });
+      if (models !== null) void runSearches(models);
   }
-  startWaiting();
 }
 
-const { data: { packDir, threads, searchIdle_s }, onNative } = hosted<InferenceWorkerData>();
 parentPort?.on('message', receive);
 try {
   const pack = await ModelPack.open(packDir);
+  const { manifest } = pack;
   const runtime = nodeRuntime({ threads, onNative });
-  const model = await ChatModel.load(pack, runtime, { searchesInTurn: true });
-  const searcher = canSearch(pack.manifest) ? await Searcher.load(pack, runtime, latents) : null;
+  const most = context === null ? {} : { context: Math.min(context, manifest.language.context) };
+  const chat = await ChatModel.load(pack, runtime, { searchesInTurn: true, ...most });
+  models = { chat, searcher: canSearch(manifest) ? await Searcher.load(pack, runtime, latents) : null, manifest };
   send({ type: 'ready' });
-  startWaiting = () => {
-    clearTimeout(idle);
-    while (active < SIDE_BY_SIDE) {
-      const run = waiting.next();
-      if (!run) break;
-      active += 1;
-      reading?.abort();
-      void write(model, searcher, pack.manifest, run).finally(() => {
-        active -= 1;
-        startWaiting();
-      });
-    }
-    if (active === 0) {
-      goOn();
-      if (reading === null && activeBehind < SIDE_BY_SIDE) startBehind(model, searcher, pack.manifest);
-    }
-    tellPlaces();
-    const search = searching ? undefined : searches.shift();
-    if (search) {
-      searching = true;
-      void runSearch(searcher, search).finally(() => {
-        searching = false;
-        startWaiting();
-      });
-    }
-    if (active === 0 && activeBehind === 0 && !searching) idle = setTimeout(() => void searcher?.moments.releaseText(), searchIdle_s * 1000).unref();
-  };
-  startWaiting();
+  scheduler.start();
+  void runSearches(models);
 } catch (error) {
   send({ type: 'unavailable', detail: failureOf(error).detail });
 }

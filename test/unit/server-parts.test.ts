@@ -140,8 +140,7 @@ test('instructions come first, and only where there are some', () => {
 });
 
 test('of a conversation that is far too long the oldest turns are left out, several at once, and their videos are kept', () => {
-  const long = 'x'.repeat(40);
-  const turns = [user(`First ${long}`, 'v1'), assistant('One.'), user(`Second ${long}`, 'v2'), assistant('Two.'), user('Third'), assistant('Three.'), user('Fourth')];
+  const turns = [user(`First ${'x'.repeat(30)}`, 'v1'), assistant('One.'), user(`Second ${'x'.repeat(60)}`, 'v2'), assistant('Two.'), user('Third'), assistant('Three.'), user('Fourth')];
   const prompt = buildPrompt(context, turns, 'messages');
   assert.deepEqual(prompt.map(({ role }) => role), ['user', 'assistant', 'user']);
   assert.deepEqual(prompt[0]?.content.map((part) => (part.type === 'video' ? part.id : part.text)), ['v1', 'v2', 'Third']);

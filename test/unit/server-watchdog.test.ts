@@ -13,7 +13,7 @@ const { log } = Fastify({ logger: { level: 'silent' } });
 /** An inference whose worker really hangs when it is told to; see helpers/hanging-worker.ts. */
 function start(context: TestContext): (text: string) => Reply & { readonly pieces: string[]; readonly starts: () => number } {
   const inference = new Inference({
-    packDir: '', threads: 1, searchIdle_s: 1, most: 100, mostSearches: 10, silence_s: 1.5, log,
+    packDir: '', threads: 1, searchIdle_s: 1, context: null, most: 100, mostSearches: 10, silence_s: 1.5, log,
     program: new URL('../helpers/hanging-worker.js', import.meta.url),
   });
   inference.start();
