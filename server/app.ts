@@ -13,7 +13,7 @@ import { FileShelf } from './batches/files.js';
 import { BatchRunner, type RunnerOptions } from './batches/runner.js';
 import { defaultLimits, type Limits } from './config.js';
 import { FrameDecoder } from './decode/decoder.js';
-import { toApiError } from './errors.js';
+import { storageProblem, toApiError } from './errors.js';
 import { newId } from './ids.js';
 import { Inference } from './inference/inference.js';
 import { importDemos } from './library/demo.js';
@@ -38,6 +38,7 @@ import { ApiFiles } from './store/api-files.js';
 import { Batches } from './store/batches.js';
 import { Conversations } from './store/conversations.js';
 import { Store } from './store/database.js';
+import { Disk } from './store/disk.js';
 import { DataFolder } from './store/files.js';
 import { Facts } from './store/facts.js';
 import { Uploads } from './store/uploads.js';
@@ -104,20 +105,26 @@ export async function buildApp(options: AppOptions): Promise<App> {
   });
   errorHandlers(app);
   const folder = new DataFolder(options.dataDir);
-  const store = Store.open(folder.database);
+  const disk = new Disk({ folder, limits, log: app.log });
+  const store = Store.open(folder.database, { giveReserve: () => disk.giveReserve() });
+  void disk.fillReserve();
   const access = await Access.open({
     keys: new KeyFile(folder.root), limits, always: options.requireKey ?? false, open: options.open ?? false, facts: new Facts(store), log: app.log,
   }).catch((error: unknown) => {
     store.close();
     throw error;
   });
-  const opened = openServices({ log: app.log, options, limits, folder, store, access, model: await readPack(options.packDir, app.log), sockets: () => app.websocketServer.clients.size });
+  const opened = openServices({ log: app.log, options, limits, folder, disk, store, access, model: await readPack(options.packDir, app.log), sockets: () => app.websocketServer.clients.size });
   const { services, receiver } = opened;
   // First of all: loading takes seconds, and everything below can happen beside it.
   services.inference.start();
   const conversations = new ConversationHub({ ...services, store: new Conversations(store), log: app.log });
-  const sweep = (): void => void Promise.all([receiver.removeExpired(), services.batches.removeExpired()]).catch((err: unknown) => app.log.error({ err }, 'sweep failed'));
-  const sweeper = setInterval(sweep, sweep_s * 1000).unref();
+  const elapsed_s = lapTimer();
+  const sweep = async (): Promise<void> => {
+    const seconds = elapsed_s();
+    await Promise.all([receiver.removeExpired(seconds), services.batches.removeExpired(seconds)]).catch((err: unknown) => app.log.error({ err }, 'sweep failed'));
+  };
+  const sweeper = setInterval(() => void sweep(), sweep_s * 1000).unref();
   // Before sockets are closed: answers that are being written reach who asked for them.
   app.addHook('preClose', async () => {
     await services.batches.stop();
@@ -128,6 +135,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
     access.close();
     await services.batches.stop();
     await Promise.all([services.inference.close(), services.decoder.close(), services.library.close()]);
+    await countLast(opened, elapsed_s(), app.log);
+    disk.close();
     store.close();
   });
   app.addHook('onSend', async (request, reply) => {
@@ -158,7 +167,11 @@ export async function buildApp(options: AppOptions): Promise<App> {
     await receiver.recover();
     await services.library.recover();
     await services.batches.recover();
-    await importDemos({ library: services.library, facts: new Facts(store), demoDir: options.demoDir ?? path.join(options.packDir, '..', 'demo'), log: app.log });
+    await importDemos({ library: services.library, facts: new Facts(store), demoDir: options.demoDir ?? path.join(options.packDir, '..', 'demo'), log: app.log }).catch((err: unknown) => {
+      // Without demos the server is as good; the next start tries again.
+      if (storageProblem(err) === null) throw err;
+      app.log.error({ err }, 'there was no room for the demos');
+    });
   } catch (error) {
     await app.close();
     throw error;
@@ -166,12 +179,33 @@ export async function buildApp(options: AppOptions): Promise<App> {
   return app;
 }
 
+/** Gives the seconds since its last call, or since it was made, by a clock that nobody sets. */
+function lapTimer(): () => number {
+  let last = performance.now();
+  return () => {
+    const now = performance.now();
+    const seconds = (now - last) / 1000;
+    last = now;
+    return seconds;
+  };
+}
+
+/** Servers that never run for an hour grow old as well. */
+async function countLast({ receiver, services }: Opened, seconds: number, log: FastifyBaseLogger): Promise<void> {
+  try {
+    await receiver.age(seconds);
+    services.batches.age(seconds);
+  } catch (err) {
+    log.error({ err }, 'the time this server ran could not be counted');
+  }
+}
+
 interface Opened {
   readonly services: Services;
   readonly receiver: Receiver;
 }
 
-interface Parts extends Pick<Services, 'limits' | 'folder' | 'access' | 'model'> {
+interface Parts extends Pick<Services, 'limits' | 'folder' | 'disk' | 'access' | 'model'> {
   readonly log: FastifyBaseLogger;
   readonly options: AppOptions;
   readonly store: Store;
@@ -179,11 +213,11 @@ interface Parts extends Pick<Services, 'limits' | 'folder' | 'access' | 'model'>
   readonly sockets: () => number;
 }
 
-function openServices({ log, options, limits, folder, store, access, model, sockets }: Parts): Opened {
+function openServices({ log, options, limits, folder, disk, store, access, model, sockets }: Parts): Opened {
   const threads = options.threads ?? Math.min(2, os.availableParallelism());
   const { packDir } = options;
   const encode = { preset: options.encode?.preset ?? ('standard' as const), seconds: options.encode?.seconds ?? null, threads };
-  const library = new Library({ store, folder, packDir, limits, log, encode, shared: options.library === 'shared' });
+  const library = new Library({ store, folder, disk, packDir, limits, log, encode, shared: options.library === 'shared' });
   const metrics = new Metrics(model?.id ?? 'none', {
     replies: () => inference.counts(),
     batches: () => batches.running,
@@ -197,13 +231,14 @@ function openServices({ log, options, limits, folder, store, access, model, sock
       library.queue.answering = answering;
     },
   });
-  const arrivals = new Arrivals({ library, folder, limits, remoteHosts: options.remoteHosts ?? [], log });
-  const batches = openBatches({ store, log, services: { limits, model, library, folder, arrivals, inference, access, metrics } });
+  const arrivals = new Arrivals({ library, folder, disk, limits, remoteHosts: options.remoteHosts ?? [], log });
+  const batches = openBatches({ store, disk, log, services: { limits, model, library, folder, arrivals, inference, access, metrics } });
   const services: Services = {
     library,
     arrivals,
     access,
     folder,
+    disk,
     inference,
     batches,
     metrics,
@@ -212,14 +247,14 @@ function openServices({ log, options, limits, folder, store, access, model, sock
     model,
     version: programVersion(),
   };
-  return { services, receiver: new Receiver({ folder, uploads: new Uploads(store), library, limits, log }) };
+  return { services, receiver: new Receiver({ folder, uploads: new Uploads(store), library, disk, limits, log }) };
 }
 
-function openBatches({ store, log, services }: Pick<RunnerOptions, 'store' | 'log' | 'services'>): BatchApi {
+function openBatches({ store, disk, log, services }: Pick<RunnerOptions, 'store' | 'disk' | 'log' | 'services'>): BatchApi {
   const { folder, limits, access } = services;
   const [files, batches] = [new ApiFiles(store), new Batches(store)];
-  const shelf = new FileShelf(folder, files, limits);
-  return new BatchApi({ files, batches, shelf, runner: new BatchRunner({ services, store, batches, files, shelf, log }), access, limits });
+  const shelf = new FileShelf(folder, files, disk);
+  return new BatchApi({ files, batches, shelf, runner: new BatchRunner({ services, store, disk, batches, files, shelf, log }), access, limits });
 }
 
 async function readPack(packDir: string, log: FastifyBaseLogger): Promise<{ id: string } | null> {

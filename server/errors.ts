@@ -53,6 +53,7 @@ export const errorTable = {
   invalid_container: [422, 'invalid_request_error', 'The .linr file is damaged or not valid.'],
   pack_mismatch: [422, 'invalid_request_error', 'The container was made for another model pack.'],
   probe_timeout: [422, 'invalid_request_error', 'Looking at the file took too long.'],
+  encode_timeout: [422, 'invalid_request_error', 'Reading the frames of the video took too long. Convert it to an ordinary MP4 file and upload that.'],
   rate_limited: [429, 'rate_limit_error', 'Too many events. Send fewer a second.'],
   too_many_replies: [429, 'rate_limit_error', 'This key has too many answers waiting or running. Wait for one of them.'],
   too_many_files: [429, 'rate_limit_error', 'There are too many files. Delete some that are not needed any more.'],
@@ -72,7 +73,7 @@ export const errorTable = {
   model_unavailable: [503, 'server_error', 'The model could not be loaded, so the server cannot answer questions.'],
   stopping: [503, 'server_error', 'The server is stopping. Try again when it is back.'],
   disk_full: [507, 'storage_error', 'The disk of the server is full. Delete videos or free space, then go on: nothing was lost.'],
-  disk_read_only: [507, 'storage_error', 'The data folder of the server cannot be written.'],
+  disk_read_only: [507, 'storage_error', 'The data folder of the server cannot be written: its disk is read-only or failing. Nothing was lost.'],
 } as const satisfies Record<string, readonly [number, string, string]>;
 
 export type ErrorCode = keyof typeof errorTable;
@@ -191,18 +192,23 @@ export function isDiskFull(error: unknown): boolean {
   return false;
 }
 
+/** What is wrong with the disk where it refused to store something; null where the error is of another kind. */
+export function storageProblem(error: unknown): 'disk_full' | 'disk_read_only' | null {
+  if (isDiskFull(error)) return 'disk_full';
+  if (error instanceof ApiError) return error.code === 'disk_full' || error.code === 'disk_read_only' ? error.code : null;
+  const { code } = (error ?? {}) as ForeignError;
+  const refused = typeof code === 'string' && (/^(EROFS|EACCES|EPERM|EIO)$/.test(code) || /^SQLITE_(READONLY|IOERR|CANTOPEN)/.test(code));
+  return refused ? 'disk_read_only' : null;
+}
+
 /** The error a caller may see for anything thrown: known kinds keep their meaning, the rest says nothing about its inside. */
 export function toApiError(thrown: unknown): ApiError {
   if (thrown instanceof ApiError) return thrown;
-  if (isDiskFull(thrown)) return new ApiError('disk_full', { cause: thrown });
+  const storage = storageProblem(thrown);
+  if (storage !== null) return new ApiError(storage, { cause: thrown });
   const error = (thrown ?? {}) as ForeignError;
   if (error.validation) return validationError(error.validation, error.validationContext);
   switch (error.code) {
-    case 'EROFS':
-    case 'EACCES':
-    case 'EPERM':
-    case 'SQLITE_READONLY':
-      return new ApiError('disk_read_only', { cause: thrown });
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new ApiError('body_too_large', { cause: thrown });
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':

@@ -5,6 +5,7 @@ import type { FrameDecoder } from './decode/decoder.js';
 import type { Inference } from './inference/inference.js';
 import type { Library } from './library/library.js';
 import type { Metrics } from './metrics.js';
+import type { Disk } from './store/disk.js';
 import type { DataFolder } from './store/files.js';
 import type { Arrivals } from './uploads/arrivals.js';
 
@@ -14,6 +15,7 @@ export interface Services {
   readonly arrivals: Arrivals;
   readonly access: Access;
   readonly folder: DataFolder;
+  readonly disk: Disk;
   readonly inference: Inference;
   readonly batches: BatchApi;
   readonly decoder: FrameDecoder;

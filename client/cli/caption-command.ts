@@ -15,7 +15,7 @@ import { oneLine, UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { ResumedLines, type JsonLine } from './json-lines.js';
 import { Models } from './models.js';
-import { replaceFile } from './replace-file.js';
+import { writeAtomically } from '../../model/runtime/durable.node.js';
 import { checkOutput, expandInputs, isContainer } from './sources.js';
 import { print } from './surroundings.js';
 import { duration, Progress } from './terminal.js';
@@ -144,9 +144,11 @@ async function writeAs(format: CaptionFormat, out: string, several: boolean, sou
   if (format === 'jsonl') return;
   const wanted = new Set(sources);
   const own = lines.filter(({ source }) => typeof source === 'string' && wanted.has(source));
-  if (format === 'csv') return replaceFile(out, csv(own));
-  const write = format === 'srt' ? srt : vtt;
-  if (!several) return replaceFile(out, write(own));
+  const write = format === 'csv' ? csv : format === 'srt' ? srt : vtt;
+  if (format === 'csv' || !several) {
+    await writeAtomically(out, write(own));
+    return;
+  }
   await mkdir(out, { recursive: true });
   const taken = new Set<string>();
   for (const source of sources) {
@@ -154,7 +156,7 @@ async function writeAs(format: CaptionFormat, out: string, several: boolean, sou
     const copies = [name, ...sources.map((_, i) => `${name}.${i + 2}`)];
     const free = copies.find((copy) => !taken.has(copy)) ?? name;
     taken.add(free);
-    await replaceFile(path.join(out, `${free}.${format}`), write(own.filter((line) => line['source'] === source)));
+    await writeAtomically(path.join(out, `${free}.${format}`), write(own.filter((line) => line['source'] === source)));
   }
 }
 

@@ -9,7 +9,7 @@ import { packOption, threadsOption } from './common-options.js';
 import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { Models } from './models.js';
-import { replaceFile } from './replace-file.js';
+import { writeAtomically } from '../../model/runtime/durable.node.js';
 import { checkOutput, isContainer, readContainerFile } from './sources.js';
 import { duration, grouped, Progress, type ProgressState } from './terminal.js';
 
@@ -74,7 +74,7 @@ async function encode(input: string, options: EncodeOptions): Promise<void> {
       sourceBytes: (await stat(input)).size,
       onProgress: (state) => progress.update(progressState(state)),
       onContainer: async (bytes, stage) => {
-        if (stage === 'final') await replaceFile(output, bytes);
+        if (stage === 'final') await writeAtomically(output, bytes);
       },
     });
     progress.clear();

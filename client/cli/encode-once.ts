@@ -6,7 +6,7 @@ import type { FrameSource } from '../../model/frames/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
 import type { EncodeOptions } from '../../model/inr/encode.node.js';
 import type { Models } from './models.js';
-import { replaceFile } from './replace-file.js';
+import { writeAtomically } from '../../model/runtime/durable.node.js';
 
 /** Something that can be encoded, more than once if need be. */
 export interface ToEncode {
@@ -51,7 +51,7 @@ export async function encodeOnce(source: ToEncode, models: Models, folder: strin
       sourceBytes: source.bytes,
       checkpointPath: `${output}.checkpoint`,
       onContainer: async (bytes, stage) => {
-        if (stage === 'final') await replaceFile(output, bytes);
+        if (stage === 'final') await writeAtomically(output, bytes);
       },
     });
   } finally {

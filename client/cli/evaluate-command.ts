@@ -20,7 +20,7 @@ import { SourceViews, type Pictures } from './evaluate/views.js';
 import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { Models } from './models.js';
-import { replaceFile } from './replace-file.js';
+import { writeAtomically } from '../../model/runtime/durable.node.js';
 import { checkOutput } from './sources.js';
 import { print } from './surroundings.js';
 import { duration, Progress } from './terminal.js';
@@ -128,14 +128,14 @@ async function evaluate(task: Task, dataFile: string, options: EvaluateOptions):
     print(`${title}${suffix(said.origin)}\n${scoreTable(rows)}\n${judgement === null ? '' : `\n${judgementText(judgement)}\n`}`);
     if (options.report !== undefined) {
       const facts = { task, data: dataFile, ...(options.format === undefined ? {} : { format: options.format }), count: items.length, ...said.origin };
-      await replaceFile(options.report, reportJson(facts, rows, judgement));
+      await writeAtomically(options.report, reportJson(facts, rows, judgement));
     }
     if (options.html !== undefined) {
       const { htmlReport } = await import('./evaluate/html.js');
       const models = await Models.open(options);
       const pictures = (item: Item, count: number): Promise<Pictures> => picturesOf(item, count, answerer, models, options, work.path, interrupt.signal);
       try {
-        await replaceFile(options.html, await htmlReport({ task, title, facts: factsOf(said.origin), items, rows, judge: judgement, pictures }));
+        await writeAtomically(options.html, await htmlReport({ task, title, facts: factsOf(said.origin), items, rows, judge: judgement, pictures }));
       } finally {
         await models.release();
       }

@@ -8,7 +8,7 @@ import { packTable, SECTIONS, VIDEO_QUESTIONS, videoAnswers, videosText, type Pa
 import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { Models } from './models.js';
-import { replaceFile } from './replace-file.js';
+import { writeAtomically } from '../../model/runtime/durable.node.js';
 import { checkOutput } from './sources.js';
 import { print } from './surroundings.js';
 import { Progress } from './terminal.js';
@@ -84,7 +84,7 @@ async function evaluatePack(options: EvaluatePackOptions): Promise<void> {
     progress.clear();
     const { id } = models.pack.manifest;
     print([`pack ${id}`, ...(rows.length === 0 ? [] : [packTable(rows)]), ...(videos === null ? [] : [videosText(videos)])].join('\n') + '\n');
-    if (options.report !== undefined) await replaceFile(options.report, `${JSON.stringify({ pack: id, ...(options.limit === undefined ? {} : { limit: options.limit }), rows, ...(videos === null ? {} : { video_questions: VIDEO_QUESTIONS, videos }) }, null, 2)}\n`);
+    if (options.report !== undefined) await writeAtomically(options.report, `${JSON.stringify({ pack: id, ...(options.limit === undefined ? {} : { limit: options.limit }), rows, ...(videos === null ? {} : { video_questions: VIDEO_QUESTIONS, videos }) }, null, 2)}\n`);
   } finally {
     progress.clear();
     interrupt.dispose();

@@ -1,5 +1,6 @@
 /** The state of an encoding on disk: written whole or not at all, so that a kill at any moment leaves the last one. */
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
+import { writeAtomically } from '../runtime/durable.node.js';
 import { float32, asFloat32, type HostTensor } from '../runtime/tensor.js';
 import { readSafetensors, writeSafetensors } from '../pack/index.js';
 import type { Scan } from './scan.node.js';
@@ -43,15 +44,7 @@ export async function saveCheckpoint(path: string, fingerprint: Fingerprint, che
     tensors.set('parameters', vector(training.state.parameters));
     tensors.set('moments', vector(training.state.moments));
   }
-  const temporary = `${path}.tmp`;
-  const file = await open(temporary, 'w');
-  try {
-    await file.writeFile(writeSafetensors(tensors));
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
+  await writeAtomically(path, writeSafetensors(tensors));
 }
 
 /** The checkpoint at `path`, or null when there is none, it is damaged, or it belongs to another encoding. */

@@ -3,8 +3,9 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { writeAtomically } from '../../model/runtime/durable.node.js';
 import { newId, now_s } from '../ids.js';
-import { writeAtomically } from '../store/files.js';
+import { PRIVATE_MODE } from '../store/files.js';
 
 /** A key as it is kept. The key itself is shown once, when it is made, and is nowhere afterwards. */
 const ApiKeySchema = Type.Object({
@@ -78,8 +79,8 @@ export class KeyFile {
     return removed;
   }
 
-  #write(keys: readonly ApiKey[]): Promise<void> {
-    return writeAtomically(this.file, Buffer.from(`${JSON.stringify({ keys }, null, 2)}\n`));
+  async #write(keys: readonly ApiKey[]): Promise<void> {
+    await writeAtomically(this.file, `${JSON.stringify({ keys }, null, 2)}\n`, { makeFolder: true, mode: PRIVATE_MODE });
   }
 }
 

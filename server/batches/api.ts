@@ -37,7 +37,7 @@ export class BatchApi {
   /** After a start. */
   async recover(): Promise<void> {
     await this.#options.shelf.recover();
-    await this.removeExpired();
+    await this.removeExpired(0);
     this.#options.runner.start();
   }
 
@@ -126,19 +126,28 @@ export class BatchApi {
     return batches.get(row.id);
   }
 
-  /** Removes what is old, and what belongs to keys that were removed: nobody could ask for it any more. */
-  async removeExpired(): Promise<void> {
+  /** Counts time in which the server ran. */
+  age(elapsed_s: number): void {
+    this.#options.files.age(elapsed_s);
+    this.#options.batches.age(elapsed_s);
+  }
+
+  /**
+   * Removes what is old, and what belongs to keys that were removed: nobody could ask for it any more. Age is counted while the server runs.
+   * @param elapsed_s since the last call
+   */
+  async removeExpired(elapsed_s: number): Promise<void> {
     const { files, batches, shelf, runner, access, limits } = this.#options;
     await access.refresh();
     // A key file that is lost lets nobody in, but removes nothing either.
     const orphaned = (owner: string | null): boolean => owner !== null && access.size > 0 && !access.has(owner);
-    const old = (created_s: number): boolean => now_s() - created_s > limits.fileExpiry_s;
-    for (const { id, owner, status, created_s } of batches.list()) {
+    if (elapsed_s > 0) this.age(elapsed_s);
+    for (const { id, owner, status, ended_s } of batches.list()) {
       const ended = !unfinished.some((other) => other === status);
-      if (orphaned(owner) || (ended && old(created_s))) await runner.remove(id);
+      if (orphaned(owner) || (ended && ended_s > limits.fileExpiry_s)) await runner.remove(id);
     }
-    for (const { id, owner, created_s } of files.list()) {
-      if (orphaned(owner) || (old(created_s) && !batches.reads(id))) await shelf.remove(id);
+    for (const { id, owner, age_s } of files.list()) {
+      if (orphaned(owner) || (age_s > limits.fileExpiry_s && !batches.reads(id))) await shelf.remove(id);
     }
   }
 }

@@ -3,11 +3,12 @@ import { open, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Limits } from '../config.js';
+import { moveDurably } from '../../model/runtime/durable.node.js';
 import { ApiError } from '../errors.js';
 import { newId, now_s } from '../ids.js';
 import type { ApiFiles, FilePurpose, FileRow } from '../store/api-files.js';
-import { fileBytes, moveDurably, type DataFolder } from '../store/files.js';
+import { withinRoom, type Disk } from '../store/disk.js';
+import { fileBytes, PRIVATE_MODE, type DataFolder } from '../store/files.js';
 
 /** Bytes that are on the disk but are no file yet: forgotten unless they are made one. */
 export interface Draft {
@@ -20,7 +21,7 @@ export class FileShelf {
   constructor(
     private readonly folder: DataFolder,
     private readonly files: ApiFiles,
-    private readonly limits: Limits,
+    private readonly disk: Disk,
   ) {}
 
   /**
@@ -29,14 +30,18 @@ export class FileShelf {
    * @throws ApiError `disk_full`
    */
   async receive(stream: Readable, coming: number): Promise<Draft> {
-    if ((await this.folder.freeBytes()) < this.limits.freeBytes + coming) throw new ApiError('disk_full');
-    return this.#write(async (part) => pipeline(stream, createWriteStream(part)));
+    const claim = await this.disk.claim(coming);
+    try {
+      return await this.#write(async (part) => pipeline(stream, (chunks: AsyncIterable<Buffer>) => withinRoom(chunks, claim), createWriteStream(part, { mode: PRIVATE_MODE })));
+    } finally {
+      claim.release();
+    }
   }
 
   /** Puts lines on the disk, each with an end of line. */
   writeLines(lines: Iterable<string>): Promise<Draft> {
     return this.#write(async (part) => {
-      const handle = await open(part, 'w');
+      const handle = await open(part, 'w', PRIVATE_MODE);
       try {
         for (const line of lines) await handle.writeFile(`${line}\n`);
       } finally {
@@ -47,7 +52,7 @@ export class FileShelf {
 
   /** Makes it a file. */
   keep({ id, bytes }: Draft, owner: string | null, name: string, purpose: FilePurpose): FileRow {
-    const row: FileRow = { id, owner, name, purpose, bytes, created_s: now_s() };
+    const row: FileRow = { id, owner, name, purpose, bytes, created_s: now_s(), age_s: 0 };
     this.files.add(row);
     return row;
   }

@@ -11,6 +11,7 @@ import type { Metrics } from '../metrics.js';
 import type { ApiFiles } from '../store/api-files.js';
 import type { Batches, BatchProblem, BatchRow, BatchStatus } from '../store/batches.js';
 import type { Store } from '../store/database.js';
+import type { Disk } from '../store/disk.js';
 import type { Draft, FileShelf } from './files.js';
 import { batchLine, LineError, textLines, type BatchLine } from './lines.js';
 import { LineSlots } from './slots.js';
@@ -18,6 +19,7 @@ import { LineSlots } from './slots.js';
 export interface RunnerOptions {
   readonly services: CompletionServices & { readonly inference: Inference; readonly access: Access; readonly metrics: Metrics };
   readonly store: Store;
+  readonly disk: Disk;
   readonly batches: Batches;
   readonly files: ApiFiles;
   readonly shelf: FileShelf;
@@ -26,9 +28,8 @@ export interface RunnerOptions {
 
 /** Problems of an input that are told; a file of another kind has as many as lines. */
 const toldProblems = 20;
-/** Seconds until what passes by itself is tried again: a video that is still being read, a model that loads, a full disk. */
+/** Seconds until what passes by itself is tried again: a video that is still being read, a model that loads. */
 const again_s = 2;
-const storeAgain_s = 15;
 /** A line that takes the model down this often has failed. */
 const mostCrashes = 3;
 /** What is no fault of a line, and passes. */
@@ -115,7 +116,7 @@ export class BatchRunner {
         const over = (): boolean => this.#stopping.signal.aborted || isRemoved(signal);
         if (over()) return;
         this.#options.log.error({ err: error, batch: id }, 'a batch could not go on and is tried again');
-        await wait(storeAgain_s * 1000, undefined, { signal: this.#stopping.signal, ref: false }).catch(() => undefined);
+        await this.#options.disk.untilWritable(this.#stopping.signal).catch(() => undefined);
         if (over()) return;
       }
     }

@@ -1,15 +1,16 @@
 /** Encodes one video in a process of its own at low priority. Ends when told to stop, when done, or when the server is gone. */
 import { readdirSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
 import os from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { readContainer } from '../../model/container/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
 import { encodeVideo, type EncodeProgress } from '../../model/inr/encode.node.js';
 import { ModelPack } from '../../model/pack/open.node.js';
+import { writeAtomically } from '../../model/runtime/durable.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import type { VideoProgress } from '../api/schemas.js';
 import { versionOf } from '../store/files.js';
+import { behaveAsChild } from './child-side.js';
 import { factsOf } from './container-report.js';
 import { describeFailure } from './failure.js';
 import type { EncodeTask, FromEncoder, ToEncoder } from './messages.js';
@@ -67,26 +68,6 @@ async function rest(): Promise<void> {
   while (wanted() && !stop.signal.aborted && performance.now() < began + longestRest_s * 1000) await setTimeout(restTick_ms);
 }
 
-/** As writeAtomically, and gives the version of what was written. */
-async function replaceContainer(file: string, bytes: Uint8Array): Promise<string> {
-  const temporary = `${file}.${process.pid}.part`;
-  try {
-    const handle = await open(temporary, 'w');
-    try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-      const stats = await handle.stat({ bigint: true });
-      await rename(temporary, file);
-      return versionOf(stats);
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
-
 async function encode(task: EncodeTask): Promise<FromEncoder> {
   let psnr_db: number | null = null;
   const source = await openFrames(task.source);
@@ -107,10 +88,10 @@ async function encode(task: EncodeTask): Promise<FromEncoder> {
         send({ type: 'progress', progress: wireProgress(progress) });
       },
       onContainer: async (bytes, stage) => {
-        if (stage === 'latents') setNiceness(readingNiceness);
+        if (stage === 'latents') setNiceness(Math.max(currentNiceness, readingNiceness));
         // What cannot be read back must never take the place of what can.
         const container = readContainer(bytes);
-        const version = await replaceContainer(task.container, bytes);
+        const version = versionOf(await writeAtomically(task.container, bytes));
         send({ type: 'container', facts: factsOf(container, version, stage, bytes.length, stage === 'latents' ? null : psnr_db) });
       },
     });
@@ -137,6 +118,10 @@ process.on('message', (message: ToEncoder) => {
     stop.abort();
     return;
   }
+  if (message.type === 'aside') {
+    setNiceness(trainingNiceness);
+    return;
+  }
   if (message.type === 'answering') {
     ({ answering } = message);
     if (!answering) answeredAt = performance.now();
@@ -147,6 +132,5 @@ process.on('message', (message: ToEncoder) => {
     .catch((error: unknown) => describeFailure(error, task.source, 'encode_failed'))
     .then((last) => process.send?.(last, () => process.exit(0)));
 });
-// Without its server an encoder has nobody to report to; what it has written is taken up again at the next start.
-process.once('disconnect', () => process.exit(0));
+behaveAsChild();
 setNiceness(glanceNiceness);

@@ -1,6 +1,6 @@
 import { ContainerError } from '../../model/container/index.js';
 import { FrameSourceError, type FrameSourceErrorCode } from '../../model/frames/index.js';
-import { isDiskFull, type ErrorCode } from '../errors.js';
+import { storageProblem, type ErrorCode } from '../errors.js';
 import type { FailedMessage } from './messages.js';
 
 const frameCodes: Readonly<Record<FrameSourceErrorCode, ErrorCode>> = {
@@ -24,8 +24,7 @@ export function describeFailure(error: unknown, file: string, otherwise: ErrorCo
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
   if (error instanceof FrameSourceError) return { type: 'failed', code: frameCodes[error.code], message: withoutPath(error.message, file), detail };
   if (error instanceof ContainerError) return { type: 'failed', code: 'invalid_container', message: withoutPath(error.message, file), detail };
-  if (isDiskFull(error)) return { type: 'failed', code: 'disk_full', message: '', detail };
-  return { type: 'failed', code: otherwise, message: '', detail };
+  return { type: 'failed', code: storageProblem(error) ?? otherwise, message: '', detail };
 }
 
 function withoutPath(message: string, file: string): string {

@@ -48,6 +48,8 @@ export interface EncodeTask {
 export type ToEncoder =
   | { readonly type: 'start'; readonly task: EncodeTask }
   | { readonly type: 'stop' }
+  /** Others are read before it now. */
+  | { readonly type: 'aside' }
   /** Whether an answer is being written. */
   | { readonly type: 'answering'; readonly answering: boolean };
 

@@ -3,6 +3,7 @@ import { open, readFile } from 'node:fs/promises';
 import { openFrames } from '../../model/frames/open.node.js';
 import { versionOf } from '../store/files.js';
 import { looksLikeContainer } from '../uploads/type.js';
+import { behaveAsChild } from './child-side.js';
 import { reportOnContainer } from './container-report.js';
 import { describeFailure } from './failure.js';
 import type { ProbeReport, ProbeTask } from './messages.js';
@@ -48,4 +49,4 @@ process.once('message', (task: ProbeTask) => {
     .catch((error: unknown) => describeFailure(error, task.file, 'unsupported_media'))
     .then((report) => process.send?.(report, () => process.exit(0)));
 });
-process.once('disconnect', () => process.exit(0));
+behaveAsChild();

@@ -6,12 +6,14 @@ import type { ProbeReport, ProbeTask } from './messages.js';
 export class Prober {
   readonly #atOnce: number;
   readonly #limit_s: number;
+  readonly #silence_s: number;
   readonly #log: FastifyBaseLogger;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
-  constructor(options: { readonly limit_s: number; readonly log: FastifyBaseLogger; readonly atOnce?: number }) {
+  constructor(options: { readonly limit_s: number; readonly silence_s: number; readonly log: FastifyBaseLogger; readonly atOnce?: number }) {
     this.#limit_s = options.limit_s;
+    this.#silence_s = options.silence_s;
     this.#log = options.log;
     this.#atOnce = options.atOnce ?? 2;
   }
@@ -31,25 +33,29 @@ export class Prober {
 
   #run(task: ProbeTask, signal: AbortSignal): Promise<ProbeReport> {
     return new Promise((resolve, reject) => {
-      const child = startChild('probe-process', this.#log);
       let report: ProbeReport | null = null;
+      const child = startChild<ProbeReport>({
+        program: 'probe-process',
+        log: this.#log,
+        silence_s: this.#silence_s,
+        onMessage: (message) => {
+          report = message;
+        },
+        onEnd: (how) => {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', abort);
+          if (signal.aborted) reject(signal.reason as Error);
+          else if (child.pid === undefined) reject(new Error('the process that looks at files could not be started'));
+          // A file that takes its reader down is not one that can be read.
+          else resolve(report ?? { type: 'failed', code: how === 'silent' ? 'probe_timeout' : 'damaged_media', message: '', detail: `probe ended with ${how}` });
+        },
+      });
       const abort = (): void => void child.kill('SIGKILL');
       const timer = setTimeout(() => {
         report = { type: 'failed', code: 'probe_timeout', message: '', detail: `no result after ${this.#limit_s} s` };
         child.kill('SIGKILL');
       }, this.#limit_s * 1000);
       signal.addEventListener('abort', abort, { once: true });
-      child.on('message', (message: ProbeReport) => {
-        report = message;
-      });
-      child.on('error', reject);
-      child.on('exit', (code, killedBy) => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', abort);
-        if (signal.aborted) reject(signal.reason as Error);
-        // A file that takes its reader down is not one that can be read.
-        else resolve(report ?? { type: 'failed', code: 'damaged_media', message: '', detail: `probe ended with ${code ?? killedBy}` });
-      });
       child.send(task, (error) => {
         if (error) abort();
       });

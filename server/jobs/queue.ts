@@ -1,60 +1,67 @@
 import type { ChildProcess } from 'node:child_process';
 import type { FastifyBaseLogger } from 'fastify';
 import type { VideoProgress } from '../api/schemas.js';
+import { boundary } from '../boundary.js';
+import type { Limits } from '../config.js';
 import { errorTable, type ErrorCode } from '../errors.js';
 import type { Job, Jobs } from '../store/jobs.js';
+import type { Settlements } from '../store/settlements.js';
 import type { ContainerFacts } from '../store/videos.js';
-import { endChild, startChild } from './child.js';
+import { endChild, startChild, type ChildEnd } from './child.js';
 import type { EncodeTask, FromEncoder, ToEncoder } from './messages.js';
 
-/** What the queue tells about a video, in this order: progress and containers, then one of done and failed. */
+/**
+ * What the queue tells about a video, in this order: progress and containers, then one of done and failed, with which its job leaves the
+ * store. Each may throw what the store throws: it is told again when the disk can be written.
+ */
 export interface EncodeEvents {
   progressed(videoId: string): void;
   contained(videoId: string, facts: ContainerFacts): void;
   done(videoId: string, psnr_db: number | null): void;
-  /** `again`: the job stays and is tried once more when there is room on the disk. */
-  failed(videoId: string, code: ErrorCode, message: string, again: boolean): void;
+  failed(videoId: string, code: ErrorCode, message: string): void;
 }
 
 export interface EncodeQueueOptions {
   readonly jobs: Jobs;
   readonly events: EncodeEvents;
+  readonly settlements: Settlements;
   readonly log: FastifyBaseLogger;
   /** Makes the task of a video, or null when the video is gone. */
   readonly taskOf: (videoId: string) => EncodeTask | null;
   readonly hasLatents: (videoId: string) => boolean;
-  /** Bytes of the disk that can be written, and how many must stay free. */
-  readonly freeBytes: () => Promise<number>;
-  readonly reserveBytes: number;
-  readonly crashLimit: number;
-  readonly stop_s: number;
+  readonly limits: Pick<Limits, 'encodeCrashes' | 'stop_s' | 'childSilence_s' | 'readingTurn_s' | 'reading_s'>;
 }
+
+/** Each place holds one encode: see EncodeQueue. */
+type Place = 'reading' | 'slow' | 'training';
 
 interface Running {
   readonly child: ChildProcess;
-  /** It is past frames and features. */
-  training: boolean;
+  place: Place;
+  /** When it began, in milliseconds of performance.now(). */
+  readonly began: number;
+  /** Ends when its frames and features are there. */
+  readonly readingTimer: NodeJS.Timeout;
+  readonly turnTimer: NodeJS.Timeout;
   progress: VideoProgress;
   /** Why it was told to stop, if it was. */
-  stopped: 'cancel' | 'yield' | 'shutdown' | null;
+  stopped: 'cancel' | 'yield' | 'late' | 'shutdown' | null;
 }
 
 const started: VideoProgress = { stage: 'frames', done: 0, total: 0, unit: 'frames', psnr_db: null, frames_per_s: null, eta_s: null };
-/** Seconds between looks at a full disk. */
-const diskRetry_s = 15;
 
 /**
- * The encodes, each in a child process. At most two run at once: one that reads its video (frames and features, after
- * which it can be asked about) and one in training. So a new video never waits for the training of an older one; when
- * it has its latents and training is taken, it is stopped and goes on from its checkpoint when its turn comes.
+ * The encodes, each in a child process. At most three run at once: one that reads its video (frames and features, after which it can be
+ * asked about), one in training, and one that reads slowly. So a new video never waits for the training of an older one; when it has its
+ * latents and training is taken, it is stopped and goes on from its checkpoint when its turn comes. Nor does it wait long for one that is
+ * slow to read: after its turn that one makes place where another waits. Slow ones are read beside the others, one at a time.
  */
 export class EncodeQueue {
   readonly #options: EncodeQueueOptions;
   readonly #running = new Map<string, Running>();
   #waiting: Job[] = [];
-  /** Jobs that wait for room on the disk. */
-  readonly #parked = new Map<string, Job>();
-  #diskTimer: NodeJS.Timeout | null = null;
+  /** Videos that had their turn of being read, and were slow. */
+  readonly #slow = new Set<string>();
   #open = false;
   #answering = false;
 
@@ -81,7 +88,7 @@ export class EncodeQueue {
   }
 
   counts(): { running: number; waiting: number } {
-    return { running: this.#running.size, waiting: this.#waiting.length + this.#parked.size };
+    return { running: this.#running.size, waiting: this.#waiting.length + this.#options.settlements.size };
   }
 
   /** Seconds that running encodes still need, as far as they know. */
@@ -100,7 +107,8 @@ export class EncodeQueue {
   /** Stops the encode of a video and forgets it; resolves when its process has ended. */
   async cancel(videoId: string): Promise<void> {
     this.#waiting = this.#waiting.filter((job) => job.videoId !== videoId);
-    this.#parked.delete(videoId);
+    this.#slow.delete(videoId);
+    this.#options.settlements.forget(videoId);
     const running = this.#running.get(videoId);
     if (!running) return;
     running.stopped = 'cancel';
@@ -112,13 +120,11 @@ export class EncodeQueue {
   async stop(): Promise<void> {
     this.#open = false;
     this.#waiting = [];
-    this.#parked.clear();
-    if (this.#diskTimer) clearInterval(this.#diskTimer);
     await Promise.all(
       [...this.#running.values()].map(async (running) => {
         running.stopped = 'shutdown';
         tell(running.child, { type: 'stop' });
-        await endChild(running.child, this.#options.stop_s);
+        await endChild(running.child, this.#options.limits.stop_s);
       }),
     );
   }
@@ -130,118 +136,166 @@ export class EncodeQueue {
 
   #schedule(): void {
     if (!this.#open) return;
-    const running = [...this.#running.values()];
-    if (!running.some((run) => !run.training)) this.#startFirst((job) => !this.#options.hasLatents(job.videoId));
-    if (!running.some((run) => run.training)) this.#startFirst((job) => this.#options.hasLatents(job.videoId));
+    const { hasLatents } = this.#options;
+    const isSlow = ({ videoId }: Job): boolean => this.#slow.has(videoId);
+    const fits: Readonly<Record<Place, (job: Job) => boolean>> = {
+      reading: (job) => !isSlow(job) && !hasLatents(job.videoId),
+      slow: isSlow,
+      training: (job) => !isSlow(job) && hasLatents(job.videoId),
+    };
+    if (this.#waiting.some(fits.reading)) this.#endTurn();
+    for (const place of ['reading', 'slow', 'training'] as const) {
+      if (!this.#at(place)) this.#startFirst(place, fits[place]);
+    }
   }
 
-  #startFirst(fits: (job: Job) => boolean): void {
-    const job = this.#waiting.find(fits);
-    if (!job) return;
-    this.#waiting = this.#waiting.filter((other) => other !== job);
-    const task = this.#options.taskOf(job.videoId);
-    if (task) this.#run(job, task);
-    else this.#schedule();
+  #at(place: Place): Running | undefined {
+    return [...this.#running.values()].find((run) => run.place === place);
   }
 
-  #run(job: Job, task: EncodeTask): void {
-    const { videoId } = job;
-    const { log, events } = this.#options;
-    const child = startChild('encode-process', log);
-    const run: Running = { child, training: this.#options.hasLatents(videoId), progress: started, stopped: null };
-    this.#running.set(videoId, run);
-    log.info({ video: videoId, pid: child.pid, training: run.training }, 'encode started');
-    let last: FromEncoder | null = null;
-
-    child.on('message', (message: FromEncoder) => {
-      // What a cancelled encode still says is about a video that is gone.
-      if (run.stopped === 'cancel') return;
-      switch (message.type) {
-        case 'progress':
-          run.progress = message.progress;
-          events.progressed(videoId);
-          if (message.progress.stage === 'training') this.#beginsTraining(run);
-          break;
-        case 'container':
-          events.contained(videoId, message.facts);
-          break;
-        default:
-          last = message;
+  /** Whoever has been read for longer than its turn makes place: it goes on beside the next, or later where another does that already. */
+  #endTurn(): void {
+    const { limits, log } = this.#options;
+    for (const [videoId, run] of this.#running) {
+      if (run.place !== 'reading' || run.stopped !== null || performance.now() - run.began < limits.readingTurn_s * 1000) continue;
+      log.info({ video: videoId }, 'a video that is slow to read lets the next one go first');
+      this.#slow.add(videoId);
+      if (this.#at('slow')) {
+        // What it has read is lost: there is no checkpoint before its features are complete.
+        run.stopped = 'yield';
+        run.child.kill('SIGKILL');
+      } else {
+        run.place = 'slow';
+        tell(run.child, { type: 'aside' });
       }
+    }
+  }
+
+  #startFirst(place: Place, fits: (job: Job) => boolean): void {
+    for (;;) {
+      const job = this.#waiting.find(fits);
+      if (!job) return;
+      this.#waiting = this.#waiting.filter((other) => other !== job);
+      const task = this.#options.taskOf(job.videoId);
+      if (task) return this.#run(job, task, place);
+    }
+  }
+
+  #run(job: Job, task: EncodeTask, place: Place): void {
+    const { videoId } = job;
+    const { log, events, limits } = this.#options;
+    let last: FromEncoder | null = null;
+    const child = startChild<FromEncoder>({
+      program: 'encode-process',
+      log,
+      silence_s: limits.childSilence_s,
+      onMessage: (message) => {
+        // What a cancelled encode still says is about a video that is gone.
+        if (run.stopped === 'cancel') return;
+        if (message.type === 'progress' || message.type === 'container') this.#heard(videoId, run, message);
+        else last = message;
+      },
+      onEnd: (how) => {
+        clearTimeout(run.readingTimer);
+        clearTimeout(run.turnTimer);
+        this.#running.delete(videoId);
+        try {
+          if (run.stopped !== 'cancel') this.#ended(job, run, last, how);
+        } finally {
+          this.#schedule();
+        }
+      },
     });
-    child.on('error', (error) => log.error({ err: error, video: videoId }, 'encoder process could not be used'));
-    child.on('exit', (code, signal) => {
-      this.#running.delete(videoId);
-      if (run.stopped !== 'cancel') this.#ended(job, run, last, code, signal);
-      this.#schedule();
-    });
+    const later = (seconds: number, what: string, work: () => void): NodeJS.Timeout => setTimeout(boundary(log, what, work), seconds * 1000).unref();
+    const run: Running = {
+      child,
+      place,
+      began: performance.now(),
+      turnTimer: later(limits.readingTurn_s, 'the end of a turn', () => this.#schedule()),
+      readingTimer: later(limits.reading_s, 'the end of the time for reading', () => this.#late(run)),
+      progress: started,
+      stopped: null,
+    };
+    this.#running.set(videoId, run);
+    log.info({ video: videoId, pid: child.pid, place }, 'encode started');
     tell(child, { type: 'start', task });
+    if (place === 'slow') tell(child, { type: 'aside' });
     if (this.#answering) tell(child, { type: 'answering', answering: true });
     events.progressed(videoId);
   }
 
+  #heard(videoId: string, run: Running, message: Extract<FromEncoder, { type: 'progress' | 'container' }>): void {
+    const { events, settlements } = this.#options;
+    if (message.type === 'container') {
+      settlements.settle(videoId, () => events.contained(videoId, message.facts));
+      return;
+    }
+    run.progress = message.progress;
+    if (message.progress.stage === 'training') this.#beginsTraining(videoId, run);
+    events.progressed(videoId);
+  }
+
   /** The place for reading is free again; where that for training is taken, the encode goes on later. */
-  #beginsTraining(run: Running): void {
-    if (run.training) return;
-    const taken = [...this.#running.values()].some((other) => other.training);
-    run.training = true;
-    if (taken) {
-      run.stopped = 'yield';
+  #beginsTraining(videoId: string, run: Running): void {
+    clearTimeout(run.readingTimer);
+    if (run.place === 'training') return;
+    this.#slow.delete(videoId);
+    if (this.#at('training')) {
+      run.stopped ??= 'yield';
       tell(run.child, { type: 'stop' });
     }
+    run.place = 'training';
     this.#schedule();
   }
 
-  #ended(job: Job, run: Running, last: FromEncoder | null, code: number | null, signal: NodeJS.Signals | null): void {
+  #late(run: Running): void {
+    run.stopped ??= 'late';
+    run.child.kill('SIGKILL');
+  }
+
+  #ended(job: Job, run: Running, last: FromEncoder | null, how: ChildEnd): void {
     const { videoId } = job;
-    const { log, events, jobs } = this.#options;
+    const { log, events, settlements } = this.#options;
     if (last?.type === 'done') {
-      log.info({ video: videoId, psnr_db: last.psnr_db }, 'encode done');
-      jobs.remove(videoId);
-      events.done(videoId, last.psnr_db);
+      const { psnr_db } = last;
+      log.info({ video: videoId, psnr_db }, 'encode done');
+      settlements.settle(videoId, () => events.done(videoId, psnr_db));
+    } else if (last?.type === 'failed' && (last.code === 'disk_full' || last.code === 'disk_read_only')) {
+      log.error({ video: videoId, detail: last.detail }, 'the disk has no room for an encode, which waits');
+      settlements.whenRoom(videoId, last.code, () => this.#enqueue(job));
+      events.progressed(videoId);
     } else if (last?.type === 'failed') {
+      const { code, message, detail } = last;
       // What is wrong with a file is its owner's business; what is wrong with the encoder is the operator's.
-      const level = errorTable[last.code][0] < 500 ? 'info' : 'error';
-      log[level]({ video: videoId, code: last.code, detail: last.detail }, 'encode failed');
-      const again = last.code === 'disk_full';
-      if (again) this.#park(job);
-      else jobs.remove(videoId);
-      events.failed(videoId, last.code, last.message || errorTable[last.code][2], again);
+      log[errorTable[code][0] < 500 ? 'info' : 'error']({ video: videoId, code, detail }, 'encode failed');
+      this.#failed(videoId, code, message);
+    } else if (run.stopped === 'late') {
+      log.info({ video: videoId }, 'reading took too long');
+      this.#failed(videoId, 'encode_timeout', '');
     } else if (run.stopped === 'shutdown') {
       return;
     } else if (last?.type === 'stopped' || run.stopped === 'yield') {
       this.#enqueue(job);
       events.progressed(videoId);
     } else {
-      this.#crashed(job, code ?? signal);
+      settlements.settle(videoId, () => this.#crashed(job, how));
     }
   }
 
-  #crashed(job: Job, how: number | NodeJS.Signals | null): void {
-    const { jobs, events, crashLimit, log } = this.#options;
+  #failed(videoId: string, code: ErrorCode, message: string): void {
+    this.#slow.delete(videoId);
+    this.#options.settlements.settle(videoId, () => this.#options.events.failed(videoId, code, message || errorTable[code][2]));
+  }
+
+  #crashed(job: Job, how: ChildEnd): void {
+    const { jobs, events, limits, log } = this.#options;
     const crashes = jobs.crashed(job.videoId);
     log.warn({ video: job.videoId, how, crashes }, 'encoder process ended without a result');
-    if (crashes >= crashLimit) {
-      jobs.remove(job.videoId);
-      events.failed(job.videoId, 'encode_crashed', errorTable.encode_crashed[2], false);
+    if (crashes >= limits.encodeCrashes) {
+      this.#failed(job.videoId, 'encode_crashed', '');
     } else {
       this.#enqueue({ ...job, crashes });
       events.progressed(job.videoId);
-    }
-  }
-
-  #park(job: Job): void {
-    this.#parked.set(job.videoId, job);
-    this.#diskTimer ??= setInterval(() => void this.#unpark(), diskRetry_s * 1000).unref();
-  }
-
-  async #unpark(): Promise<void> {
-    if (this.#parked.size === 0 || (await this.#options.freeBytes()) < this.#options.reserveBytes) return;
-    const jobs = [...this.#parked.values()];
-    this.#parked.clear();
-    for (const job of jobs) {
-      this.#options.events.progressed(job.videoId);
-      this.#enqueue(job);
     }
   }
 }

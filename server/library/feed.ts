@@ -1,5 +1,7 @@
+import type { FastifyBaseLogger } from 'fastify';
 import type { Owned } from '../access/caller.js';
 import type { Video } from '../api/schemas.js';
+import { boundary } from '../boundary.js';
 
 export type VideoChange =
   | { readonly type: 'video.progress'; readonly video: Video }
@@ -22,9 +24,12 @@ export class VideoFeed {
   readonly #recent = new Map<string, { timer: NodeJS.Timeout; stale: boolean }>();
   readonly #pause_ms: number;
   readonly #present: (id: string) => Told | null;
+  readonly #send: (id: string) => void;
 
-  constructor(options: { readonly perSecond: number; readonly present: (id: string) => Told | null }) {
+  constructor(options: { readonly perSecond: number; readonly present: (id: string) => Told | null; readonly log: FastifyBaseLogger }) {
     this.#pause_ms = 1000 / options.perSecond;
+    // Whoever tells of a change has made it: that it cannot be told must not undo that.
+    this.#send = boundary(options.log, 'telling of a video', (id) => this.#tell(id));
     this.#present = options.present;
   }
 
@@ -63,7 +68,7 @@ export class VideoFeed {
     this.#listeners.clear();
   }
 
-  #send(id: string): void {
+  #tell(id: string): void {
     const told = this.#present(id);
     if (!told) return;
     for (const listener of this.#listeners) listener({ type: 'video.progress', video: told.video }, told);

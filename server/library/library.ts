@@ -1,19 +1,22 @@
 import { createHash } from 'node:crypto';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Preset } from '../../model/inr/plan.js';
+import { makeFolderDurably, moveDurably, writeAtomically } from '../../model/runtime/durable.node.js';
 import type { Caller } from '../access/caller.js';
-import type { Video } from '../api/schemas.js';
+import type { Video, VideoProgress } from '../api/schemas.js';
 import type { Limits } from '../config.js';
-import { errorTable, toApiError, type ErrorCode } from '../errors.js';
+import { ApiError, errorTable, storageProblem, toApiError, type ErrorCode } from '../errors.js';
 import { reportOnContainer } from '../jobs/container-report.js';
 import { describeFailure } from '../jobs/failure.js';
 import type { EncodeTask, ProbeReport } from '../jobs/messages.js';
 import { Prober } from '../jobs/probe.js';
 import { EncodeQueue, type EncodeEvents } from '../jobs/queue.js';
 import type { Store } from '../store/database.js';
-import { fileBytes, moveDurably, writeAtomically, type DataFolder } from '../store/files.js';
+import type { Disk } from '../store/disk.js';
+import { fileBytes, PRIVATE_MODE, type DataFolder } from '../store/files.js';
 import { Jobs } from '../store/jobs.js';
+import { Settlements } from '../store/settlements.js';
 import { presentVideo, Videos, type ContainerFacts, type VideoRow } from '../store/videos.js';
 import { fileType } from '../uploads/type.js';
 import { VideoFeed, type Told } from './feed.js';
@@ -22,6 +25,7 @@ import { VisibleVideos, type LibraryParts } from './visible.js';
 export interface LibraryOptions {
   readonly store: Store;
   readonly folder: DataFolder;
+  readonly disk: Disk;
   readonly packDir: string;
   readonly limits: Limits;
   readonly log: FastifyBaseLogger;
@@ -37,6 +41,8 @@ export interface LibraryOptions {
 export class Library implements EncodeEvents {
   readonly feed: VideoFeed;
   readonly queue: EncodeQueue;
+  /** What follows from what has happened, while the disk cannot be written. */
+  readonly settlements: Settlements;
   readonly #videos: Videos;
   readonly #jobs: Jobs;
   readonly #prober: Prober;
@@ -48,24 +54,23 @@ export class Library implements EncodeEvents {
   #stopping = false;
 
   constructor(options: LibraryOptions) {
-    const { store, limits, log, folder } = options;
+    const { store, limits, log, disk } = options;
     this.#options = options;
     this.#videos = new Videos(store);
     this.#jobs = new Jobs(store);
-    this.#prober = new Prober({ limit_s: limits.probe_s, log });
-    this.feed = new VideoFeed({ perSecond: limits.progressPerSecond, present: (id) => this.#told(id) });
+    this.#prober = new Prober({ limit_s: limits.probe_s, silence_s: limits.childSilence_s, log });
+    this.settlements = new Settlements(disk, log);
+    this.feed = new VideoFeed({ perSecond: limits.progressPerSecond, present: (id) => this.#told(id), log });
     this.queue = new EncodeQueue({
       jobs: this.#jobs,
       events: this,
+      settlements: this.settlements,
       log,
       taskOf: (id) => this.#taskOf(id),
       hasLatents: (id) => this.#videos.find(id)?.container !== null,
-      freeBytes: () => folder.freeBytes(),
-      reserveBytes: limits.freeBytes,
-      crashLimit: limits.encodeCrashes,
-      stop_s: limits.stop_s,
+      limits,
     });
-    this.#parts = { videos: this.#videos, board: this.queue, feed: this.feed, shared: options.shared, remove: (id) => this.#remove(id) };
+    this.#parts = { videos: this.#videos, board: this, feed: this.feed, shared: options.shared, remove: (id) => this.#remove(id) };
   }
 
   /** The videos as a caller sees them: the one way from an id that somebody named to a video. */
@@ -80,7 +85,7 @@ export class Library implements EncodeEvents {
 
   #told(id: string): Told | null {
     const row = this.#videos.find(id);
-    return row && { video: presentVideo(row, this.queue), owner: row.owner };
+    return row && { video: presentVideo(row, this), owner: row.owner };
   }
 
   /**
@@ -93,7 +98,7 @@ export class Library implements EncodeEvents {
     const upload = folder.upload(id);
     if ((await fileBytes(upload)) !== null) {
       const type = await fileType(upload);
-      await moveDurably(upload, folder.source(id, `source.${type.extension}`));
+      await moveDurably(upload, folder.source(id, `source.${type.extension}`), { mode: PRIVATE_MODE });
     }
     const sourceFile = await folder.findSource(id);
     if (sourceFile === null) return false;
@@ -115,7 +120,7 @@ export class Library implements EncodeEvents {
     // The same name gives the same id, so that an import that was cut off does not add a video twice.
     const id = `vid_${createHash('sha256').update(fileName).digest('hex').slice(0, 24)}`;
     if (this.#videos.find(id)) return;
-    await writeAtomically(folder.container(id), bytes);
+    await writeAtomically(folder.container(id), bytes, { makeFolder: true, mode: PRIVATE_MODE });
     const version = (await folder.containerVersion(id)) ?? '';
     const report = await reportOnContainer(bytes, version, packDir).catch((error: unknown) => describeFailure(error, fileName, 'invalid_container'));
     if (report.type !== 'container') {
@@ -152,13 +157,13 @@ export class Library implements EncodeEvents {
     for (const id of await folder.videoFolders()) {
       if (!this.#videos.find(id)) await rm(folder.video(id), { recursive: true, force: true });
     }
-    for (const row of this.#videos.list()) await this.#recoverVideo(row);
-    for (const job of this.#jobs.list()) this.#videos.setStatus(job.videoId, 'queued');
+    for (const { id } of this.#videos.list()) await this.#recoverVideo(id);
     this.queue.start();
   }
 
   async close(): Promise<void> {
     this.#stopping = true;
+    this.settlements.stop();
     for (const probe of this.#probes.values()) probe.abort();
     await this.queue.stop();
     await Promise.all(this.#work);
@@ -168,8 +173,6 @@ export class Library implements EncodeEvents {
   // What the queue reports:
 
   progressed(id: string): void {
-    const row = this.#videos.find(id);
-    if (row?.status === 'failed') this.#videos.setStatus(id, 'queued');
     this.feed.changed(id, false);
   }
 
@@ -184,14 +187,28 @@ export class Library implements EncodeEvents {
       const facts = this.#videos.find(id)?.container;
       if (facts) this.#videos.setContainer(id, { ...facts, stage: 'final', psnr_db });
       this.#videos.setStatus(id, 'ready');
+      this.#jobs.remove(id);
     });
     this.feed.changed(id, true);
     this.#track(rm(folder.checkpoint(id), { recursive: true, force: true }));
   }
 
   failed(id: string, code: ErrorCode, message: string): void {
-    this.#videos.fail(id, code, message);
+    this.#options.store.transaction(() => {
+      this.#videos.fail(id, code, message);
+      this.#jobs.remove(id);
+    });
     this.feed.changed(id, true);
+  }
+
+  // What only a running server knows of a video:
+
+  progressOf(id: string): VideoProgress | null {
+    return this.queue.progressOf(id);
+  }
+
+  problemOf(id: string): ErrorCode | null {
+    return this.settlements.problemOf(id);
   }
 
   #taskOf(id: string): EncodeTask | null {
@@ -220,10 +237,11 @@ export class Library implements EncodeEvents {
       .probe(this.#probeTask(source), abort.signal)
       .then((report) => this.#probed(id, source, report))
       .catch((error: unknown) => {
-        if (this.#stopping || abort.signal.aborted || !this.#videos.find(id)) return;
+        if (this.#stopping || abort.signal.aborted) return;
         const { code, message } = toApiError(error);
         this.#options.log.error({ err: error, video: id }, 'the file could not be looked at');
-        this.failed(id, code, message);
+        if (storageProblem(error) === null) this.settlements.settle(id, () => this.failed(id, code, message));
+        else this.#recoverLater(id, code);
       })
       .finally(() => this.#probes.delete(id));
     this.#track(work);
@@ -235,6 +253,7 @@ export class Library implements EncodeEvents {
     switch (report.type) {
       case 'failed':
         log.info({ video: id, code: report.code, detail: report.detail }, 'file refused');
+        if (errorTable[report.code][1] === 'storage_error') throw new ApiError(report.code, { message: report.detail });
         this.failed(id, report.code, report.message || errorTable[report.code][2]);
         return;
       case 'media':
@@ -247,29 +266,54 @@ export class Library implements EncodeEvents {
         this.queue.add(id);
         return;
       case 'container':
-        await rename(source, folder.container(id));
+        await moveDurably(source, folder.container(id), { mode: PRIVATE_MODE });
         store.transaction(() => this.#videos.setUploadedContainer(id, report));
         this.feed.changed(id, true);
     }
   }
 
-  /** Brings a row in line with what lies on the disk. */
-  async #recoverVideo(row: VideoRow): Promise<void> {
-    const { folder } = this.#options;
+  /** Brings a video in line with what lies on the disk: now, or when that can be written again. */
+  async #recoverVideo(id: string): Promise<void> {
+    try {
+      const row = this.#videos.find(id);
+      if (row) await this.#compare(row);
+    } catch (error) {
+      const problem = storageProblem(error);
+      if (problem === null) throw error;
+      this.#options.log.error({ err: error, video: id }, 'a video could not be brought in line with the disk yet');
+      this.#recoverLater(id, problem);
+    }
+  }
+
+  #recoverLater(id: string, problem: ErrorCode): void {
+    this.settlements.whenRoom(id, problem, () => this.#track(this.#recoverVideo(id).then(() => this.queue.add(id))));
+    this.feed.changed(id, true);
+  }
+
+  async #compare(row: VideoRow): Promise<void> {
+    const { folder, store } = this.#options;
     const { id } = row;
-    await mkdir(folder.video(id), { recursive: true });
+    await makeFolderDurably(folder.video(id), PRIVATE_MODE);
     await folder.removeParts(id);
     const version = await folder.containerVersion(id);
-    if (row.status === 'checking') {
+    const lost = version === null && (row.container !== null || row.status === 'ready');
+    // A video that is ready and has lost its container is looked at as if it had just come: its original may still be there.
+    if (row.status === 'checking' || (row.status === 'ready' && lost)) {
       if (this.#probes.has(id)) return;
+      const sourceFile = row.sourceFile ?? (await folder.findSource(id));
       // An uploaded container may have been moved to its place already: it is looked at where it lies.
-      const source = version !== null ? folder.container(id) : row.sourceFile === null ? null : folder.source(id, row.sourceFile);
-      if (source !== null && (await fileBytes(source)) !== null) this.#startProbe(id, source);
-      else this.#videos.fail(id, 'internal_error', 'The file of this video is gone. Upload it again.');
+      const source = version !== null ? folder.container(id) : sourceFile === null ? null : folder.source(id, sourceFile);
+      if (source !== null && (await fileBytes(source)) !== null) {
+        if (lost) store.transaction(() => this.#videos.lookAgain(id, sourceFile));
+        this.#startProbe(id, source);
+      } else {
+        this.failed(id, 'internal_error', 'The file of this video is gone. Upload it again.');
+      }
       return;
     }
-    if (row.container && version === null) this.#videos.setContainer(id, null);
+    if (lost) this.#videos.setContainer(id, null);
     if (version !== null && version !== row.container?.version) await this.#recoverContainer(row);
+    if (row.status === 'failed' && this.#jobs.has(id)) this.#videos.setStatus(id, 'queued');
   }
 
   /** The encoder replaced the container and the server ended before it heard of it. */

@@ -6,7 +6,8 @@
  */
 import { readFile } from 'node:fs/promises';
 import { scalesOf, type IndexedVideo } from '../../model/retrieval/index.js';
-import { writeAtomically } from '../store/files.js';
+import { writeAtomically } from '../../model/runtime/durable.node.js';
+import { PRIVATE_MODE } from '../store/files.js';
 
 const SIGNATURE = Buffer.from('LCVECT1\n', 'latin1');
 /** A header names two versions and the shots: one a few frames at most. */
@@ -42,7 +43,7 @@ export async function writeVectors(file: string, key: VectorsKey, { vectors, tim
   json.copy(bytes, SIGNATURE.length + 4);
   for (let t = 0; t < times_s.length; t++) bytes.writeDoubleLE(times_s[t] as number, start + t * 8);
   Buffer.from(vectors.numbers.buffer, vectors.numbers.byteOffset, vectors.numbers.length).copy(bytes, start + times_s.length * 8);
-  await writeAtomically(file, bytes, { makeFolder: false });
+  await writeAtomically(file, bytes, { mode: PRIVATE_MODE });
 }
 
 /** The vectors of a file; null where there is none, or one for another container or other towers, or none of ours. */

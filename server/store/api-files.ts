@@ -12,9 +12,11 @@ export interface FileRow {
   readonly purpose: FilePurpose;
   readonly bytes: number;
   readonly created_s: number;
+  /** Seconds since then in which the server ran. */
+  readonly age_s: number;
 }
 
-const columns = 'id, owner, name, purpose, bytes, created_s';
+const columns = 'id, owner, name, purpose, bytes, created_s, age_s';
 
 /** The files table: a row is there only while its bytes are. */
 export class ApiFiles {
@@ -25,11 +27,16 @@ export class ApiFiles {
   }
 
   add({ id, owner, name, purpose, bytes, created_s }: FileRow): void {
-    this.#store.run(`INSERT INTO files (${columns}) VALUES (?, ?, ?, ?, ?, ?)`, id, owner, name, purpose, bytes, created_s);
+    this.#store.run('INSERT INTO files (id, owner, name, purpose, bytes, created_s) VALUES (?, ?, ?, ?, ?, ?)', id, owner, name, purpose, bytes, created_s);
   }
 
   find(id: string): FileRow | null {
     return isId('file', id) ? this.#store.get<FileRow>(`SELECT ${columns} FROM files WHERE id = ?`, id) : null;
+  }
+
+  /** Every file has become older. */
+  age(elapsed_s: number): void {
+    this.#store.run('UPDATE files SET age_s = age_s + ?', elapsed_s);
   }
 
   /** Newest first. */
@@ -38,6 +45,6 @@ export class ApiFiles {
   }
 
   remove(id: string): void {
-    this.#store.run('DELETE FROM files WHERE id = ?', id);
+    this.#store.remove('DELETE FROM files WHERE id = ?', id);
   }
 }

@@ -26,6 +26,8 @@ export interface BatchRow {
   readonly created_s: number;
   /** When it ends unfinished. */
   readonly expires_s: number;
+  /** Seconds since it ended in which the server ran. */
+  readonly ended_s: number;
   /** When it came to have each status, seconds since 1970. */
   readonly times: Readonly<Partial<Record<BatchStatus, number>>>;
   readonly errors: readonly BatchProblem[] | null;
@@ -42,7 +44,7 @@ interface RawRow extends Omit<BatchRow, 'metadata' | 'times' | 'errors'> {
   readonly errors: string | null;
 }
 
-const columns = `id, owner, sequence, input_file AS inputFile, status, metadata, created_s, expires_s, times, errors, total, completed, failed,
+const columns = `id, owner, sequence, input_file AS inputFile, status, metadata, created_s, expires_s, ended_s, times, errors, total, completed, failed,
   output_file AS outputFile, error_file AS errorFile`;
 const going = unfinished.map((status) => `'${status}'`).join(', ');
 
@@ -94,6 +96,11 @@ export class Batches {
   /** Newest first. */
   list(): BatchRow[] {
     return this.#store.all<RawRow>(`SELECT ${columns} FROM batches ORDER BY sequence DESC`).map(fromRaw);
+  }
+
+  /** Every batch that has ended did so longer ago. */
+  age(elapsed_s: number): void {
+    this.#store.run(`UPDATE batches SET ended_s = ended_s + ? WHERE status NOT IN (${going})`, elapsed_s);
   }
 
   /** Those that go on, oldest first. */
@@ -156,12 +163,12 @@ export class Batches {
 
   /** Its results lie in files now. Part of a transaction that also makes those files known. */
   end(id: string, status: BatchStatus, files: Pick<BatchRow, 'outputFile' | 'errorFile'>): void {
-    this.#store.run('DELETE FROM batch_results WHERE batch_id = ?', id);
+    this.#store.remove('DELETE FROM batch_results WHERE batch_id = ?', id);
     this.#store.run('UPDATE batches SET output_file = ?, error_file = ? WHERE id = ?', files.outputFile, files.errorFile, id);
     this.setStatus(id, status);
   }
 
   remove(id: string): void {
-    this.#store.run('DELETE FROM batches WHERE id = ?', id);
+    this.#store.remove('DELETE FROM batches WHERE id = ?', id);
   }
 }

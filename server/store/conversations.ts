@@ -64,6 +64,6 @@ export class Conversations {
 
   /** True when the conversation had the item. */
   removeItem(conversationId: string, itemId: string): boolean {
-    return this.#store.run('DELETE FROM items WHERE id = ? AND conversation_id = ?', itemId, conversationId) > 0;
+    return this.#store.remove('DELETE FROM items WHERE id = ? AND conversation_id = ?', itemId, conversationId) > 0;
   }
 }

@@ -1,4 +1,7 @@
+import { closeSync, openSync } from 'node:fs';
 import Database from 'libsql';
+import { isDiskFull } from '../errors.js';
+import { makePrivate, PRIVATE_MODE } from './files.js';
 
 /** Each entry brings the schema one version up; entries are only ever appended. Times are seconds since 1970. */
 export const migrations: readonly string[] = [
@@ -40,34 +43,45 @@ export const migrations: readonly string[] = [
   `ALTER TABLE uploads ADD COLUMN owner TEXT;
    ALTER TABLE videos ADD COLUMN owner TEXT;
    ALTER TABLE conversations ADD COLUMN owner TEXT;`,
+  // Ages are counted while the server runs: a clock that is wrong at a start ages nothing.
+  `ALTER TABLE uploads ADD COLUMN idle_s REAL NOT NULL DEFAULT 0;
+   ALTER TABLE uploads ADD COLUMN counted_bytes INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE files ADD COLUMN age_s REAL NOT NULL DEFAULT 0;
+   ALTER TABLE batches ADD COLUMN ended_s REAL NOT NULL DEFAULT 0;`,
 ];
 
 export type SqlValue = string | number | null;
+
+export interface StoreOptions {
+  /** Frees a little of a full disk, so that something can be deleted. Gives false where there is nothing to free. */
+  readonly giveReserve?: () => boolean;
+}
 
 /** A thin, typed layer over SQLite: one connection, held by one process. */
 export class Store {
   readonly #db: Database.Database;
   readonly #lock: Database.Database;
   readonly #statements = new Map<string, Database.Statement>();
+  readonly #giveReserve: () => boolean;
+  #inTransaction = false;
 
-  private constructor(db: Database.Database, lock: Database.Database) {
+  private constructor(db: Database.Database, lock: Database.Database, giveReserve: () => boolean) {
     this.#db = db;
     this.#lock = lock;
+    this.#giveReserve = giveReserve;
   }
 
   /**
    * Opens or creates the database file and brings its schema up to date.
    * A lock beside it is held as long as it is open: two servers on one data folder would run each other's jobs.
    */
-  static open(file: string): Store {
-    const lock = takeLock(`${file}.lock`, file);
+  static open(file: string, { giveReserve = () => false }: StoreOptions = {}): Store {
+    const lockFile = `${file}.lock`;
+    for (const name of [lockFile, file]) makePrivateFile(name);
+    const lock = takeLock(lockFile, file);
     try {
-      const db = new Database(file);
-      db.exec('PRAGMA journal_mode = WAL');
-      db.exec('PRAGMA synchronous = FULL');
-      db.exec('PRAGMA foreign_keys = ON');
-      migrate(db);
-      return new Store(db, lock);
+      const db = onFullDisk(() => connect(file), [giveReserve]);
+      return new Store(db, lock, giveReserve);
     } catch (error) {
       releaseLock(lock);
       throw error;
@@ -76,6 +90,15 @@ export class Store {
 
   run(sql: string, ...values: SqlValue[]): number {
     return this.#statement(sql).run(values).changes;
+  }
+
+  /**
+   * As `run`, for statements that delete: on a full disk they use the room of the log of changes again, and then the reserve's, since nothing
+   * else could make room. Not inside a transaction, which has ended by then.
+   */
+  remove(sql: string, ...values: SqlValue[]): number {
+    const work = (): number => this.run(sql, ...values);
+    return this.#inTransaction ? work() : onFullDisk(work, [() => rewindLog(this.#db), this.#giveReserve]);
   }
 
   /** The first row, or null. The caller names the row's type, which its SQL decides. */
@@ -87,16 +110,19 @@ export class Store {
     return this.#statement(sql).all(values) as Row[];
   }
 
-  /** Runs `work` so that all of its writes happen or none. */
+  /** Runs `work` so that all of its writes happen or none. Throws what went wrong first. */
   transaction<T>(work: () => T): T {
     this.#db.exec('BEGIN IMMEDIATE');
+    this.#inTransaction = true;
     try {
       const result = work();
       this.#db.exec('COMMIT');
       return result;
     } catch (error) {
-      this.#db.exec('ROLLBACK');
+      rollBack(this.#db);
       throw error;
+    } finally {
+      this.#inTransaction = false;
     }
   }
 
@@ -113,6 +139,60 @@ export class Store {
       this.#statements.set(sql, statement);
     }
     return statement;
+  }
+}
+
+function connect(file: string): Database.Database {
+  const db = new Database(file);
+  try {
+    db.exec('PRAGMA journal_mode = WAL');
+    db.exec('PRAGMA synchronous = FULL');
+    db.exec('PRAGMA foreign_keys = ON');
+    migrate(db);
+    // From here on changes have their places in the database, so that the log can be written from its start even where nothing can grow.
+    rewindLog(db);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** SQLite gives the files beside a database the database's own permissions. */
+function makePrivateFile(file: string): void {
+  closeSync(openSync(file, 'a', PRIVATE_MODE));
+  for (const name of [file, `${file}-wal`, `${file}-shm`]) makePrivate(name);
+}
+
+/** Brings the changes of the log into the database, after which the log is written from its start again. */
+function rewindLog(db: Database.Database): boolean {
+  try {
+    db.exec('PRAGMA wal_checkpoint(RESTART)');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @param remedies each makes some room, or gives false */
+function onFullDisk<T>(work: () => T, remedies: readonly (() => boolean)[]): T {
+  for (const remedy of remedies) {
+    try {
+      return work();
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      remedy();
+    }
+  }
+  return work();
+}
+
+/** Where the disk is full, SQLite has ended the transaction by itself, and there is nothing to take back. What counts is why it failed. */
+function rollBack(db: Database.Database): void {
+  try {
+    db.exec('ROLLBACK');
+  } catch {
+    // Ended already.
   }
 }
 
@@ -144,13 +224,15 @@ function migrate(db: Database.Database): void {
   if (row.user_version > migrations.length) {
     throw new Error(`The data folder was written by a newer version of this program (schema ${row.user_version}). Update the program.`);
   }
+  // Nothing is written where nothing is new: the disk may be full.
+  if (row.user_version === migrations.length) return;
   db.exec('BEGIN IMMEDIATE');
   try {
     for (const sql of migrations.slice(row.user_version)) db.exec(sql);
     db.exec(`PRAGMA user_version = ${migrations.length}`);
     db.exec('COMMIT');
   } catch (error) {
-    db.exec('ROLLBACK');
+    rollBack(db);
     throw error;
   }
 }

@@ -24,6 +24,6 @@ export class Facts {
   }
 
   remove(name: FactName): void {
-    this.#store.run('DELETE FROM facts WHERE name = ?', name);
+    this.#store.remove('DELETE FROM facts WHERE name = ?', name);
   }
 }

@@ -1,11 +1,18 @@
-import { accessSync, constants, mkdirSync, type BigIntStats } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { accessSync, chmodSync, constants, mkdirSync, type BigIntStats } from 'node:fs';
+import { readdir, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { isId, type IdPrefix } from '../ids.js';
 
 /**
+ * Permissions of every file in the data folder, and of folders made for one (with the right to enter): videos, conversations and keys are
+ * for the user alone who runs the server.
+ */
+export const PRIVATE_MODE = 0o600;
+const PRIVATE_FOLDER_MODE = 0o700;
+
+/**
  * Where things lie in the data folder:
- * `latentchat.db`, `uploads/<id>` (bytes received so far), `videos/<id>/source.<ext>`, `videos/<id>/video.linr`,
+ * `latentchat.db`, `reserve` (see Disk), `uploads/<id>` (bytes received so far), `videos/<id>/source.<ext>`, `videos/<id>/video.linr`,
  * `videos/<id>/video.vectors` (what search needs of it), `videos/<id>/checkpoint`, `files/<id>` (of the files API). Every name is made here from an id that was checked, never from what a caller sent.
  */
 export class DataFolder {
@@ -15,9 +22,11 @@ export class DataFolder {
   constructor(root: string) {
     this.root = path.resolve(root);
     try {
-      mkdirSync(this.uploads, { recursive: true });
-      mkdirSync(this.videos, { recursive: true });
-      mkdirSync(this.files, { recursive: true });
+      for (const folder of [this.uploads, this.videos, this.files]) {
+        mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER_MODE });
+        makePrivate(folder, PRIVATE_FOLDER_MODE);
+      }
+      makePrivate(path.join(this.root, 'keys.json'));
       accessSync(this.root, constants.W_OK);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message.replace(/, \w+ '.*$/, '') : String(cause);
@@ -27,6 +36,10 @@ export class DataFolder {
 
   get database(): string {
     return path.join(this.root, 'latentchat.db');
+  }
+
+  get reserve(): string {
+    return path.join(this.root, 'reserve');
   }
 
   get uploads(): string {
@@ -106,59 +119,18 @@ export class DataFolder {
   }
 }
 
+/** Takes away what a version before this one, or another program, let others read. Who does not own a file cannot: then its owner decided. */
+export function makePrivate(file: string, mode = PRIVATE_MODE): void {
+  try {
+    chmodSync(file, mode);
+  } catch {
+    // Not ours, or not there yet.
+  }
+}
+
 function checked(prefix: IdPrefix, id: string): string {
   if (!isId(prefix, id)) throw new Error(`"${id.slice(0, 60)}" is not an id that begins with ${prefix}_`);
   return id;
-}
-
-/**
- * Writes a file so that, whenever the process or the machine stops, either the old or the new bytes are there, whole:
- * a temporary file in the same folder is written, synchronised and renamed over the old one. The folder is made unless
- * `makeFolder` is false: then a file of something that was deleted meanwhile is not written.
- */
-export async function writeAtomically(file: string, bytes: Uint8Array, { makeFolder = true }: { readonly makeFolder?: boolean } = {}): Promise<void> {
-  const temporary = `${file}.${process.pid}.part`;
-  if (makeFolder) await mkdir(path.dirname(file), { recursive: true });
-  try {
-    const handle = await open(temporary, 'w');
-    try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  await syncFolder(path.dirname(file));
-}
-
-/** Moves a file within the data folder and makes the move durable. */
-export async function moveDurably(from: string, to: string): Promise<void> {
-  await mkdir(path.dirname(to), { recursive: true });
-  const handle = await open(from, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(from, to);
-  await syncFolder(path.dirname(to));
-}
-
-/** Renames become durable when their folder is; systems that cannot synchronise a folder order them by themselves. */
-async function syncFolder(folder: string): Promise<void> {
-  let handle;
-  try {
-    handle = await open(folder, 'r');
-    await handle.sync();
-  } catch {
-    // Windows refuses to open folders.
-  } finally {
-    await handle?.close();
-  }
 }
 
 /**

@@ -23,6 +23,10 @@ export class Jobs {
     this.#store.run('INSERT OR IGNORE INTO jobs (video_id, sequence) SELECT ?, COALESCE(MAX(sequence), 0) + 1 FROM jobs', videoId);
   }
 
+  has(videoId: string): boolean {
+    return this.#store.get('SELECT video_id FROM jobs WHERE video_id = ?', videoId) !== null;
+  }
+
   list(): Job[] {
     return this.#store.all<Job>(`SELECT ${columns} FROM jobs ORDER BY sequence`);
   }
@@ -34,6 +38,6 @@ export class Jobs {
   }
 
   remove(videoId: string): void {
-    this.#store.run('DELETE FROM jobs WHERE video_id = ?', videoId);
+    this.#store.remove('DELETE FROM jobs WHERE video_id = ?', videoId);
   }
 }

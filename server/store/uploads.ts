@@ -10,6 +10,9 @@ export interface UploadRow {
   readonly size: number | null;
   readonly metadata: Readonly<Record<string, string | null>>;
   readonly created_s: number;
+  /** Seconds without a new byte, counted while the server ran, and how many bytes there were at the last count. */
+  readonly idle_s: number;
+  readonly counted_bytes: number;
   /** It has become a video. The row stays for a while, so that a client whose last answer got lost is told so. */
   readonly finished: boolean;
 }
@@ -58,7 +61,14 @@ export class Uploads {
     this.#store.run('UPDATE uploads SET finished = 1 WHERE id = ?', id);
   }
 
+  /** Counts how long nothing came. Gives the seconds. */
+  count({ id, idle_s, counted_bytes }: UploadRow, bytes: number, elapsed_s: number): number {
+    const idle = bytes === counted_bytes ? idle_s + elapsed_s : 0;
+    if (idle !== idle_s || bytes !== counted_bytes) this.#store.run('UPDATE uploads SET idle_s = ?, counted_bytes = ? WHERE id = ?', idle, bytes, id);
+    return idle;
+  }
+
   remove(id: string): void {
-    this.#store.run('DELETE FROM uploads WHERE id = ?', id);
+    this.#store.remove('DELETE FROM uploads WHERE id = ?', id);
   }
 }

@@ -1,5 +1,5 @@
 import type { Video, VideoProgress } from '../api/schemas.js';
-import { ApiError, isErrorCode, type ErrorCode } from '../errors.js';
+import { ApiError, errorTable, isErrorCode, type ErrorCode } from '../errors.js';
 import { isId, now_s } from '../ids.js';
 import type { Store } from './database.js';
 
@@ -75,9 +75,12 @@ function fromRaw(row: RawRow): VideoRow {
   };
 }
 
-/** Where encodes report how far they are; kept in memory, since a restart starts the report anew. */
+/** What only a running server knows of its videos; a restart begins anew. */
 export interface ProgressBoard {
+  /** How far its encode is. */
   progressOf(id: string): VideoProgress | null;
+  /** Why it cannot go on for now; it does by itself when that has passed. */
+  problemOf(id: string): ErrorCode | null;
 }
 
 export interface NewVideo {
@@ -152,12 +155,19 @@ export class Videos {
     this.setStatus(id, 'ready');
   }
 
+  /** Its container is gone: it has its original alone, as when it came. */
+  lookAgain(id: string, sourceFile: string | null): void {
+    this.setContainer(id, null);
+    this.#store.run('UPDATE videos SET source_file = ? WHERE id = ?', sourceFile, id);
+    this.setStatus(id, 'checking');
+  }
+
   fail(id: string, code: ErrorCode, message: string): void {
     this.#store.run("UPDATE videos SET status = 'failed', error_code = ?, error_message = ? WHERE id = ?", code, message, id);
   }
 
   remove(id: string): void {
-    this.#store.run('DELETE FROM videos WHERE id = ?', id);
+    this.#store.remove('DELETE FROM videos WHERE id = ?', id);
   }
 }
 
@@ -168,13 +178,14 @@ export function videoNotFound(id: string, param: string | null): ApiError {
 
 /** A row and what its encode reports right now, as the API gives it. */
 export function presentVideo(row: VideoRow, board: ProgressBoard): Video {
-  const progress = row.status === 'queued' ? board.progressOf(row.id) : null;
+  const problem = row.status === 'ready' || row.status === 'failed' ? null : board.problemOf(row.id);
+  const progress = row.status === 'queued' && problem === null ? board.progressOf(row.id) : null;
   return {
     id: row.id,
     object: 'video',
     name: row.name,
     kind: row.kind,
-    state: stateOf(row, progress),
+    state: problem === null ? stateOf(row, progress) : 'failed',
     askable: row.container !== null,
     demo: row.demo,
     created: row.created_s,
@@ -191,7 +202,7 @@ export function presentVideo(row: VideoRow, board: ProgressBoard): Video {
     encoded_frames: row.container?.frames ?? null,
     psnr_db: progress?.psnr_db ?? row.container?.psnr_db ?? null,
     progress,
-    error: row.error,
+    error: problem === null ? row.error : { code: problem, message: errorTable[problem][2] },
   };
 }
 

@@ -9,7 +9,8 @@ import type { Limits } from '../config.js';
 import { ApiError, isErrorCode } from '../errors.js';
 import { newId } from '../ids.js';
 import type { Library } from '../library/library.js';
-import type { DataFolder } from '../store/files.js';
+import type { Claim, Disk } from '../store/disk.js';
+import { PRIVATE_MODE, type DataFolder } from '../store/files.js';
 import { dataUrlBytes } from './data-url.js';
 import { fetchRemote, type RemoteFetch } from './remote.js';
 import { displayName } from './receiver.js';
@@ -17,12 +18,21 @@ import { displayName } from './receiver.js';
 export interface ArrivalsOptions {
   readonly library: Library;
   readonly folder: DataFolder;
+  readonly disk: Disk;
   readonly limits: Limits;
   /** See AppOptions. */
   readonly remoteHosts: readonly string[];
   readonly log: FastifyBaseLogger;
   /** Default: over the network, to public addresses only. */
   readonly fetchRemote?: RemoteFetch;
+}
+
+/** A video that is brought along. */
+interface Coming {
+  /** Bytes, as far as known before they come. */
+  readonly coming: number;
+  readonly name: string;
+  readonly param: string;
 }
 
 /** Longest address that is no `data:` one, in characters; as long as browsers and proxies take. */
@@ -52,26 +62,27 @@ export class Arrivals {
     if (/^data:/i.test(url)) {
       const most = Math.min(limits.dataUrlBytes, limits.uploadBytes);
       const bytes = dataUrlBytes(url, most, param);
-      return this.#arrived((file) => writeFile(file, bytes), 'video', param, caller, signal);
+      return this.#arrived((file) => writeFile(file, bytes, { mode: PRIVATE_MODE }), { coming: bytes.length, name: 'video', param }, caller, signal);
     }
     if (remoteHosts.length > 0 && /^https?:/i.test(url)) {
       const fetch = this.#options.fetchRemote ?? fetchRemote;
       if (url.length > longestUrl || !URL.canParse(url)) throw new ApiError('unsupported_video_url', { param, message: 'The address is not a valid one.' });
       const address = new URL(url);
       const timed = AbortSignal.any([signal, AbortSignal.timeout(limits.remote_s * 1000)]);
-      const receive = (file: string): Promise<void> => fetch(address, file, { hosts: remoteHosts, mostBytes: limits.uploadBytes, param, signal: timed });
-      return this.#arrived(receive, nameOf(address), param, caller, signal);
+      const receive = (file: string, claim: Claim): Promise<void> => fetch(address, file, { hosts: remoteHosts, mostBytes: limits.uploadBytes, param, signal: timed, claim });
+      return this.#arrived(receive, { coming: 0, name: nameOf(address), param }, caller, signal);
     }
     return videoIdOf(url, param);
   }
 
-  async #arrived(receive: (file: string) => Promise<void>, name: string, param: string, { owner }: Caller, signal: AbortSignal): Promise<string> {
-    const { folder, limits } = this.#options;
-    if ((await folder.freeBytes()) < limits.freeBytes) throw new ApiError('disk_full');
+  async #arrived(receive: (file: string, claim: Claim) => Promise<void>, { coming, name, param }: Coming, { owner }: Caller, signal: AbortSignal): Promise<string> {
+    const { folder, disk } = this.#options;
+    const claim = await disk.claim(coming);
     // A file in this folder that no upload knows is removed at the next start, should this one be killed now.
     const file = folder.upload(newId('vid'));
     try {
-      await receive(file);
+      await receive(file, claim);
+      claim.release();
       if ((await stat(file)).size === 0) throw new ApiError('empty_file', { param });
       const id = await contentId(file, owner);
       await this.#add(id, file, name, owner);
@@ -81,6 +92,7 @@ export class Arrivals {
       signal.throwIfAborted();
       throw error;
     } finally {
+      claim.release();
       await rm(file, { force: true });
     }
   }
@@ -93,6 +105,12 @@ export class Arrivals {
     const work = rename(file, folder.upload(id))
       .then(() => library.admit(id, name, owner))
       .then(() => undefined)
+      .catch(async (error: unknown) => {
+        // Nobody was told of it, so nobody asks for it again: what it has taken of a full disk is given back.
+        await rm(folder.upload(id), { force: true });
+        if (!library.find(id)) await rm(folder.video(id), { recursive: true, force: true });
+        throw error;
+      })
       .finally(() => this.#adding.delete(id));
     this.#adding.set(id, work);
     return work;

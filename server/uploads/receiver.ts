@@ -1,12 +1,13 @@
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Server as TusServer } from '@tus/server';
 import type { FastifyBaseLogger } from 'fastify';
 import { sees, type Caller } from '../access/caller.js';
 import type { Limits } from '../config.js';
-import { ApiError, toApiError, type ErrorCode } from '../errors.js';
-import { newId, now_s } from '../ids.js';
+import { ApiError, storageProblem, toApiError, type ErrorCode } from '../errors.js';
+import { newId } from '../ids.js';
 import type { Library } from '../library/library.js';
+import type { Disk } from '../store/disk.js';
 import { fileBytes, type DataFolder } from '../store/files.js';
 import type { Uploads, UploadRow } from '../store/uploads.js';
 import { UploadStore } from './store.js';
@@ -15,6 +16,7 @@ export interface ReceiverOptions {
   readonly folder: DataFolder;
   readonly uploads: Uploads;
   readonly library: Library;
+  readonly disk: Disk;
   readonly limits: Limits;
   readonly log: FastifyBaseLogger;
 }
@@ -39,8 +41,8 @@ export class Receiver {
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
-    const { folder, uploads, limits } = options;
-    this.#store = new UploadStore(folder, uploads);
+    const { folder, uploads, limits, disk } = options;
+    this.#store = new UploadStore(folder, uploads, disk);
     this.#tus = new TusServer({
       path: '/v1/uploads',
       datastore: this.#store,
@@ -50,7 +52,7 @@ export class Receiver {
       allowedOrigins: [],
       namingFunction: () => newId('vid'),
       onUploadCreate: async (_request, upload) => {
-        await this.#checkRoom(upload.size ?? null);
+        if (upload.size === 0) throw new ApiError('empty_file', { param: 'Upload-Length' });
         return {};
       },
       onUploadFinish: async (_request, upload) => {
@@ -82,7 +84,14 @@ export class Receiver {
   finish(id: string): Promise<void> {
     let work = this.#finishing.get(id);
     if (!work) {
-      work = this.#finish(id).finally(() => this.#finishing.delete(id));
+      work = this.#finish(id)
+        .catch((error: unknown) => {
+          // All its bytes are here, so it becomes a video whether or not its client asks again.
+          const problem = storageProblem(error);
+          if (problem !== null && this.#options.library.settlements.problemOf(id) === null) this.#options.library.settlements.whenRoom(id, problem, () => void this.finish(id).catch(() => undefined));
+          throw error;
+        })
+        .finally(() => this.#finishing.delete(id));
       this.#finishing.set(id, work);
     }
     return work;
@@ -91,7 +100,9 @@ export class Receiver {
   /** A client that asks how far its upload is may be about to learn that it is complete: then it must be a video too. */
   async #finishIfComplete({ id, finished, size }: UploadRow): Promise<void> {
     if (finished || size === null) return;
-    if ((await fileBytes(this.#options.folder.upload(id))) === size) await this.finish(id);
+    const bytes = await fileBytes(this.#options.folder.upload(id));
+    // Without its file it was moved to its video's folder, and the store could not be told.
+    if (bytes === null || bytes === size) await this.finish(id);
   }
 
   /** After a start: what was complete becomes a video, what is not stays resumable, files without an upload go. */
@@ -100,24 +111,39 @@ export class Receiver {
     for (const row of uploads.list()) {
       if (row.finished) continue;
       const bytes = await fileBytes(folder.upload(row.id));
-      if (bytes === null || bytes === row.size) await this.finish(row.id);
+      if (bytes !== null && bytes !== row.size) {
+        this.#store.adopt(row.id, row.size === null ? 0 : row.size - bytes);
+        continue;
+      }
+      await this.finish(row.id).catch((error: unknown) => {
+        // Then it is finished when there is room.
+        if (storageProblem(error) === null) throw error;
+      });
     }
     const known = new Set(uploads.list().map((row) => row.id));
     for (const name of await readdir(folder.uploads)) {
       if (!known.has(name)) await rm(path.join(folder.uploads, name), { recursive: true, force: true });
     }
-    await this.removeExpired();
   }
 
-  /** Removes uploads that nobody went on with, and the memory of finished ones. */
-  async removeExpired(): Promise<void> {
+  /**
+   * Removes uploads that nobody went on with, and the memory of finished ones. Time is counted while the server runs, so that no clock, however
+   * wrong at a start, removes what somebody is about to go on with.
+   * @param elapsed_s since the last call
+   */
+  async removeExpired(elapsed_s: number): Promise<void> {
+    for (const id of await this.age(elapsed_s)) await this.#store.remove(id);
+  }
+
+  /** Counts time in which the server ran. Gives the ids of uploads that are too old. */
+  async age(elapsed_s: number): Promise<string[]> {
     const { folder, uploads, limits } = this.#options;
+    const old: string[] = [];
     for (const row of uploads.list()) {
-      const touched_s = row.finished ? row.created_s : await stat(folder.upload(row.id)).then((found) => found.mtimeMs / 1000, () => row.created_s);
-      if (now_s() - touched_s < limits.uploadExpiry_s) continue;
-      await rm(folder.upload(row.id), { force: true });
-      uploads.remove(row.id);
+      const bytes = (await fileBytes(folder.upload(row.id))) ?? 0;
+      if (uploads.count(row, bytes, elapsed_s) >= limits.uploadExpiry_s) old.push(row.id);
     }
+    return old;
   }
 
   /** The error behind an answer of the tus package, in this server's one shape. */
@@ -136,12 +162,7 @@ export class Receiver {
     const admitted = await library.admit(id, displayName(row.metadata['filename'] ?? row.metadata['name'] ?? null), row.owner);
     if (admitted) uploads.finish(id);
     else uploads.remove(id);
-  }
-
-  async #checkRoom(size: number | null): Promise<void> {
-    if (size === 0) throw new ApiError('empty_file', { param: 'Upload-Length' });
-    const { folder, limits } = this.#options;
-    if ((await folder.freeBytes()) < limits.freeBytes + (size ?? 0)) throw new ApiError('disk_full');
+    this.#store.release(id);
   }
 }
 

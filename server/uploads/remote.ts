@@ -4,7 +4,9 @@ import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { pipeline } from 'node:stream/promises';
-import { ApiError } from '../errors.js';
+import { ApiError, storageProblem } from '../errors.js';
+import { withinRoom, type Claim } from '../store/disk.js';
+import { PRIVATE_MODE } from '../store/files.js';
 
 export interface RemoteFetchOptions {
   /** Who may be asked; see AppOptions. */
@@ -13,6 +15,8 @@ export interface RemoteFetchOptions {
   /** The field that errors name. */
   readonly param: string;
   readonly signal: AbortSignal;
+  /** Room on the disk. */
+  readonly claim: Claim;
 }
 
 /** How names become addresses, and which addresses may be asked. The defaults are the system's, and public ones. */
@@ -34,7 +38,7 @@ const publicNetwork: RemoteNetwork = { lookup: (host) => systemLookup(host, { al
  * @throws ApiError `remote_url_forbidden`, `remote_fetch_failed`, `upload_too_large`
  */
 export async function fetchRemote(url: URL, file: string, options: RemoteFetchOptions, network = publicNetwork): Promise<void> {
-  const { hosts, mostBytes, param, signal } = options;
+  const { hosts, mostBytes, param, signal, claim } = options;
   if (url.username !== '' || url.password !== '' || !hosts.some((entry) => hostMatches(url, entry))) {
     throw new ApiError('remote_url_forbidden', { param, message: `This server does not fetch videos from "${url.host}". Upload the file to /v1/uploads.` });
   }
@@ -57,17 +61,17 @@ export async function fetchRemote(url: URL, file: string, options: RemoteFetchOp
     await pipeline(
       answer,
       async function* (chunks: AsyncIterable<Buffer>) {
-        for await (const chunk of chunks) {
+        for await (const chunk of withinRoom(chunks, claim)) {
           received += chunk.length;
           check();
           yield chunk;
         }
       },
-      createWriteStream(file),
+      createWriteStream(file, { mode: PRIVATE_MODE }),
       { signal },
     );
   } catch (error) {
-    if (error instanceof ApiError) throw error;
+    if (error instanceof ApiError || storageProblem(error) !== null) throw error;
     throw new ApiError('remote_fetch_failed', { param, message: `The answer of "${url.host}" broke off.`, cause: error });
   } finally {
     answer.destroy();

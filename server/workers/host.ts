@@ -1,5 +1,6 @@
 import { Worker, type TransferListItem } from 'node:worker_threads';
 import type { FastifyBaseLogger } from 'fastify';
+import { boundary } from '../boundary.js';
 import { newPulse, PulseWatch, type HostedData } from './pulse.js';
 
 export interface WorkerHostOptions<From> {
@@ -54,10 +55,10 @@ export class WorkerHost<To, From> {
     const started = performance.now();
     this.#worker = worker;
     this.#watchOver(worker, new PulseWatch(pulse));
-    worker.on('message', onMessage);
+    worker.on('message', boundary(log, `a message of the ${name} worker`, onMessage));
     worker.on('messageerror', (error) => log.error({ err: error, worker: name }, 'a message of the worker could not be read'));
     worker.on('error', (error) => log.error({ err: error, worker: name }, 'worker failed'));
-    worker.on('exit', (code) => {
+    worker.on('exit', boundary(log, `the end of the ${name} worker`, (code: number) => {
       if (this.#worker !== worker) return;
       this.#worker = null;
       clearInterval(this.#watch);
@@ -66,9 +67,9 @@ export class WorkerHost<To, From> {
       if ((performance.now() - started) / 1000 > healthy_s) this.#crashes = 0;
       const pause = restart_ms[Math.min(this.#crashes++, restart_ms.length - 1)] ?? 0;
       this.#outbox = [];
+      this.#timer = setTimeout(boundary(log, `the start of the ${name} worker`, () => this.start()), pause).unref();
       this.#options.onCrash();
-      this.#timer = setTimeout(() => this.start(), pause).unref();
-    });
+    }));
     for (const { message, transfer } of this.#outbox.splice(0)) worker.postMessage(message, transfer);
   }
 

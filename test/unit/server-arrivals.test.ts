@@ -96,7 +96,7 @@ async function host(context: TestContext, listener: RequestListener): Promise<{ 
     url: (place) => new URL(place, `http://films.test:${port}`),
     network: { lookup, mayAsk: () => true },
     lookups,
-    options: (mostBytes = 1000) => ({ hosts: [`films.test:${port}`], mostBytes, param: 'url', signal: AbortSignal.timeout(5000) }),
+    options: (mostBytes = 1000) => ({ hosts: [`films.test:${port}`], mostBytes, param: 'url', signal: AbortSignal.timeout(5000), claim: { take: async () => undefined, release: () => undefined } }),
   };
 }
 

@@ -13,6 +13,7 @@ import { displayName } from '../../server/uploads/receiver.js';
 import { typeOf } from '../../server/uploads/type.js';
 import { writeContainer } from '../../model/container/index.js';
 import { sampleContainer } from '../helpers/containers.js';
+import { silentLog } from '../helpers/log.js';
 
 test('ranges: first and last bytes, suffixes, and what is answered with the whole file', () => {
   assert.deepEqual(parseRange('bytes=0-9', 100), { start: 0, end: 9 });
@@ -195,7 +196,7 @@ test('only video:// addresses name videos', () => {
 test('progress is thinned out, its last state always told, and a change of state at once', async () => {
   let done = 0;
   const video = (id: string): Told => ({ video: { id, progress: { done } } as Video, owner: null });
-  const feed = new VideoFeed({ perSecond: 20, present: video });
+  const feed = new VideoFeed({ perSecond: 20, present: video, log: silentLog });
   const seen: VideoChange[] = [];
   feed.subscribe((change) => seen.push(change));
   feed.changed('v', true);

@@ -3,10 +3,11 @@ import { mkdir, open, readdir, readFile, stat, symlink, writeFile } from 'node:f
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import Database from 'libsql';
+import { moveDurably, writeAtomically } from '../../model/runtime/durable.node.js';
 import { newId } from '../../server/ids.js';
 import { Conversations } from '../../server/store/conversations.js';
 import { migrations, Store } from '../../server/store/database.js';
-import { DataFolder, fileBytes, moveDurably, versionOf, writeAtomically } from '../../server/store/files.js';
+import { DataFolder, fileBytes, versionOf } from '../../server/store/files.js';
 import { Jobs } from '../../server/store/jobs.js';
 import { Uploads } from '../../server/store/uploads.js';
 import { presentVideo, Videos } from '../../server/store/videos.js';
@@ -23,7 +24,7 @@ let opened = 0;
 const freshFile = (): string => path.join(folder.path, `store-${opened++}.db`);
 const videoId = newId('vid');
 const conversationId = newId('conv');
-const idle = { progressOf: () => null };
+const idle = { progressOf: () => null, problemOf: () => null };
 
 test('what was stored is there after the store is opened again', () => {
   const file = freshFile();
@@ -109,7 +110,7 @@ test('a video shows its state from its row and its encode', () => {
   videos.setStatus(id, 'queued');
   assert.equal(presentVideo(videos.get(id), idle).state, 'queued');
   const progress = { stage: 'training', done: 1, total: 2, unit: 'seconds', psnr_db: 31, frames_per_s: null, eta_s: 1 } as const;
-  const training = presentVideo(videos.get(id), { progressOf: () => progress });
+  const training = presentVideo(videos.get(id), { ...idle, progressOf: () => progress });
   assert.deepEqual([training.state, training.psnr_db, training.askable], ['training', 31, false]);
   videos.setContainer(id, { version: 'v', stage: 'latents', bytes: 5, width: 2, height: 3, frames: 4, psnr_db: null });
   videos.fail(id, 'encode_failed', 'The encoder failed.');
@@ -165,7 +166,7 @@ test('an upload keeps its metadata and remembers that it is finished', () => {
 test('a file is replaced whole, and a failed write leaves the old one and no litter', async () => {
   const place = path.join(folder.path, 'atomic');
   const file = path.join(place, 'video.linr');
-  await writeAtomically(file, Buffer.from('old'));
+  await writeAtomically(file, Buffer.from('old'), { makeFolder: true });
   const before = versionOf(await stat(file, { bigint: true }));
   await writeAtomically(file, Buffer.from('newer'));
   const after = versionOf(await stat(file, { bigint: true }));
@@ -178,7 +179,7 @@ test('a file is replaced whole, and a failed write leaves the old one and no lit
 
 test('a write to a full device fails with ENOSPC and keeps the old file', { skip: process.platform !== 'linux' && 'needs /dev/full' }, async () => {
   const file = path.join(folder.path, 'full', 'video.linr');
-  await writeAtomically(file, Buffer.from('old'));
+  await writeAtomically(file, Buffer.from('old'), { makeFolder: true });
   await symlink('/dev/full', `${file}.${process.pid}.part`);
   await assert.rejects(writeAtomically(file, Buffer.from('new')), { code: 'ENOSPC' });
   assert.equal(await readFile(file, 'utf8'), 'old');
@@ -186,7 +187,7 @@ test('a write to a full device fails with ENOSPC and keeps the old file', { skip
 
 test('a version belongs to the open file, even when another takes its place', async () => {
   const file = path.join(folder.path, 'versions', 'video.linr');
-  await writeAtomically(file, Buffer.from('first'));
+  await writeAtomically(file, Buffer.from('first'), { makeFolder: true });
   const handle = await open(file, 'r');
   const version = versionOf(await handle.stat({ bigint: true }));
   await writeAtomically(file, Buffer.from('second'));

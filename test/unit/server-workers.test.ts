@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import Fastify from 'fastify';
 import { WorkerHost } from '../../server/workers/host.js';
-
-const { log } = Fastify({ logger: { level: 'silent' } });
+import { silentLog } from '../helpers/log.js';
 
 /** Answers with what it got and its thread's start count; ends itself on "crash" and throws on "throw". */
 const program = new URL(
@@ -27,7 +25,7 @@ function start(context: TestContext): Seen {
   const seen: Seen = {
     messages: [],
     crashes: 0,
-    host: new WorkerHost<string, string>({ program, data: null, name: 'echo', log, silence_s: 60, onMessage: (message) => seen.messages.push(message), onCrash: () => (seen.crashes += 1) }),
+    host: new WorkerHost<string, string>({ program, data: null, name: 'echo', log: silentLog, silence_s: 60, onMessage: (message) => seen.messages.push(message), onCrash: () => (seen.crashes += 1) }),
   };
   context.after(() => seen.host.close());
   return seen;

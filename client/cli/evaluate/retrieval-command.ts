@@ -3,7 +3,7 @@ import { wholeNumber } from '../arguments.js';
 import { packOption, threadsOption } from '../common-options.js';
 import { interruptible } from '../interrupt.js';
 import { Models, type ModelOptions } from '../models.js';
-import { replaceFile } from '../replace-file.js';
+import { writeAtomically } from '../../../model/runtime/durable.node.js';
 import { checkOutput } from '../sources.js';
 import { print } from '../surroundings.js';
 import { Progress } from '../terminal.js';
@@ -61,7 +61,7 @@ async function evaluate(data: string, options: RetrievalOptions): Promise<void> 
           ]),
     ];
     print(`${lines.join('\n')}\n`);
-    if (options.report !== undefined) await replaceFile(options.report, `${JSON.stringify({ data, pack: models.pack.manifest.id, retrieval: scores, moments }, null, 2)}\n`);
+    if (options.report !== undefined) await writeAtomically(options.report, `${JSON.stringify({ data, pack: models.pack.manifest.id, retrieval: scores, moments }, null, 2)}\n`);
   } finally {
     progress.clear();
     interrupt.dispose();

@@ -6,7 +6,7 @@ import type { EncodeProgress } from '../../../model/inr/encode.node.js';
 import { rounded, runMark } from '../batch.js';
 import { encodeOnce } from '../encode-once.js';
 import { idField, ResumedLines, type JsonLine } from '../json-lines.js';
-import { replaceFile } from '../replace-file.js';
+import { writeAtomically } from '../../../model/runtime/durable.node.js';
 import { readContainerFile } from '../sources.js';
 import type { Progress } from '../terminal.js';
 import { csvOf } from './data.js';
@@ -45,8 +45,8 @@ export async function runStudy(study: Study, context: StudyContext, { out, ...ru
     const results = await cells.run(await study.cells(context));
     const report = await study.report(results, context);
     const [csv, svg] = ['csv', 'svg'].map((ending) => path.join(out, `${study.name}.${ending}`)) as [string, string];
-    await replaceFile(csv, csvOf(report.data));
-    await replaceFile(svg, plotSvg(report.plot));
+    await writeAtomically(csv, csvOf(report.data));
+    await writeAtomically(svg, plotSvg(report.plot));
     return { report, done: cells.done, kept: results.size - cells.done, ...spentSince(began, used), csv, svg };
   } finally {
     await rm(scratch, { recursive: true, force: true });

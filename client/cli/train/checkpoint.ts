@@ -6,7 +6,7 @@ import { asFloat32, float32 } from '../../../model/runtime/tensor.js';
 import type { ProjectorTrainer } from '../../../projector/training/trainer.js';
 import { UserError } from '../failure.js';
 import { ResumedLines } from '../json-lines.js';
-import { replaceFile } from '../replace-file.js';
+import { writeAtomically } from '../../../model/runtime/durable.node.js';
 
 /** Steps, seconds and the first loss, beside the state's tensors: one file is written as a whole or not at all. */
 const PROGRESS = 'progress';
@@ -43,7 +43,7 @@ export class TrainingCheckpoint {
     await mkdir(folder, { recursive: true });
     const file = path.join(folder, 'run.json');
     const text = await readFile(file, 'utf8').catch(() => null);
-    if (text === null) await replaceFile(file, JSON.stringify(facts));
+    if (text === null) await writeAtomically(file, JSON.stringify(facts));
     else if (text !== JSON.stringify(facts)) {
       const other = JSON.parse(text) as Partial<RunFacts>;
       const differing = (Object.keys(facts) as (keyof RunFacts)[]).filter((key) => other[key] !== facts[key]);
@@ -54,7 +54,7 @@ export class TrainingCheckpoint {
 
   async save(trainer: ProjectorTrainer, { steps, seconds, before }: Progressed): Promise<void> {
     const state = trainer.state().set(PROGRESS, float32(Float32Array.of(steps, seconds, before), [3]));
-    await replaceFile(this.stateFile, writeSafetensors(state));
+    await writeAtomically(this.stateFile, writeSafetensors(state));
   }
 
   /** Takes up a saved state, where there is one. */

@@ -16,7 +16,7 @@ import type { CaptionDatum } from '../evaluate/data.js';
 import { UserError } from '../failure.js';
 import { idField } from '../json-lines.js';
 import { Models } from '../models.js';
-import { replaceFile } from '../replace-file.js';
+import { writeAtomically } from '../../../model/runtime/durable.node.js';
 import type { Progress } from '../terminal.js';
 import { TrainingCheckpoint } from './checkpoint.js';
 
@@ -105,7 +105,7 @@ export async function runTraining(models: Models, items: readonly CaptionDatum[]
     const scores = await evaluate(heldOut, videos, run);
     const file = path.join(run.out, 'pack.json');
     const measured = { ...(written.measured as object), held_out: { lines: heldOut.length, beams: CAPTION_BEAMS, bleu4: scores.bleu4, cider_d: scores.cider_d } };
-    await replaceFile(file, `${JSON.stringify({ ...written, measured }, null, 2)}\n`);
+    await writeAtomically(file, `${JSON.stringify({ ...written, measured }, null, 2)}\n`);
     await checkpoint.remove();
     return { id: written.id, steps, trained: kept.length, heldOut: heldOut.length, loss: { before, after }, scores };
   } catch (error) {
