@@ -19,6 +19,8 @@ import { Inference } from './inference/inference.js';
 import { importDemos } from './library/demo.js';
 import { Library } from './library/library.js';
 import { Metrics } from './metrics.js';
+import { bodies } from './plugins/bodies.js';
+import { limitConnections } from './plugins/connections.js';
 import { errorHandlers, refuseConnection, sendError } from './plugins/errors.js';
 import { guard } from './plugins/guard.js';
 import { openApi } from './plugins/openapi.js';
@@ -100,10 +102,12 @@ export async function buildApp(options: AppOptions): Promise<App> {
     ajv: { customOptions: { removeAdditional: false, useDefaults: false } },
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: true,
+    http: { headersTimeout: limits.header_s * 1000 },
     frameworkErrors: (error, _request, reply) => void sendError(reply as FastifyReply, toApiError(error)),
     clientErrorHandler: refuseConnection,
   });
   errorHandlers(app);
+  limitConnections(app.server, limits);
   const folder = new DataFolder(options.dataDir);
   const disk = new Disk({ folder, limits, log: app.log });
   const store = Store.open(folder.database, { giveReserve: () => disk.giveReserve() });
@@ -152,6 +156,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
 
   try {
     await guard(app, { access, corsOrigins: options.corsOrigins ?? [] });
+    bodies(app, limits);
     await openApi(app, services.version);
     await realtimeRoute(app, { ...services, hub: conversations, model: services.model?.id ?? '', log: app.log });
     serverRoutes(app, services);

@@ -1,3 +1,4 @@
+import { Tally } from '../access/tally.js';
 import { Turns } from '../inference/turns.js';
 
 interface Waiting {
@@ -9,7 +10,7 @@ interface Waiting {
 /** Places for lines of batches: so many in all, no owner more than it may have, and owners take turns. */
 export class LineSlots {
   readonly #waiting = new Turns<Waiting>();
-  readonly #taken = new Map<string, number>();
+  readonly #taken = new Tally();
   #all = 0;
 
   constructor(private readonly count: number) {}
@@ -41,9 +42,7 @@ export class LineSlots {
   }
 
   give(owner: string): void {
-    const left = (this.#taken.get(owner) ?? 1) - 1;
-    if (left > 0) this.#taken.set(owner, left);
-    else this.#taken.delete(owner);
+    this.#taken.add(owner, -1);
     this.#all--;
     this.#fill();
   }
@@ -51,10 +50,9 @@ export class LineSlots {
   #fill(): void {
     for (const entry of this.#waiting.order()) {
       if (this.#all >= this.count) return;
-      const taken = this.#taken.get(entry.owner) ?? 0;
-      if (taken >= entry.most) continue;
+      if (this.#taken.of(entry.owner) >= entry.most) continue;
       this.#waiting.remove((other) => other === entry);
-      this.#taken.set(entry.owner, taken + 1);
+      this.#taken.add(entry.owner, 1);
       this.#all++;
       entry.resolve();
     }

@@ -8,7 +8,7 @@ const protocolCodes = { tooLarge: [1009, 'A message was above the limit at which
 
 const closeReasons: Readonly<Record<keyof typeof closeCodes, string>> = {
   goingAway: 'The server is stopping; connect again in a moment.',
-  tryAgainLater: 'Too many sockets are open.',
+  tryAgainLater: 'Too many sockets are open, of all clients or of this key, or too many messages are unfinished.',
   noHeartbeat: 'Two heartbeats were not answered.',
   keyRemoved: "The socket's API key was removed.",
   idle: 'Nothing was asked or answered for long.',

@@ -1,13 +1,23 @@
 import websocket from '@fastify/websocket';
+import type { Server } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { socketProtocol } from '../access/access.js';
+import { Tally } from '../access/tally.js';
+import { ApiError } from '../errors.js';
 import { closeCodes } from './events.js';
 import { RealtimeSocket, type SocketContext } from './socket.js';
+import { UnfinishedMessages } from './unfinished.js';
+import { webSocketUpgrades } from './upgrades.js';
+
+/** The one address of the socket. */
+const place = '/v1/realtime';
 
 /** `/v1/realtime`; `?conversation=<id>` goes on with a stored conversation. */
 export async function realtimeRoute(app: FastifyInstance, context: SocketContext): Promise<void> {
   await app.register(websocket, {
     options: {
+      // All that the plugin does with a server is to listen for its upgrades.
+      server: webSocketUpgrades(app.server) as Server,
       maxPayload: context.limits.messageHardBytes,
       perMessageDeflate: false,
       clientTracking: true,
@@ -32,11 +42,28 @@ export async function realtimeRoute(app: FastifyInstance, context: SocketContext
     const { socket } = request.raw;
     if (request.headers.upgrade !== undefined) socket.end(() => socket.destroy());
   });
-  app.get('/v1/realtime', { websocket: true }, (socket, request) => {
+  app.addHook('onRequest', async (request) => {
+    if (request.ws && !request.is404 && request.routeOptions.url !== place) {
+      throw new ApiError('invalid_request', { param: 'Upgrade', message: `There is no WebSocket at this address. It is at ${place}.` });
+    }
+  });
+  const unfinished = new UnfinishedMessages(context.limits.unfinishedBytes);
+  const ofKey = new Tally();
+  app.get(place, { websocket: true }, (socket, request) => {
     if (app.websocketServer.clients.size > context.limits.sockets) {
       socket.close(closeCodes.tryAgainLater, 'too many sockets');
       return;
     }
+    if (request.apiKey) {
+      const { id } = request.apiKey;
+      if (ofKey.of(id) >= context.limits.socketsPerKey) {
+        socket.close(closeCodes.tryAgainLater, 'too many sockets of this key');
+        return;
+      }
+      ofKey.add(id, 1);
+      socket.once('close', () => ofKey.add(id, -1));
+    }
+    unfinished.watch(socket, request.raw.socket);
     const { conversation } = request.query as { conversation?: unknown };
     const conversationId = typeof conversation === 'string' && conversation !== '' ? conversation : null;
     new RealtimeSocket(socket, context, { key: request.apiKey, caller: request.caller, conversationId });

@@ -27,6 +27,7 @@ export async function fileRoutes(app: App, { batches, limits }: Pick<Services, '
       '/v1/files',
       {
         bodyLimit: limits.fileBytes + formBytes,
+        config: { streamed: true },
         schema: { tags, summary: 'Upload a file of batch questions: a form with the fields purpose ("batch") and file', consumes: ['multipart/form-data'], response: { 200: FileSchema, ...errors } },
       },
       async (request) => present(await received(batches, limits.fileBytes, request)),

@@ -12,10 +12,11 @@ export async function uploadRoutes(app: App, receiver: Receiver): Promise<void> 
     scope.addContentTypeParser('*', { bodyLimit: Number.MAX_SAFE_INTEGER }, (_request, _payload, done) => done(null));
     const handler = (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => handle(receiver, request, reply);
     const tags = ['videos'];
-    scope.route({ method: 'POST', url: '/v1/uploads', schema: { tags, summary: 'Start an upload (tus creation); its id becomes the id of the video' }, handler });
+    const config = { streamed: true };
+    scope.route({ method: 'POST', url: '/v1/uploads', config, schema: { tags, summary: 'Start an upload (tus creation); its id becomes the id of the video' }, handler });
     scope.route({ method: 'OPTIONS', url: '/v1/uploads', schema: { tags, summary: 'What the upload server can do (tus)' }, handler });
     scope.route({ method: 'HEAD', url: '/v1/uploads/:id', schema: { tags, summary: 'How far an upload is (tus)' }, handler });
-    scope.route({ method: 'PATCH', url: '/v1/uploads/:id', schema: { tags, summary: 'Send bytes of an upload (tus)' }, handler });
+    scope.route({ method: 'PATCH', url: '/v1/uploads/:id', config, schema: { tags, summary: 'Send bytes of an upload (tus)' }, handler });
     scope.route({ method: 'DELETE', url: '/v1/uploads/:id', schema: { tags, summary: 'Give up an upload (tus termination)' }, handler });
   });
 }
