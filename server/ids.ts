@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-export type IdPrefix = 'vid' | 'conv' | 'item' | 'resp' | 'sess' | 'event' | 'chatcmpl' | 'req' | 'key' | 'file' | 'batch' | 'batch_req';
+export type IdPrefix = 'vid' | 'conv' | 'item' | 'resp' | 'msg' | 'sess' | 'event' | 'chatcmpl' | 'req' | 'key' | 'file' | 'batch' | 'batch_req';
 
 /** A new id such as `vid_3f9c...`: 96 random bits, so it cannot be guessed and needs no register. */
 export function newId(prefix: IdPrefix): string {

@@ -46,7 +46,7 @@ export class TextStates {
    */
   async states(text: string): Promise<Float32Array> {
     const config = this.pack.manifest.language;
-    const ids = [config.bos, ...this.tokenizer.encode(this.tokenizer.neutralize(text))].slice(0, MOST_TOKENS);
+    const ids = this.ids(text);
     if (ids.length < 2) throw new RangeError('an empty text has no hidden states');
     const outputs = await this.session.run({
       embeddings: float32(embed(this.embedding, ids), [1, ids.length, config.hidden]),
@@ -54,6 +54,15 @@ export class TextStates {
       total_length: int32([ids.length]),
     });
     return asFloat32(outputs['states'] as HostTensor);
+  }
+
+  /** Number of tokens that `states` reads of a text, the one that begins every sequence among them. */
+  tokens(text: string): number {
+    return this.ids(text).length;
+  }
+
+  private ids(text: string): number[] {
+    return [this.pack.manifest.language.bos, ...this.tokenizer.encode(this.tokenizer.neutralize(text))].slice(0, MOST_TOKENS);
   }
 
   async release(): Promise<void> {

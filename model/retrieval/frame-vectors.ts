@@ -47,3 +47,11 @@ export function vectorOf({ numbers, scales, dim }: FrameVectors, frame: number):
   if (scale === undefined) throw new RangeError(`frame ${frame} is none of the ${scales.length} there are`);
   return Float32Array.from(numbers.subarray(frame * dim, (frame + 1) * dim), (value) => value * scale);
 }
+
+/** The unit vector (dim) that lies in the middle of all frames', each counted alike. */
+export function meanVector(vectors: FrameVectors): Float32Array {
+  const mean = new Float32Array(vectors.dim);
+  for (let frame = 0; frame < vectors.scales.length; frame++) vectorOf(vectors, frame).forEach((value, i) => ((mean[i] as number) += value));
+  const length = Math.hypot(...mean) || 1;
+  return mean.map((value) => value / length);
+}

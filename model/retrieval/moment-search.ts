@@ -67,6 +67,11 @@ export class MomentSearch {
     return (await this.#textTower()).vector(words);
   }
 
+  /** Number of tokens that are read of a text for its vector. */
+  async textTokens(words: string): Promise<number> {
+    return (await this.#textTower()).tokens(words);
+  }
+
   /** How like a video's frames each text is: the mean of its cosines with them; -1, the least, for one without a letter. */
   async likeness({ latents, dim }: SearchableVideo, texts: readonly string[]): Promise<number[]> {
     const frames = await this.latentTower.vectors(latents);

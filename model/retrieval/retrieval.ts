@@ -76,6 +76,11 @@ export class TextTower {
     return this.tower.vectors(await this.states.states(queryText(text)));
   }
 
+  /** Number of tokens that `vector` reads of a text. */
+  tokens(text: string): number {
+    return this.states.tokens(queryText(text));
+  }
+
   /**
    * The cosines with this text's vector from which a frame counts as what it tells of. Cosines differ more between texts than between a hit and a
    * miss, so they are measured from those that photos of all kinds have with the same text.

@@ -90,6 +90,7 @@ export const partFields = {
 /** Of `POST /v1/embeddings`. */
 export const embeddingFields = {
   user: ofAnswers.user,
+  dimensions: only(Type.Never(), 'must be left out: the vectors of this server have one size.'),
 };
 
 /** Of `session` and `response`, over the socket. */

@@ -40,8 +40,14 @@ export function completionOf(head: CompletionHead, outcome: ReplyOutcome): Stati
 /** What an answer is asked for with, whatever route it came by. */
 export interface Request extends SamplingFields {
   readonly model?: string | null;
-  /** With each message its place in the request, for errors. */
-  readonly messages: readonly { readonly message: RequestMessage; readonly param: string }[];
+  readonly messages: readonly AskedMessage[];
+}
+
+/** A message with its own place in the request and that of its content, for errors. */
+export interface AskedMessage {
+  readonly message: RequestMessage;
+  readonly param: string;
+  readonly content: string;
 }
 
 interface SamplingFields {
@@ -59,7 +65,7 @@ interface SamplingFields {
 /** As `taskOf`, for the body of a chat completion. */
 export function chatTaskOf(services: CompletionServices, body: ChatRequest, client: Asking, signal: AbortSignal): Promise<ReplyTask> {
   const limit = typeof body.max_completion_tokens === 'number' ? 'max_completion_tokens' : 'max_tokens';
-  const messages = body.messages.map((message, index) => ({ message, param: `messages[${index}]` }));
+  const messages = body.messages.map((message, index) => ({ message, param: `messages[${index}]`, content: `messages[${index}].content` }));
   const format = { value: body.response_format ?? null, param: 'response_format.json_schema.schema' };
   return taskOf(services, { ...body, messages, maxTokens: { value: body[limit] ?? null, param: limit }, format }, client, signal);
 }
@@ -84,9 +90,9 @@ export async function taskOf(services: CompletionServices, request: Request, { c
   // What costs nothing to check is checked before any video is fetched.
   const sampling = samplingOf(services, request);
   const turns: Turn[] = [];
-  for (const { message, param } of messages) turns.push(await turnOf(services, message, param, caller, signal));
+  for (const { message, content } of messages) turns.push(await turnOf(services, message, content, caller, signal));
   const library = services.library.seenBy(caller);
-  return { ...client, messages: buildPrompt({ ...services, library }, turns, `${last?.param ?? ''}.content`), sampling };
+  return { ...client, messages: buildPrompt({ ...services, library }, turns, last?.content ?? 'messages'), sampling };
 }
 
 /** Throws `model_not_found` where another model is asked for than there is. */

@@ -16,24 +16,23 @@ interface Media {
 
 /**
  * Videos that the message brings along are waited for.
- * @param param the message's place in the request
+ * @param param the content's place in the request
  * @throws ApiError naming the part that is wrong
  */
 export async function turnOf(services: Pick<Services, 'limits' | 'arrivals' | 'library'>, message: RequestMessage, param: string, caller: Caller, signal: AbortSignal): Promise<Turn> {
   const { role } = message;
-  const place = `${param}.content`;
   const parts = partsOf(message);
   const texts: string[] = [];
   const videos: string[] = [];
   for (const [index, part] of parts.entries()) {
     const text = textOf(part);
     if (text !== null) texts.push(text);
-    else if (role !== 'user') throw new ApiError('invalid_request', { param: `${place}[${index}]`, message: 'Only a message of the user can have a video or a photo.' });
+    else if (role !== 'user') throw new ApiError('invalid_request', { param: `${param}[${index}]`, message: 'Only a message of the user can have a video or a photo.' });
   }
   const text = texts.join('\n');
-  checkLength(text, services.limits, place);
+  checkLength(text, services.limits, param);
   for (const [index, part] of parts.entries()) {
-    const media = mediaOf(part, `${place}[${index}]`);
+    const media = mediaOf(part, `${param}[${index}]`);
     if (!media) continue;
     const id = await services.arrivals.videoIdOf(media.url, media.param, caller, signal);
     checkAskable({ library: services.library.seenBy(caller) }, id, media.param);

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { ApiError, errorTable } from '../errors.js';
 import type { ReplyRecord } from '../metrics.js';
-import type { SearchHit, SearchTask } from '../search/messages.js';
+import type { Embedding, EmbedTask, SearchHit, SearchTask } from '../search/messages.js';
 import { WorkerHost } from '../workers/host.js';
 import { NOTHING_WRITTEN, type FromInference, type InferenceWorkerData, type ReplyOutcome, type ReplyTask, type ToInference } from './messages.js';
 import { mayBeAskedAgain, type Owed } from './resume.js';
@@ -58,8 +58,8 @@ interface Pending extends ReplyHandlers, Owed {
 }
 
 interface PendingSearch extends Owed {
-  readonly task: SearchTask;
-  readonly resolve: (hits: readonly SearchHit[]) => void;
+  readonly message: ToInference;
+  readonly resolve: (result: readonly SearchHit[] | Embedding) => void;
   readonly reject: (error: ApiError) => void;
 }
 
@@ -153,13 +153,23 @@ export class Inference {
 
   /** The best hits, best first. Rejects with ApiError: `stopping`, `model_unavailable`, `queue_full` and what the search itself meets. */
   search(task: SearchTask): Promise<readonly SearchHit[]> {
+    return this.#lookUp((id) => ({ type: 'search', id, task }));
+  }
+
+  /** The vector of a text or a video. Rejects as a search does. */
+  embed(task: EmbedTask): Promise<Embedding> {
+    return this.#lookUp((id) => ({ type: 'embed', id, task }));
+  }
+
+  #lookUp<Result extends readonly SearchHit[] | Embedding>(messageOf: (id: number) => ToInference): Promise<Result> {
     if (this.#stopping) return Promise.reject(new ApiError('stopping'));
     if (this.#status === 'failed') return Promise.reject(new ApiError('model_unavailable'));
     if (this.#searches.size >= this.#mostSearches) return Promise.reject(new ApiError('queue_full', { message: 'Too many searches are waiting. Try again in a moment.' }));
     const id = ++this.#lastId;
+    const message = messageOf(id);
     return new Promise((resolve, reject) => {
-      this.#searches.set(id, { task, started: true, pieces: 0, crashes: 0, resolve, reject });
-      this.#host.post({ type: 'search', id, task });
+      this.#searches.set(id, { message, started: true, pieces: 0, crashes: 0, resolve: (result) => resolve(result as Result), reject });
+      this.#host.post(message);
     });
   }
 
@@ -240,10 +250,11 @@ export class Inference {
   }
 
   #searched(message: FromInference): void {
-    if (message.type !== 'found' && message.type !== 'failed') return;
+    if (message.type !== 'found' && message.type !== 'embedded' && message.type !== 'failed') return;
     const search = this.#searches.get(message.id);
     this.#searches.delete(message.id);
     if (message.type === 'found') search?.resolve(message.hits);
+    else if (message.type === 'embedded') search?.resolve(message.embedding);
     else search?.reject(this.#problem(message, 'search failed'));
   }
 
@@ -256,7 +267,7 @@ export class Inference {
   /** Asks the next worker for what the last one owes, as far as nobody has seen the beginning of an answer; the others are told. */
   #resume(): void {
     for (const [id, search] of [...this.#searches]) {
-      if (mayBeAskedAgain(search)) this.#host.post({ type: 'search', id, task: search.task });
+      if (mayBeAskedAgain(search)) this.#host.post(search.message);
       else if (this.#searches.delete(id)) search.reject(new ApiError('inference_crashed'));
     }
     for (const [id, pending] of [...this.#pending]) {

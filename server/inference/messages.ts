@@ -1,7 +1,7 @@
 import type { MomentAnnotation } from '../../projector/index.js';
 import type { ResponseFormat } from '../api/chat-schemas.js';
 import type { ErrorCode } from '../errors.js';
-import type { SearchHit, SearchTask } from '../search/messages.js';
+import type { Embedding, EmbedTask, SearchHit, SearchTask } from '../search/messages.js';
 
 /** A video in a prompt: the worker reads its latents from the container itself. */
 export interface VideoReference {
@@ -60,7 +60,8 @@ export const NOTHING_WRITTEN: ReplyOutcome = { text: '', finish: 'cancelled', us
 export type ToInference =
   | { readonly type: 'reply'; readonly id: number; readonly task: ReplyTask }
   | { readonly type: 'cancel'; readonly id: number }
-  | { readonly type: 'search'; readonly id: number; readonly task: SearchTask };
+  | { readonly type: 'search'; readonly id: number; readonly task: SearchTask }
+  | { readonly type: 'embed'; readonly id: number; readonly task: EmbedTask };
 
 export type FromInference =
   | { readonly type: 'ready' }
@@ -71,6 +72,7 @@ export type FromInference =
   | { readonly type: 'delta'; readonly id: number; readonly text: string }
   | { readonly type: 'done'; readonly id: number; readonly outcome: ReplyOutcome }
   | { readonly type: 'found'; readonly id: number; readonly hits: readonly SearchHit[] }
+  | { readonly type: 'embedded'; readonly id: number; readonly embedding: Embedding }
   | { readonly type: 'failed'; readonly id: number; readonly code: ErrorCode; readonly message: string; readonly param: string | null; readonly detail: string };
 
 export interface InferenceWorkerData {

@@ -10,7 +10,6 @@ import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { canSearch } from '../../model/retrieval/index.js';
 import { captionSearch, ChatModel, checkFeatureSpace, PromptError, replyWithMoments, type ChatMessage, type ContentPart } from '../../projector/index.js';
 import { ApiError, type ErrorCode } from '../errors.js';
-import type { SearchTask } from '../search/messages.js';
 import { Searcher } from '../search/searcher.js';
 import { endMessage } from '../workers/host.js';
 import { hosted } from '../workers/pulse.js';
@@ -26,10 +25,7 @@ interface Run extends Scheduled {
   readonly task: ReplyTask;
 }
 
-interface Search {
-  readonly id: number;
-  readonly task: SearchTask;
-}
+type Search = Extract<ToInference, { type: 'search' | 'embed' }>;
 
 interface Models {
   readonly chat: ChatModel;
@@ -115,11 +111,13 @@ async function runSearches({ searcher }: Models): Promise<void> {
   watchIdle();
 }
 
-/** Runs a search to its end. Between two of its videos, answers get their turn. */
-async function runSearch(searcher: Searcher | null, { id, task }: Search): Promise<void> {
+/** Runs a search, or makes a vector. Between two videos of a search, answers get their turn. */
+async function runSearch(searcher: Searcher | null, search: Search): Promise<void> {
+  const { id } = search;
   try {
     if (searcher === null) throw new ApiError('search_unavailable');
-    const steps = searcher.search(task);
+    if (search.type === 'embed') return send({ type: 'embedded', id, embedding: await searcher.embed(search.task) });
+    const steps = searcher.search(search.task);
     for (;;) {
       const step = await steps.next();
       if (step.done === true) return send({ type: 'found', id, hits: step.value });
@@ -162,7 +160,8 @@ function receive(message: ToInference | typeof endMessage): void {
       if (scheduler.cancel(message.id)) send({ type: 'done', id: message.id, outcome: NOTHING_WRITTEN });
       return;
     case 'search':
-      searches.push({ id: message.id, task: message.task });
+    case 'embed':
+      searches.push(message);
       if (models !== null) void runSearches(models);
   }
 }

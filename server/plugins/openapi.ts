@@ -13,7 +13,7 @@ export async function openApi(app: App, version: string): Promise<void> {
         version,
         description:
           'Chat with videos through their latents. Upload a video by the tus protocol to /v1/uploads, ask about it at ' +
-          '/v1/chat/completions or over the WebSocket /v1/realtime, which /asyncapi.json describes; find moments at /v1/search, have files of questions answered by /v1/batches. ' +
+          '/v1/chat/completions, at /v1/responses or over the WebSocket /v1/realtime, which /asyncapi.json describes; find moments at /v1/search, have files of questions answered by /v1/batches. ' +
           'Every error has the shape {"error": {"code", "message", "type", "param"}}.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },

