@@ -2,7 +2,7 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
-import { findFfmpeg } from '../../model/frames/ffmpeg-program.node.js';
+import { findFfmpeg } from './ffmpeg-program.js';
 import type { Clip } from './clip.js';
 
 /** Exact conversion between RGB and the codecs' subsampled YUV, in both directions. */

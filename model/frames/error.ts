@@ -7,17 +7,15 @@ export type FrameSourceErrorCode =
   | 'file_empty'
   /** The bytes are no photo or video format known here. */
   | 'not_media'
-  /** The file ends before its data does, or before its index. */
+  /** The file ends before its index or its first frame. */
   | 'video_truncated'
-  /** The container is known, its pictures are in a codec that no decoder here reads. */
+  /** The container is known, its pictures are in a codec that the decoder does not read. */
   | 'codec_unsupported'
-  /** A container that only the system's ffmpeg reads, and there is none on PATH. */
-  | 'container_needs_ffmpeg'
   /** Above one of the limits of limits.ts. */
   | 'too_large'
   /** Sound or text only. */
   | 'no_video_track'
-  /** The data contradict themselves or cannot be decoded. */
+  /** No frame can be decoded. */
   | 'media_damaged'
   /** `frames()` was used after `close()`. */
   | 'source_closed';

@@ -8,6 +8,7 @@ export function heldFrames(held: readonly Frame[], duration_s: number): FrameSou
   const { width, height } = held[0] as Frame;
   return {
     info: { width, height, duration_s, frames: held.length, fps: held.length / duration_s, kind: 'video' },
+    warnings: [],
     async *frames({ size, limit = held.length, signal }: FramesOptions = {}): AsyncGenerator<Frame, void, void> {
       for (const index of uniformIndices(held.length, limit)) {
         signal?.throwIfAborted();

@@ -2,8 +2,8 @@
 import { FrameSourceError } from './error.js';
 import type { FramesOptions } from './types.js';
 
-/** Pixels of one video frame: 8K UHD with a little room. A decoder keeps up to 17 such frames, 50 MB each. */
-export const MAX_VIDEO_PIXELS = 8192 * 4608;
+/** Pixels of one video frame: the squares that panoramas are stored in. Decoded it takes 100 MB, of which a decoder keeps a few. */
+export const MAX_VIDEO_PIXELS = 8192 * 8192;
 
 /** Pixels of a photo: above today's 108-megapixel cameras. Decoded whole it takes 3 bytes a pixel, 400 MB. */
 export const MAX_PHOTO_PIXELS = 2 ** 27;
@@ -14,17 +14,29 @@ export const MAX_SIDE = 32_768;
 /** Seconds. Longer is a recording to cut first; far longer is a damaged header. Up to here `limit` samples it. */
 export const MAX_DURATION_S = 24 * 3600;
 
-/** Bytes up to which frames are counted by reading the packet headers: a second or so of disk. */
+/** Bytes up to which a file is read whole to count its frames: a second or so of disk. */
 export const MAX_COUNTED_BYTES = 256 * 2 ** 20;
+
+/** Pixels that are decoded to count frames, in all of them together: about a second. Beyond it packets are counted. */
+export const MAX_COUNTED_PIXELS = 2 ** 28;
+
+/** Packets of a file: a day of video at 60 frames a second beside sound. A file of more is read up to there. */
+export const MAX_PACKETS = 10_000_000;
+
+/** Tracks of a file: a television multiplex has a few dozen. */
+export const MAX_TRACKS = 256;
+
+/** Reads in a row that find no packet, after which a file counts as ended: what lies between two sound parts of a damaged one. */
+export const MAX_READ_FAILURES = 64;
+
+/** Errors of a decoder that is to give out its last frames: it holds no more frames than this. */
+export const MAX_FLUSH_FAILURES = 64;
 
 /** Seconds without a new frame after which the decoder counts as stuck. A slow 4K AV1 seek takes under a minute. */
 export const STALL_S = 120;
 
 /** Boxes at the top of an MP4 that are looked at for truncation: an hour of fragments of one second each. */
 export const MAX_TOP_LEVEL_BOXES = 8192;
-
-/** Elements of a Matroska segment that are walked over: a day of clusters of a second each. */
-export const MAX_MATROSKA_ELEMENTS = 100_000;
 
 /** @throws FrameSourceError `too_large` when a video's upright size is above the limits, `media_damaged` below 1 x 1. */
 export function checkSize(name: string, width: number, height: number, maxPixels: number): void {

@@ -1,70 +1,77 @@
-/** MP4 files (H.264) of frames: by the system's ffmpeg where it can, else by mediabunny. */
+/** MP4 files (H.264) of frames. */
 import { rename, rm } from 'node:fs/promises';
-import type { Mp4Encoder, Mp4Job, Timeline } from './mp4-encoder.js';
-import { ffmpegEncoder, ffmpegEncodes } from './mp4-ffmpeg.node.js';
-import { mediabunnyEncoder } from './mp4-mediabunny.node.js';
+import type { Timeline } from './timeline.js';
 import type { Frame, FrameSize } from './types.js';
+import { VideoEncoder } from './video-encoder.node.js';
 
-/** Times that lie this close to an even rate, in seconds, were even before a file rounded them to its milliseconds. */
-const EVEN_TOLERANCE_S = 0.0006;
+/** Ticks a second: whole numbers of them lie between frames at 24, 25, 30, 48, 50, 60 and 120 a second. */
+const TICKS_PER_SECOND = 57_600;
+/** x264's quality: next to no visible loss, so that what is seen is the container's. */
+const CRF = '16';
+/** Seconds between key frames, for jumping about in the video. */
+const KEY_FRAME_SECONDS = 2;
+/** BT.709, in limited range, as players expect it of HD. */
+const COLOURS = { matrix: 1, transfer: 1, primaries: 1, full: false } as const;
 
 type Picture = Pick<Frame, 'width' | 'height' | 'data'>;
 
 /** Takes the pictures of a video in order. */
 export class Mp4Writer {
+  #next = 0;
+  #nextKey_s = 0;
+
   private constructor(
     private readonly file: string,
-    private readonly job: Mp4Job,
-    private readonly encoder: Mp4Encoder,
+    private readonly part: string,
+    private readonly size: FrameSize,
+    private readonly timeline: Timeline,
+    private readonly encoder: VideoEncoder,
   ) {}
 
   /**
-   * Begins an MP4 file of pictures of one size. Odd sides get a pixel more, which repeats the edge: H.264 with colour at half the size
-   * needs even ones. A video whose frames are not evenly spaced goes to mediabunny, whose muxer keeps each frame's time to 1/57,600 s;
-   * ffmpeg is given raw pictures, which carry no times of their own.
+   * Begins an MP4 file of pictures of one size, each shown at its own time. Odd sides get a pixel more, which repeats the edge:
+   * H.264 with colour at half the size needs even ones.
    */
   static async create(file: string, { width, height }: FrameSize, timeline: Timeline): Promise<Mp4Writer> {
-    const job = { path: `${file}.${process.pid}.part`, size: { width: width + (width % 2), height: height + (height % 2) }, timeline };
-    const rate = evenRate(timeline);
-    const encoder = rate !== null && (await ffmpegEncodes()) ? ffmpegEncoder(job, rate) : await mediabunnyEncoder(job);
-    return new Mp4Writer(file, job, encoder);
+    const size = { width: width + (width % 2), height: height + (height % 2) };
+    const part = `${file}.${process.pid}.part`;
+    const encoder = await VideoEncoder.create({
+      path: part,
+      format: 'mp4',
+      codec: 'libx264',
+      pixelFormat: 'yuv420p',
+      size,
+      ticksPerSecond: TICKS_PER_SECOND,
+      framesPerSecond: timeline.end_s > 0 ? timeline.starts_s.length / timeline.end_s : 1,
+      codecOptions: { crf: CRF, 'forced-idr': '1' },
+      formatOptions: { movflags: '+faststart' },
+      colours: COLOURS,
+    });
+    return new Mp4Writer(file, part, size, timeline, encoder);
   }
 
-  /** Which program encodes. */
-  get encoderName(): Mp4Encoder['name'] {
-    return this.encoder.name;
-  }
-
-  /** @throws Error when the encoder fails. */
-  add(picture: Picture): Promise<void> {
-    return this.encoder.add(withEvenSides(picture, this.job.size));
+  /** @throws RangeError above the pictures of the timeline; Error when the encoder fails. */
+  async add(picture: Picture): Promise<void> {
+    const { starts_s, end_s } = this.timeline;
+    const start_s = starts_s[this.#next];
+    if (start_s === undefined) throw new RangeError(`the video was to have ${starts_s.length} pictures, and there is another`);
+    this.#next += 1;
+    const key = start_s >= this.#nextKey_s;
+    if (key) this.#nextKey_s = start_s + KEY_FRAME_SECONDS;
+    await this.encoder.add(withEvenSides(picture, this.size), { start_s, duration_s: (starts_s[this.#next] ?? end_s) - start_s, key });
   }
 
   /** Completes the file; until then nothing has its name. */
   async finish(): Promise<void> {
     await this.encoder.finish();
-    await rename(this.job.path, this.file);
+    await rename(this.part, this.file);
   }
 
   /** Takes away what was written. */
   async cancel(): Promise<void> {
     await this.encoder.cancel();
-    await rm(this.job.path, { force: true });
+    await rm(this.part, { force: true });
   }
-}
-
-/** Pictures a second as a fraction for ffmpeg; null where the times are not even. */
-export function evenRate({ starts_s, end_s }: Timeline): string | null {
-  const count = starts_s.length;
-  const step = count > 1 ? (starts_s[count - 1] as number) / (count - 1) : end_s;
-  if (!(step > 0)) return null;
-  const fits = (seconds: number): boolean => starts_s.every((start, i) => Math.abs(start - i * seconds) <= EVEN_TOLERANCE_S);
-  const whole = Math.round(1 / step);
-  if (whole > 0 && fits(1 / whole)) return String(whole);
-  // Television's rates: 30000/1001 and its like.
-  const film = Math.round(1.001 / step);
-  if (film > 0 && fits(1.001 / film)) return `${film * 1000}/1001`;
-  return fits(step) ? `${Math.round(1e6 / step)}/1000000` : null;
 }
 
 function withEvenSides({ width, height, data }: Picture, size: FrameSize): Uint8Array {

@@ -20,6 +20,9 @@ export function pickFrames(source: FrameSource, { step = 1, end = Infinity }: Pi
   const total = Math.ceil(last / step);
   return {
     info: { ...source.info, frames: total, fps: fps === null ? null : fps / step, duration_s: known === null || last === known ? duration_s : (duration_s * last) / known },
+    get warnings() {
+      return source.warnings;
+    },
     async *frames({ limit = total, ...options }: FramesOptions = {}): AsyncGenerator<Frame, void, void> {
       const wanted = uniformIndices(total, limit).map((index) => index * step);
       let next = 0;

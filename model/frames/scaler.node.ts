@@ -1,110 +1,86 @@
-/** Decoded frames to upright RGB of a given size, by FFmpeg's filters inside node-av (which mediabunny's server package brings). */
-import { toAvFrame } from '@mediabunny/server';
-import type { VideoSample } from 'mediabunny';
-import { Filter, FilterGraph, FilterInOut, FFmpegError, Frame as AvFrame, type FilterContext } from 'node-av/lib';
-import { scaleFilter } from './scale-filter.js';
+/** Decoded frames to upright RGB of a given size. Runs in the decoder process only. */
+import { avGetPixFmtName, Frame as AvFrame } from 'node-av/lib';
+import { AVCOL_RANGE_JPEG, type AVPixelFormat } from 'node-av/constants';
+import { pictureFilters, UNSPECIFIED, type Colours, type Orientation } from './colour.js';
+import { FilterChain } from './filter-chain.node.js';
 import type { FrameSize } from './types.js';
 
-/** Clockwise turn in degrees, then a mirroring left to right: what a player does before it shows a frame. */
-export interface Orientation {
-  readonly rotation: 0 | 90 | 180 | 270;
-  readonly flip: boolean;
-}
+/** Pixel formats with transparency, by the beginnings of their names; a palette may have it. */
+const TRANSPARENT = /^(yuva|rgba|argb|bgra|abgr|gbrap|ya8|ya16|yaf|pal8|ayuv|vuya|uyva)/;
 
-/** AVCOL_SPC_UNSPECIFIED: the converter then takes BT.601, as ffmpeg does. */
-const UNSPECIFIED_COLOUR_SPACE = 2;
-
-/** One filter graph for frames of one format. Frames of another size or format in mid-stream get a new graph. */
+/** One filter chain for frames of one format. Frames of another size or format in mid-stream get a new one. */
 export class RgbScaler {
-  private graph: FilterGraph | null = null;
-  private source: FilterContext | null = null;
-  private sink: FilterContext | null = null;
-  private format = '';
-  private readonly input = new AvFrame();
-  private readonly output = new AvFrame();
+  #chain: FilterChain | null = null;
+  #format = '';
+  #transparent = false;
+  /** The colour matrix that the chain was built for: the frame's own, unless no converter knows that. */
+  #matrix = UNSPECIFIED;
+  readonly #output = new AvFrame();
 
   /** @param size Pixels of the upright result, whatever the frames' own size and pixel aspect ratio. */
   constructor(
     private readonly size: FrameSize,
     private readonly orientation: Orientation,
   ) {
-    this.input.alloc();
-    this.output.alloc();
+    this.#output.alloc();
   }
 
-  /** The sample as (height, width, 3) bytes. The sample stays open. @throws Error from FFmpeg. */
-  async toRgb(sample: VideoSample): Promise<Uint8Array> {
-    await toAvFrame(sample, this.input);
-    await this.prepare();
-    FFmpegError.throwIfError(await (this.source as FilterContext).buffersrcAddFrame(this.input), 'scale');
-    FFmpegError.throwIfError(await (this.sink as FilterContext).buffersinkGetFrame(this.output), 'scale');
+  /** The frame as (height, width, 3) bytes, transparent parts on white. Empties `frame`. @throws Error from libav. */
+  toRgb(frame: AvFrame): Uint8Array {
+    const chain = this.#chainFor(frame);
+    frame.colorSpace = this.#matrix as typeof frame.colorSpace;
+    chain.run(frame, this.#output);
     try {
-      // A copy into memory of our own, which can be handed on to another thread.
-      return new Uint8Array(this.output.toBuffer());
+      // A copy into memory of our own, which can be handed on to another process.
+      const bytes = this.#output.toBuffer();
+      return this.#transparent ? onWhite(bytes) : new Uint8Array(bytes);
     } finally {
-      this.output.unref();
-      this.input.unref();
+      this.#output.unref();
     }
   }
 
   close(): void {
-    this.graph?.free();
-    this.graph = null;
-    this.input.free();
-    this.output.free();
+    this.#chain?.close();
+    this.#chain = null;
+    this.#output.free();
   }
 
-  private async prepare(): Promise<void> {
-    const { width, height, format, colorSpace, colorRange } = this.input;
-    const key = [width, height, format, colorSpace, colorRange].join(' ');
-    if (this.graph !== null && this.format === key) return;
+  #chainFor(frame: AvFrame): FilterChain {
+    const { width, height, format, colorSpace, colorRange, colorTrc, colorPrimaries } = frame;
+    const key = [width, height, format, colorSpace, colorRange, colorTrc, colorPrimaries].join(' ');
+    if (this.#chain !== null && this.#format === key) return this.#chain;
+    this.#chain?.close();
+    this.#chain = null;
+    this.#transparent = TRANSPARENT.test(avGetPixFmtName(format as AVPixelFormat) ?? '');
+    const colours: Colours = { matrix: colorSpace, transfer: colorTrc, primaries: colorPrimaries, full: colorRange === AVCOL_RANGE_JPEG };
+    let chain: FilterChain;
     try {
-      await this.build(colorSpace);
-    } catch (cause) {
-      // A file may name a colour space that no converter knows.
-      if (colorSpace === UNSPECIFIED_COLOUR_SPACE) throw cause;
-      await this.build(UNSPECIFIED_COLOUR_SPACE);
+      chain = this.#build(frame, colours);
+    } catch {
+      // A file may name colours that no converter knows, or that do not go together. It is shown as if it named none.
+      chain = this.#build(frame, { matrix: UNSPECIFIED, transfer: UNSPECIFIED, primaries: UNSPECIFIED, full: colours.full });
     }
-    this.format = key;
+    this.#format = key;
+    this.#chain = chain;
+    return chain;
   }
 
-  private async build(colourSpace: number): Promise<void> {
-    this.graph?.free();
-    this.graph = new FilterGraph();
-    this.graph.alloc();
-    this.graph.nbThreads = 1;
-    const { width, height, format, colorRange } = this.input;
-    this.input.colorSpace = colourSpace as typeof this.input.colorSpace;
-    this.source = this.filter(
-      'buffer',
-      `video_size=${width}x${height}:pix_fmt=${format}:time_base=1/1000000:pixel_aspect=1/1:colorspace=${colourSpace}:range=${colorRange}`,
-    );
-    this.sink = this.filter('buffersink', null);
-    // Named from the chain's side: its input is what the source gives, its output what the sink takes.
-    const outputs = FilterInOut.createList([{ name: 'in', filterCtx: this.source, padIdx: 0 }]);
-    const inputs = FilterInOut.createList([{ name: 'out', filterCtx: this.sink, padIdx: 0 }]);
-    FFmpegError.throwIfError(this.graph.parsePtr(`[in]${rgbFilters(this.size, this.orientation, { width, height })}[out]`, inputs, outputs), 'scale');
-    FFmpegError.throwIfError(await this.graph.config(), 'scale');
-  }
-
-  private filter(name: string, settings: string | null): FilterContext {
-    const filter = Filter.getByName(name);
-    const context = filter === null ? null : (this.graph as FilterGraph).createFilter(filter, name, settings);
-    if (context === null) throw new Error(`FFmpeg's filter "${name}" refuses ${settings ?? 'its settings'}`);
-    return context;
+  #build(frame: AvFrame, colours: Colours): FilterChain {
+    this.#matrix = colours.matrix;
+    const { width, height, format, colorRange: range } = frame;
+    const filters = pictureFilters(this.size, this.orientation, { width, height }, colours, this.#transparent ? 'rgba' : 'rgb24');
+    return new FilterChain({ width, height, format, matrix: colours.matrix, range }, filters);
   }
 }
 
-/** FFmpeg filters from decoded frames of `coded` pixels to RGB of `size` once turned as `orientation` says. */
-function rgbFilters(size: FrameSize, { rotation, flip }: Orientation, coded: FrameSize): string {
-  const turned = rotation === 90 || rotation === 270;
-  // Scaled first, then turned: there are fewer pixels to turn.
-  const width = turned ? size.height : size.width;
-  const height = turned ? size.width : size.height;
-  const filters = [scaleFilter({ width, height }, coded), 'format=rgb24'];
-  if (rotation === 90) filters.push('transpose=clock');
-  if (rotation === 180) filters.push('hflip', 'vflip');
-  if (rotation === 270) filters.push('transpose=cclock');
-  if (flip) filters.push('hflip');
-  return filters.join(',');
+/** (pixels, 4) bytes of color and opacity to (pixels, 3) over white. */
+function onWhite(rgba: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array((rgba.length / 4) * 3);
+  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
+    const opacity = rgba[from + 3] as number;
+    for (let channel = 0; channel < 3; channel++) {
+      rgb[to + channel] = Math.round(((rgba[from + channel] as number) * opacity) / 255 + 255 - opacity);
+    }
+  }
+  return rgb;
 }

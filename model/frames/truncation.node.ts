@@ -1,55 +1,81 @@
-/** Tells a cut-off file before any decoder sees it: decoders only say that something is missing, or nothing at all. */
-import type { FileHandle } from 'node:fs/promises';
-import { FrameSourceError } from './error.js';
+/** Tells a cut-off file by its structure: decoders only say that something is missing, or nothing at all. */
+import { open, type FileHandle } from 'node:fs/promises';
 import { MAX_TOP_LEVEL_BOXES } from './limits.js';
-import { findSegment } from './matroska.node.js';
 import type { MediaFile } from './open.node.js';
-import type { CommonContainer } from './sniff.js';
 
-/** @throws FrameSourceError `video_truncated` or `media_damaged`. */
-export async function checkComplete(handle: FileHandle, file: MediaFile, container: CommonContainer): Promise<void> {
-  await (container === 'mp4' ? checkMp4(handle, file) : checkMatroska(handle, file));
+/** Bytes in which Matroska's header and the head of its segment lie. */
+const HEAD_BYTES = 1024;
+const EBML = 0x1a45dfa3;
+const SEGMENT = 0x18538067;
+/** The largest a top-level box of 4 letters can be without its size in 8 more bytes. */
+const BOX_HEADER_BYTES = 16;
+
+/** A sentence for the file's owner that says where the file is cut off; null where nothing shows that it is. */
+export async function cutOff(file: MediaFile): Promise<string | null> {
+  const handle = await open(file.path, 'r');
+  try {
+    const head = Buffer.alloc(HEAD_BYTES);
+    const { bytesRead } = await handle.read(head, 0, HEAD_BYTES, 0);
+    const end = await endByStructure(handle, head.subarray(0, bytesRead), file.bytes);
+    if (end === null || end <= file.bytes) return null;
+    return `The file is cut off: by its own account it has ${end} bytes, but it ends after ${file.bytes}.`;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Bytes the file should have, as far as its outermost structure says; null where it does not. */
+async function endByStructure(handle: FileHandle, head: Buffer, bytes: number): Promise<number | null> {
+  if (head.length < BOX_HEADER_BYTES) return null;
+  if (head.readUInt32BE(0) === EBML) return matroskaEnd(head);
+  if (/^(RIFF|RF64)$/.test(head.toString('latin1', 0, 4))) return riffEnd(head);
+  return /^(ftyp|moov|mdat|wide|free|skip|pnot)$/.test(head.toString('latin1', 4, 8)) ? mp4End(handle, bytes) : null;
 }
 
 /** Walks the boxes at the top of an MP4 or QuickTime file (ISO/IEC 14496-12, 4.2): each begins with its size and type. */
-async function checkMp4(handle: FileHandle, { name, bytes }: MediaFile): Promise<void> {
-  const header = Buffer.alloc(16);
-  const seen = new Set<string>();
+async function mp4End(handle: FileHandle, bytes: number): Promise<number | null> {
+  const header = Buffer.alloc(BOX_HEADER_BYTES);
   let offset = 0;
   for (let box = 0; box < MAX_TOP_LEVEL_BOXES && offset < bytes; box++) {
     const { bytesRead } = await handle.read(header, 0, header.length, offset);
     // QuickTime files may end in a few zero bytes.
-    if (bytesRead < 8 && header.subarray(0, bytesRead).every((byte) => byte === 0)) break;
-    if (bytesRead < 8) throw cutOff(name, 'next part', offset + 8, bytes);
-    const type = header.toString('latin1', 4, 8);
-    seen.add(type);
+    if (bytesRead < 8) return header.subarray(0, bytesRead).every((byte) => byte === 0) ? null : offset + 8;
     const small = header.readUInt32BE(0);
-    if (small === 0) break; // The last part, up to the end of the file, however long that is.
+    if (small === 0) return null; // The last part, up to the end of the file, however long that is.
     // Size 1: the true size is in the next 8 bytes.
-    const size = small === 1 ? (bytesRead === 16 ? Number(header.readBigUInt64BE(8)) : NaN) : small;
-    if (!(size >= 8)) throw new FrameSourceError('media_damaged', `${name} has a damaged structure at byte ${offset}. Export or download it again.`);
-    if (offset + size > bytes) throw cutOff(name, `part "${printable(type)}"`, offset + size, bytes);
+    const size = small === 1 ? (bytesRead === BOX_HEADER_BYTES ? Number(header.readBigUInt64BE(8)) : NaN) : small;
+    if (!(size >= 8)) return null;
     offset += size;
   }
-  if (!seen.has('moov')) {
-    throw new FrameSourceError('video_truncated', `${name} has no index ("moov"): it was cut off, or its recording never finished. Copy or export it again.`);
+  return offset;
+}
+
+/** The end of a Matroska or WebM file's first segment (RFC 8794 for EBML, RFC 9559 for Matroska); recordings may leave it open. */
+function matroskaEnd(head: Buffer): number | null {
+  const header = readSize(head, 4);
+  const start = header === null ? NaN : header.end + (header.value ?? NaN);
+  if (!(start + 4 <= head.length) || head.readUInt32BE(start) !== SEGMENT) return null;
+  const segment = readSize(head, start + 4);
+  return segment === null || segment.value === null ? null : segment.end + segment.value;
+}
+
+/** An EBML size: the leading zero bits of its first byte say how many bytes follow. All ones: null, unknown. */
+function readSize(data: Buffer, offset: number): { value: number | null; end: number } | null {
+  const first = data[offset];
+  if (first === undefined || first === 0) return null;
+  const length = Math.clz32(first) - 23;
+  if (offset + length > data.length) return null;
+  let value = first & (0xff >> length);
+  let allOnes = value === 0xff >> length;
+  for (const byte of data.subarray(offset + 1, offset + length)) {
+    value = value * 256 + byte;
+    allOnes &&= byte === 0xff;
   }
-  if (!seen.has('mdat') && offset >= bytes) throw new FrameSourceError('video_truncated', `${name} ends before its pictures ("mdat"). Copy or download it again.`);
+  return { value: allOnes ? null : value, end: offset + length };
 }
 
-function cutOff(name: string, part: string, end: number, bytes: number): FrameSourceError {
-  return new FrameSourceError('video_truncated', `${name} is cut off: its ${part} should end at byte ${end}, the file ends at ${bytes}. Copy or download it again.`);
-}
-
-/** A Matroska segment whose size is known must end within the file. */
-async function checkMatroska(handle: FileHandle, { name, bytes }: MediaFile): Promise<void> {
-  const segment = await findSegment(handle);
-  if (segment === 'cut off') throw new FrameSourceError('video_truncated', `${name} ends within its header. Copy or download it again.`);
-  if (segment !== null && segment.end !== null && segment.end > bytes) {
-    throw new FrameSourceError('video_truncated', `${name} is cut off: it should be ${segment.end} bytes long, the file ends at ${bytes}. Copy or download it again.`);
-  }
-}
-
-function printable(type: string): string {
-  return type.replace(/[^\x20-\x7e]/g, '?');
+/** The end of an AVI or WebP file's first part; recorders that were interrupted leave it at 0 or at all ones. */
+function riffEnd(head: Buffer): number | null {
+  const size = head.readUInt32LE(4);
+  return size === 0 || size === 0xffffffff ? null : size + 8;
 }

@@ -18,7 +18,7 @@ export interface VideoInfo {
   readonly height: number;
   /** Seconds from the start of the first frame to the end of the last; 0 for a photo. */
   readonly duration_s: number;
-  /** How many frames the file holds, or null where counting them would mean reading a very long file. */
+  /** How many frames `frames()` yields, or null where counting them would mean reading a very long file. */
   readonly frames: number | null;
   /** Mean frames per second; null for a photo, a single frame, or an unknown count. */
   readonly fps: number | null;
@@ -45,10 +45,15 @@ export interface FramesOptions {
 export interface FrameSource {
   readonly info: VideoInfo;
   /**
+   * Sentences for the file's owner about what was read otherwise than the file says: parts that are damaged or missing,
+   * tracks that were left out. Short files are known whole when they are opened; of long ones, reading may add to the list.
+   */
+  readonly warnings: readonly string[];
+  /**
    * The frames in order of time. A frame is decoded when it is asked for (a few are decoded ahead), so memory does not
    * grow with the video; leaving the loop early closes the decoder. May be called again, also while another runs.
    *
-   * @throws FrameSourceError `media_damaged` where the data cannot be decoded, `source_closed` after `close()`.
+   * @throws FrameSourceError `media_damaged` where no frame can be decoded, `source_closed` after `close()`.
    * @throws RangeError naming the option that is out of range.
    */
   frames(options?: FramesOptions): AsyncIterable<Frame>;

@@ -9,7 +9,6 @@ const frameCodes: Readonly<Record<FrameSourceErrorCode, ErrorCode>> = {
   not_media: 'unsupported_media',
   video_truncated: 'damaged_media',
   codec_unsupported: 'unsupported_media',
-  container_needs_ffmpeg: 'unsupported_media',
   too_large: 'media_too_large',
   no_video_track: 'unsupported_media',
   media_damaged: 'damaged_media',

@@ -1,29 +1,15 @@
 import { open } from 'node:fs/promises';
 import { ContainerError, readHead } from '../../model/container/index.js';
-import { sniff, SNIFF_BYTES, type CommonContainer, type FfmpegContainer } from '../../model/frames/sniff.js';
+import { sniffPhoto, SNIFF_BYTES } from '../../model/frames/sniff.js';
 
-const extensions: Readonly<Record<CommonContainer | FfmpegContainer, string>> = {
-  mp4: 'mp4',
-  matroska: 'mkv',
-  avi: 'avi',
-  flv: 'flv',
-  mpegts: 'ts',
-  mpeg: 'mpg',
-  asf: 'wmv',
-  ogg: 'ogv',
-  gif: 'gif',
-};
-
-/** What a file is by its bytes; names are never asked. */
+/** What a file is taken for until it has been looked at in a process of its own; names are never asked. */
 export interface FileType {
   readonly kind: 'video' | 'photo';
-  /** `.linr` files are containers already. */
-  readonly container: boolean;
-  /** For the file's name on disk, without the dot; `bin` where the type is not known. */
-  readonly extension: string;
+  /** For the file's name on disk, without the dot. */
+  readonly extension: 'linr' | 'media';
 }
 
-/** Judges a file by its first bytes. Whether it can be read at all is found out later, in a process of its own. */
+/** Judges a file by its first bytes. No file is refused here: what can be read is for its reader to say, not for a list. */
 export async function fileType(file: string): Promise<FileType> {
   const handle = await open(file, 'r');
   try {
@@ -35,18 +21,8 @@ export async function fileType(file: string): Promise<FileType> {
 }
 
 export function typeOf(head: Uint8Array): FileType {
-  if (looksLikeContainer(head)) return { kind: 'video', container: true, extension: 'linr' };
-  const sniffed = sniff(head);
-  switch (sniffed.kind) {
-    case 'photo':
-      return { kind: 'photo', container: false, extension: sniffed.format === 'jpeg' ? 'jpg' : sniffed.format };
-    case 'refused':
-      return { kind: 'photo', container: false, extension: 'bin' };
-    case 'video':
-      return { kind: 'video', container: false, extension: extensions[sniffed.container] };
-    case 'unknown':
-      return { kind: 'video', container: false, extension: 'bin' };
-  }
+  if (looksLikeContainer(head)) return { kind: 'video', extension: 'linr' };
+  return { kind: sniffPhoto(head) === null ? 'video' : 'photo', extension: 'media' };
 }
 
 /** True when the bytes start with a container's signature, however wrong the rest may be. */

@@ -1,20 +1,9 @@
 /** Small videos made on the spot, so that every container, codec and oddity can be tested without binary fixtures. */
-import { registerMediabunnyServer } from '@mediabunny/server';
-import {
-  AudioSample,
-  AudioSampleSource,
-  BufferTarget,
-  MkvOutputFormat,
-  MovOutputFormat,
-  Mp4OutputFormat,
-  Output,
-  Quality,
-  VideoSample,
-  VideoSampleSource,
-  WebMOutputFormat,
-  type OutputFormat,
-  type VideoCodec,
-} from 'mediabunny';
+import { randomUUID } from 'node:crypto';
+import { readFile, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { VideoEncoder, type VideoEncoderSettings } from '../../model/frames/video-encoder.node.js';
 
 export type Colour = readonly [number, number, number];
 export const RED: Colour = [220, 30, 30];
@@ -24,7 +13,7 @@ export const WHITE: Colour = [235, 235, 235];
 
 export interface VideoRecipe {
   readonly container?: 'mp4' | 'mov' | 'mkv' | 'webm' | 'fragmented-mp4';
-  readonly codec?: VideoCodec;
+  readonly codec?: 'avc' | 'hevc' | 'av1' | 'vp8' | 'vp9';
   readonly width?: number;
   readonly height?: number;
   /** Seconds at which each frame starts. Default: 10 frames at 10 a second. */
@@ -40,6 +29,8 @@ export interface VideoRecipe {
   readonly keyFrameInterval?: number;
   /** Default: the corners red, green, blue and white, whatever the frame. RGB (height, width, 3). */
   readonly picture?: (frame: number, width: number, height: number) => Uint8Array;
+  /** What is otherwise, in libav's words: any other container, codec or pixel format, and their options. */
+  readonly settings?: Partial<VideoEncoderSettings>;
 }
 
 /** Red top left, green top right, blue bottom left, white bottom right: shows every turn and mirroring. */
@@ -90,70 +81,76 @@ export function discScene(frame: number, width: number, height: number): Uint8Ar
   return data;
 }
 
+const CODECS = {
+  avc: { codec: 'libx264', codecOptions: { crf: '8' } },
+  hevc: { codec: 'libx265', codecOptions: { crf: '8', 'x265-params': 'log-level=none' } },
+  av1: { codec: 'libsvtav1', codecOptions: { crf: '10', preset: '10' } },
+  vp8: { codec: 'libvpx', codecOptions: { crf: '4', b: '4000000' } },
+  vp9: { codec: 'libvpx-vp9', codecOptions: { crf: '4', b: '0', 'cpu-used': '8' } },
+} as const;
+const FORMATS = {
+  mp4: { format: 'mp4' },
+  mov: { format: 'mov' },
+  mkv: { format: 'matroska' },
+  webm: { format: 'webm' },
+  'fragmented-mp4': { format: 'mp4', formatOptions: { movflags: '+frag_keyframe+empty_moov' } },
+} as const;
+const BT709 = { matrix: 1, transfer: 1, primaries: 1, full: false } as const;
+/** What VP8 is always coded in. */
+const BT601 = { ...BT709, matrix: 5 } as const;
+// The AV1 encoder writes to standard error what it is about to do.
+process.env['SVT_LOG'] ??= '1';
+
 /** The bytes of a video file. */
-export async function makeVideo(recipe: VideoRecipe = {}): Promise<Uint8Array> {
-  registerMediabunnyServer({ hardwareContext: null });
-  const { width = 64, height = 48, container = 'mp4', rotation = 0, flip = false, lastDuration = 0.1, picture = (_, w, h) => corners(w, h) } = recipe;
+export async function makeVideo(recipe: VideoRecipe = {}): Promise<Buffer> {
+  const { width = 64, height = 48, container = 'mp4', lastDuration = 0.1, keyFrameInterval = 1, picture = (_, w, h) => corners(w, h) } = recipe;
   const times = recipe.times ?? Array.from({ length: 10 }, (_, index) => index / 10);
-  const source = new VideoSampleSource({
-    codec: recipe.codec ?? (container === 'webm' ? 'vp8' : 'avc'),
-    quality: new Quality('high'),
-    keyFrameInterval: recipe.keyFrameInterval ?? 1,
+  const codec = recipe.codec ?? (container === 'webm' ? 'vp8' : 'avc');
+  const file = path.join(os.tmpdir(), `latentchat-${randomUUID()}`);
+  const { rotation = 0, flip = false, display = { width, height } } = recipe;
+  const encoder = await VideoEncoder.create({
+    path: file,
+    ...FORMATS[container],
+    ...CODECS[codec],
+    pixelFormat: 'yuv420p',
+    size: { width, height },
+    ticksPerSecond: 57_600,
+    framesPerSecond: times.length / ((times.at(-1) ?? 0) - (times[0] ?? 0) + lastDuration),
+    colours: codec === 'vp8' ? BT601 : BT709,
+    pixelAspect: [display.width * height, display.height * width],
+    ...(rotation === 0 && !flip ? {} : { displayMatrix: displayMatrix(rotation, flip) }),
+    ...recipe.settings,
   });
-  const target = new BufferTarget();
-  const output = new Output({ format: outputFormat(container), target });
-  output.addVideoTrack(source, { rotation, flip });
-  await output.start();
-  for (const [index, timestamp] of times.entries()) {
-    const sample = new VideoSample(withAlpha(picture(index, width, height)), {
-      format: 'RGBX',
-      codedWidth: width,
-      codedHeight: height,
-      timestamp,
-      duration: (times[index + 1] ?? timestamp + lastDuration) - timestamp,
-      ...(recipe.display === undefined ? {} : { displayWidth: recipe.display.width, displayHeight: recipe.display.height }),
-    });
-    await source.add(sample);
-    sample.close();
-  }
-  await output.finalize();
-  if (target.buffer === null) throw new Error('the video was not written');
-  return new Uint8Array(target.buffer);
-}
-
-/** The bytes of an MP4 file with a tenth of a second of silence and no pictures. */
-export async function makeSound(): Promise<Uint8Array> {
-  registerMediabunnyServer({ hardwareContext: null });
-  const source = new AudioSampleSource({ codec: 'aac', bitrate: 64_000 });
-  const target = new BufferTarget();
-  const output = new Output({ format: new Mp4OutputFormat(), target });
-  output.addAudioTrack(source);
-  await output.start();
-  const sample = new AudioSample({ data: new Float32Array(4800), format: 'f32', numberOfChannels: 1, sampleRate: 48_000, timestamp: 0 });
-  await source.add(sample);
-  sample.close();
-  await output.finalize();
-  if (target.buffer === null) throw new Error('the sound was not written');
-  return new Uint8Array(target.buffer);
-}
-
-function outputFormat(container: NonNullable<VideoRecipe['container']>): OutputFormat {
-  switch (container) {
-    case 'mp4':
-      return new Mp4OutputFormat();
-    case 'fragmented-mp4':
-      return new Mp4OutputFormat({ fastStart: 'fragmented' });
-    case 'mov':
-      return new MovOutputFormat();
-    case 'mkv':
-      return new MkvOutputFormat();
-    case 'webm':
-      return new WebMOutputFormat();
+  try {
+    let nextKey = -Infinity;
+    for (const [index, start_s] of times.entries()) {
+      const key = start_s >= nextKey;
+      if (key) nextKey = start_s + keyFrameInterval;
+      await encoder.add(picture(index, width, height), { start_s, duration_s: (times[index + 1] ?? start_s + lastDuration) - start_s, key });
+    }
+    await encoder.finish();
+    return await readFile(file);
+  } finally {
+    await encoder.cancel();
+    await rm(file, { force: true });
   }
 }
 
-function withAlpha(rgb: Uint8Array): Uint8Array {
-  const rgbx = new Uint8Array((rgb.length / 3) * 4);
-  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) rgbx.set(rgb.subarray(from, from + 3), to);
-  return rgbx;
+/** What makes a player turn a picture clockwise, then mirror it left to right: a b u c d v x y w (ISO/IEC 14496-12, 8.2.2). */
+function displayMatrix(degrees: number, flip: boolean): Buffer {
+  const [cos, sin] = [Math.round(Math.cos((degrees * Math.PI) / 180)), Math.round(Math.sin((degrees * Math.PI) / 180))];
+  const [one, mirror] = [1 << 16, flip ? -1 : 1];
+  return Buffer.from(Int32Array.of(mirror * cos * one, sin * one, 0, mirror * -sin * one, cos * one, 0, 0, 0, 1 << 30).buffer);
+}
+
+/** The bytes of a WAV file with a tenth of a second of silence: 16 bits, one channel, 48,000 samples a second. */
+export function makeSound(): Buffer {
+  const bytes = Buffer.alloc(44 + 9600);
+  bytes.write('RIFF', 0, 'latin1');
+  bytes.writeUInt32LE(bytes.length - 8, 4);
+  bytes.write('WAVEfmt ', 8, 'latin1');
+  [16, 0x1_0001, 48_000, 96_000, 0x10_0002].forEach((value, index) => bytes.writeUInt32LE(value, 16 + 4 * index));
+  bytes.write('data', 36, 'latin1');
+  bytes.writeUInt32LE(9600, 40);
+  return bytes;
 }

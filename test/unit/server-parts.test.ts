@@ -89,11 +89,11 @@ test('names of uploads lose folders, control characters and excess length', () =
 
 test('the type of a file is judged from its bytes', () => {
   const container = writeContainer(sampleContainer());
-  assert.deepEqual(typeOf(container.subarray(0, 600)), { kind: 'video', container: true, extension: 'linr' });
-  assert.equal(typeOf(container.subarray(0, 12)).container, true);
-  assert.equal(typeOf(Buffer.from('ordinary text, whatever its name')).container, false);
+  assert.deepEqual(typeOf(container.subarray(0, 600)), { kind: 'video', extension: 'linr' });
+  assert.equal(typeOf(container.subarray(0, 12)).extension, 'linr');
+  assert.equal(typeOf(Buffer.from('ordinary text, whatever its name')).extension, 'media');
   assert.equal(typeOf(Buffer.from([0xff, 0xd8, 0xff, 0xe0])).kind, 'photo');
-  assert.equal(typeOf(new Uint8Array(0)).extension, 'bin');
+  assert.equal(typeOf(new Uint8Array(0)).extension, 'media');
 });
 
 const rows = new Map<string, Pick<VideoRow, 'container' | 'error' | 'name'>>();

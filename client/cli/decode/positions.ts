@@ -1,5 +1,5 @@
 /** Which frames a decoding shows, and when. */
-import type { Timeline } from '../../../model/frames/mp4-encoder.js';
+import type { Timeline } from '../../../model/frames/timeline.js';
 import type { FrameRange } from '../arguments.js';
 
 /** Seconds a picture is shown that has no length of its own. */

@@ -1,7 +1,7 @@
 /** Where decoded frames go: PNG files, an MP4 file, or raw on standard output. */
 import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { Timeline } from '../../../model/frames/mp4-encoder.js';
+import type { Timeline } from '../../../model/frames/timeline.js';
 import type { Mp4Writer } from '../../../model/frames/mp4.node.js';
 import type { Frame, FrameSize } from '../../../model/frames/types.js';
 import { UserError } from '../failure.js';
@@ -73,7 +73,7 @@ function mp4Sink({ output, size, timeline }: SinkPlan, writer: Mp4Writer): Frame
     },
     async finish() {
       await writer.finish();
-      return `${output}: ${told(written, size)}, ${rate(timeline)}, ${timeline.end_s.toFixed(2)} s, by ${writer.encoderName}`;
+      return `${output}: ${told(written, size)}, ${rate(timeline)}, ${timeline.end_s.toFixed(2)} s`;
     },
     cancel: () => writer.cancel(),
   };

@@ -1,6 +1,6 @@
 /** The rows of an evaluation: what the model is given of a video. Side by side they show what the latents keep of it. */
 import { open } from 'node:fs/promises';
-import { sniff, SNIFF_BYTES } from '../../../model/frames/sniff.js';
+import { sniffPhoto, SNIFF_BYTES } from '../../../model/frames/sniff.js';
 import { isContainer } from '../sources.js';
 import { SERVER_VIDEO, type MediaDatum } from './data.js';
 
@@ -34,7 +34,7 @@ export async function kindOf(file: string): Promise<SourceKind> {
     if (await isContainer(file).catch(() => false)) return 'container';
     const head = Buffer.alloc(SNIFF_BYTES);
     const bytesRead = await handle.read(head, 0, head.length, 0).then((result) => result.bytesRead, () => 0);
-    return sniff(head.subarray(0, bytesRead)).kind === 'photo' ? 'photo' : 'video';
+    return sniffPhoto(head.subarray(0, bytesRead)) === null ? 'video' : 'photo';
   } finally {
     await handle.close();
   }

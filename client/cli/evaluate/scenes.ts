@@ -52,6 +52,7 @@ export async function openScenes(scenes: readonly Scene[], signal?: AbortSignal)
   const whole = Math.max(1, Math.round(duration * FPS));
   return {
     info: { width: first.width, height: first.height, duration_s: duration, frames: whole, fps: whole / duration, kind: 'video' },
+    warnings: [],
     async *frames({ size, limit = whole, signal: stop }: FramesOptions = {}): AsyncGenerator<Frame, void, void> {
       const { width, height } = size ?? first;
       const count = Math.min(limit, whole);

@@ -1,20 +1,17 @@
-/** Videos through mediabunny in a process of its own, so that no file can hang, crash or fill the program that reads it. */
+/** Videos through libav in a process of its own, so that no file can hang, crash or fill the program that reads it. */
 import { DecoderProcess } from './decoder.node.js';
 import { damaged, FrameSourceError } from './error.js';
 import { checkFramesOptions } from './limits.js';
-import { checkMatroskaElements } from './matroska.node.js';
 import type { MediaFile } from './open.node.js';
-import type { CommonContainer } from './sniff.js';
 import { withinPatience } from './stall.js';
 import type { Frame, FrameSource, FramesOptions, VideoInfo } from './types.js';
 
-/** @throws FrameSourceError `no_video_track`, `codec_unsupported`, `too_large`, `media_damaged`. */
-export async function openWithMediabunny(file: MediaFile, container: CommonContainer): Promise<FrameSource> {
-  if (container === 'matroska') await checkMatroskaElements(file);
+/** @throws FrameSourceError `not_media`, `no_video_track`, `codec_unsupported`, `too_large`, `video_truncated`, `media_damaged`. */
+export async function openVideo(file: MediaFile): Promise<FrameSource> {
   const decoder = DecoderProcess.take(file.name);
   try {
-    const info = await withinPatience(decoder.call({ call: 'open', file, container }), undefined);
-    return new IsolatedSource(decoder, file.name, info);
+    const { info, warnings } = await withinPatience(decoder.call({ call: 'open', file }), undefined);
+    return new IsolatedSource(decoder, file.name, info, warnings);
   } catch (error) {
     decoder.end();
     throw error instanceof FrameSourceError ? error : damaged(file.name, error);
@@ -29,6 +26,7 @@ class IsolatedSource implements FrameSource {
     private readonly decoder: DecoderProcess,
     private readonly name: string,
     readonly info: VideoInfo,
+    public warnings: readonly string[],
   ) {}
 
   async *frames(options: FramesOptions = {}): AsyncGenerator<Frame, void, void> {
@@ -43,7 +41,10 @@ class IsolatedSource implements FrameSource {
       for (;;) {
         const frame = await withinPatience(next, options.signal);
         over = frame === null;
-        if (frame === null) break;
+        if (frame === null) {
+          this.warnings = await withinPatience(this.decoder.call({ call: 'warnings' }), options.signal);
+          break;
+        }
         // The next frame is decoded while this one is used.
         next = this.decoder.call({ call: 'next', loop });
         next.catch(() => undefined); // Looked at when it is awaited, unless the loop is left before.
