@@ -66,6 +66,10 @@ export interface AppOptions {
   readonly open?: boolean;
   /** Origins, such as https://example.com, whose pages may use the API. Default: the server's own only. */
   readonly corsOrigins?: readonly string[];
+  /** Addresses at which a proxy offers this server, such as https://example.com/video/. Default: none. */
+  readonly publicUrls?: readonly string[];
+  /** Addresses of proxies that are believed when they say whom they speak for, as proxy-addr writes them. Default: none. */
+  readonly trustProxy?: readonly string[];
   /**
    * `owned`, the default: a key sees, asks about and removes the videos it brought, and what is nobody's (the demos, and
    * what came while there were no keys). `shared`: every key sees and may remove every video.
@@ -105,6 +109,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: true,
     http: { headersTimeout: limits.header_s * 1000 },
+    trustProxy: [...(options.trustProxy ?? [])],
     frameworkErrors: (error, _request, reply) => void sendError(reply as FastifyReply, toApiError(error)),
     clientErrorHandler: refuseConnection,
   });
@@ -157,9 +162,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
   });
 
   try {
-    await guard(app, { access, corsOrigins: options.corsOrigins ?? [] });
+    await guard(app, { access, corsOrigins: options.corsOrigins ?? [], publicUrls: options.publicUrls ?? [] });
     bodies(app, limits);
-    await openApi(app, services.version);
+    await openApi(app, services.version, options.publicUrls ?? []);
     await realtimeRoute(app, { ...services, hub: conversations, model: services.model?.id ?? '', log: app.log });
     serverRoutes(app, services);
     videoRoutes(app, services);

@@ -54,6 +54,7 @@ export const errorTable = {
   pack_mismatch: [422, 'invalid_request_error', 'The container was made for another model pack.'],
   probe_timeout: [422, 'invalid_request_error', 'Looking at the file took too long.'],
   encode_timeout: [422, 'invalid_request_error', 'Reading the frames of the video took too long. Convert it to an ordinary MP4 file and upload that.'],
+  upgrade_required: [426, 'invalid_request_error', 'This address speaks WebSocket only. A proxy in front must pass on the headers Upgrade and Connection.'],
   rate_limited: [429, 'rate_limit_error', 'Too many events. Send fewer a second.'],
   too_many_replies: [429, 'rate_limit_error', 'This key has too many answers waiting or running. Wait for one of them.'],
   too_many_files: [429, 'rate_limit_error', 'There are too many files. Delete some that are not needed any more.'],

@@ -26,10 +26,14 @@ export interface RunningServer {
 
 const localHost = '127.0.0.1';
 
-/** @param refusedHost the address that was asked for and is not listened on, or null */
-function noticeOf(shut: boolean, refusedHost: string | null): string | null {
+/**
+ * @param refusedHost the address that was asked for and is not listened on, or null
+ * @param published where a proxy offers the server, or null where it asks for keys
+ */
+function noticeOf(shut: boolean, refusedHost: string | null, published: string | null): string | null {
   const add = 'Add one with "latentchat keys add NAME"';
   const again = shut ? `There are no API keys, and this server has asked for them before, so nobody is let in. ${add}, or start it with --open to let in whoever is on this machine.` : null;
+  if (again === null && published !== null) return `There are no API keys: whoever ${published} lets in may use the server. ${add}, or have the proxy ask who they are.`;
   if (refusedHost === null) return again;
   return again ?? `There are no API keys, so the server listens on ${localHost} and not on ${refusedHost}. ${add} and start again.`;
 }
@@ -44,7 +48,7 @@ export async function startServer({ port, host = localHost, ...options }: Server
   const keyless = open && (await new KeyFile(options.dataDir).list()).length === 0;
   const listened = keyless ? localHost : host;
   const app = await buildApp({ ...options, requireKey: options.requireKey ?? (open && !keyless) });
-  const notice = noticeOf(app.access.shut, keyless ? host : null);
+  const notice = noticeOf(app.access.shut, keyless ? host : null, app.access.required ? null : (options.publicUrls?.[0] ?? null));
   if (notice !== null) app.log.warn(notice);
   try {
     await app.listen({ port, host: listened });

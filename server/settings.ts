@@ -27,6 +27,14 @@ export const SettingsSchema = Type.Object(
     open: Type.Boolean({ default: false, description: 'ask for no API key any more, after the last one was removed or the key file was lost' }),
     library: Type.Enum([...LIBRARIES], { default: 'owned', description: 'whose videos a key sees: its own and nobody\'s (owned), or all (shared)' }),
     corsOrigins: Type.Array(Type.String({ pattern: '^https?://[^/]+$' }), { default: [], description: 'origins whose pages may use the API, such as https://example.com' }),
+    publicUrls: Type.Array(Type.String({ pattern: '^https?://[^/?#]+(/[^?#]*)?$' }), {
+      default: [],
+      description: 'addresses at which a proxy in front offers this server, such as https://example.com/video/ (docs/proxy.md)',
+    }),
+    trustProxy: Type.Array(Type.String({ pattern: '^(loopback|linklocal|uniquelocal|[0-9a-fA-F:.]+(/[0-9]{1,3})?)$' }), {
+      default: [],
+      description: 'proxies that are believed when they say whom they speak for (X-Forwarded-For): addresses, networks such as 10.0.0.0/8, or loopback',
+    }),
     remoteHosts: Type.Array(Type.String({ pattern: '^(\\*\\.)?[^/:*]+(:\\d+)?$' }), {
       default: [],
       description: 'hosts that videos may be fetched from: example.com, example.com:8443, or *.example.com for all names below it',
@@ -126,7 +134,7 @@ export function completeSettings(settings: Settings): Settings {
 
 /** The settings as `startServer` takes them. */
 export function serverOptions(settings: Settings, packDir: string): ServerOptions {
-  const { port, host, data, threads, context, preset, seconds, logLevel, open, library, corsOrigins, remoteHosts, limits } = settings;
+  const { port, host, data, threads, context, preset, seconds, logLevel, open, library, corsOrigins, publicUrls, trustProxy, remoteHosts, limits } = settings;
   return {
     port,
     host,
@@ -136,6 +144,8 @@ export function serverOptions(settings: Settings, packDir: string): ServerOption
     open,
     library,
     corsOrigins,
+    publicUrls,
+    trustProxy,
     remoteHosts,
     // A partial object of numbers without undefined: what `limits` of the options is.
     limits: limits as NonNullable<ServerOptions['limits']>,

@@ -1,5 +1,5 @@
 import { DetailedError, Upload, type HttpResponse, type UrlStorage } from 'tus-js-client';
-import { connectionFailed, errorFromAnswer, LatentChatError } from './errors.js';
+import { connectionFailed, errorFromAnswer, LatentChatError, parseErrorBody } from './errors.js';
 
 export interface UploadProgress {
   /** Bytes the server has acknowledged or is being sent now. */
@@ -17,7 +17,7 @@ export interface UploadOptions {
   readonly onStart?: (id: string) => void;
   /** Aborting stops the upload and tells the server to discard what it has; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal;
-  /** Bytes a request. Default: the whole file in one request in the browser, 8 MiB in Node. */
+  /** Bytes a request. Default: the whole file in one request in the browser, 8 MiB in Node; less after a request that was refused or cut off. */
   readonly chunkSize?: number;
   /** Where unfinished uploads are remembered. Default: localStorage in the browser, nowhere in Node. */
   readonly urlStorage?: UrlStorage;
@@ -25,6 +25,8 @@ export interface UploadOptions {
 
 /** Header in which the server names the video that an upload became. */
 const videoIdHeader = 'X-Video-Id';
+/** Bytes a request after one that failed: below the 1 MiB that proxies take unless they are told otherwise. */
+const CAREFUL_CHUNK = 768 * 1024;
 /** Pauses in milliseconds before the attempts after a broken connection; about two minutes in all. */
 const retryDelays = [300, 1000, 3000, 5000, 10_000, 20_000, 30_000, 60_000];
 
@@ -42,7 +44,7 @@ export async function uploadFile(endpoint: string, file: File | Blob | Buffer, o
   let videoId: string | null = null;
 
   return new Promise<string>((resolve, reject) => {
-    const upload = new Upload(input, {
+    const upload: Upload = new Upload(input, {
       endpoint,
       headers,
       metadata: { filename: options.name ?? named, filetype: 'type' in file ? file.type : '' },
@@ -51,6 +53,14 @@ export async function uploadFile(endpoint: string, file: File | Blob | Buffer, o
       removeFingerprintOnSuccess: true,
       storeFingerprintForResuming: browser || options.urlStorage !== undefined,
       ...(options.urlStorage ? { urlStorage: options.urlStorage } : {}),
+      onShouldRetry: (error) => {
+        const status = statusOf(error);
+        const refused = tooLargeForProxy(error);
+        const smaller = (refused || status === 0) && (upload.options.chunkSize ?? Infinity) > CAREFUL_CHUNK;
+        if (smaller) upload.options.chunkSize = CAREFUL_CHUNK;
+        const passing = status < 400 || status >= 500 || status === 409 || status === 423;
+        return passing || (refused && smaller);
+      },
       onProgress: (sent, total) => onProgress?.({ sent, total }),
       onUploadUrlAvailable: () => onStart?.(lastSegment(upload.url ?? '')),
       onAfterResponse: (_request, response) => {
@@ -80,6 +90,17 @@ async function resumeOrStart(upload: Upload, signal: AbortSignal | undefined): P
   if (signal?.aborted) return;
   if (previous[0]) upload.resumeFromPreviousUpload(previous[0]);
   upload.start();
+}
+
+/** 0: there was no answer. */
+function statusOf(error: Error): number {
+  return error instanceof DetailedError ? (error.originalResponse?.getStatus() ?? 0) : 0;
+}
+
+/** Whether something before the server found a part of the file too large: the server's own refusals are in its own form. */
+function tooLargeForProxy(error: Error): boolean {
+  if (!(error instanceof DetailedError) || statusOf(error) !== 413) return false;
+  return error.originalRequest.getMethod() === 'PATCH' && parseErrorBody(error.originalResponse?.getBody() ?? '') === null;
 }
 
 function uploadError(endpoint: string, error: Error): LatentChatError {

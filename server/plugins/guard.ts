@@ -28,6 +28,8 @@ export interface GuardOptions {
   readonly access: Access;
   /** Origins, such as https://example.com, whose pages may use the API. */
   readonly corsOrigins: readonly string[];
+  /** Addresses at which a proxy offers this server, such as https://example.com/video/. Its page there is this server's own. */
+  readonly publicUrls: readonly string[];
 }
 
 /** What a page of a listed origin may read besides the body. */
@@ -37,7 +39,12 @@ const exposedHeaders = [
 ].join(', ');
 
 /** Security headers, and who may ask at all: by Host, by Origin, and by API key. */
-export async function guard(app: App, { access, corsOrigins }: GuardOptions): Promise<void> {
+export async function guard(app: App, { access, corsOrigins, publicUrls }: GuardOptions): Promise<void> {
+  const published = publicUrls.map((url) => new URL(url));
+  const isPublic = (host: string): boolean => published.some(({ hostname }) => hostname === host.toLowerCase());
+  // A proxy may send its own name for us as the Host: the Origin of our page there is known by the address it is published at.
+  const isOwn = (origin: string, host: string | undefined): boolean =>
+    published.some((url) => url.origin === origin) || (originHost(origin) === host && !isPublic(hostName(host ?? '')));
   await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,
@@ -74,8 +81,8 @@ export async function guard(app: App, { access, corsOrigins }: GuardOptions): Pr
     const { origin, host } = request.headers;
     // Without keys the visitor's own pages are all that may ask: a page that he happens to have open carries a foreign
     // Origin, or, after DNS rebinding, a foreign Host. With keys such a page has none.
-    if (!access.required && host !== undefined && !isLoopback(hostName(host))) throw new ApiError('forbidden_host');
-    if (origin !== undefined && originHost(origin) !== host) {
+    if (!access.required && host !== undefined && !isLoopback(hostName(host)) && !isPublic(hostName(host))) throw new ApiError('forbidden_host');
+    if (origin !== undefined && !isOwn(origin, host)) {
       if (!corsOrigins.includes(origin)) throw new ApiError('forbidden_origin');
       allowOrigin(reply, origin);
       if (request.method === 'OPTIONS' && request.headers['access-control-request-method'] !== undefined) return answerPreflight(request, reply);

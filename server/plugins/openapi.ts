@@ -4,7 +4,7 @@ import type { App } from '../api/typed.js';
 import { asyncApi } from '../realtime/asyncapi.js';
 
 /** /openapi.json and the browsable /docs, made from the schemas of the routes, and /asyncapi.json for the socket. Register before the routes. */
-export async function openApi(app: App, version: string): Promise<void> {
+export async function openApi(app: App, version: string, publicUrls: readonly string[]): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -17,6 +17,7 @@ export async function openApi(app: App, version: string): Promise<void> {
           'Every error has the shape {"error": {"code", "message", "type", "param"}}.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
+      ...(publicUrls.length === 0 ? {} : { servers: publicUrls.map((url) => ({ url })) }),
       tags: [{ name: 'server' }, { name: 'videos' }, { name: 'chat' }, { name: 'search' }, { name: 'batches' }, { name: 'mcp' }],
     },
   });

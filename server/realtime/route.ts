@@ -49,23 +49,32 @@ export async function realtimeRoute(app: FastifyInstance, context: SocketContext
   });
   const unfinished = new UnfinishedMessages(context.limits.unfinishedBytes);
   const ofKey = new Tally();
-  app.get(place, { websocket: true }, (socket, request) => {
-    if (app.websocketServer.clients.size > context.limits.sockets) {
-      socket.close(closeCodes.tryAgainLater, 'too many sockets');
-      return;
-    }
-    if (request.apiKey) {
-      const { id } = request.apiKey;
-      if (ofKey.of(id) >= context.limits.socketsPerKey) {
-        socket.close(closeCodes.tryAgainLater, 'too many sockets of this key');
+  app.route({
+    method: 'GET',
+    url: place,
+    schema: { tags: ['chat'], summary: 'The WebSocket, which /asyncapi.json describes; over plain HTTP it answers 426' },
+    handler: (_request, reply) => {
+      reply.header('upgrade', 'websocket').header('connection', 'upgrade');
+      throw new ApiError('upgrade_required');
+    },
+    wsHandler: (socket, request) => {
+      if (app.websocketServer.clients.size > context.limits.sockets) {
+        socket.close(closeCodes.tryAgainLater, 'too many sockets');
         return;
       }
-      ofKey.add(id, 1);
-      socket.once('close', () => ofKey.add(id, -1));
-    }
-    unfinished.watch(socket, request.raw.socket);
-    const { conversation } = request.query as { conversation?: unknown };
-    const conversationId = typeof conversation === 'string' && conversation !== '' ? conversation : null;
-    new RealtimeSocket(socket, context, { key: request.apiKey, caller: request.caller, conversationId });
+      if (request.apiKey) {
+        const { id } = request.apiKey;
+        if (ofKey.of(id) >= context.limits.socketsPerKey) {
+          socket.close(closeCodes.tryAgainLater, 'too many sockets of this key');
+          return;
+        }
+        ofKey.add(id, 1);
+        socket.once('close', () => ofKey.add(id, -1));
+      }
+      unfinished.watch(socket, request.raw.socket);
+      const { conversation } = request.query as { conversation?: unknown };
+      const conversationId = typeof conversation === 'string' && conversation !== '' ? conversation : null;
+      new RealtimeSocket(socket, context, { key: request.apiKey, caller: request.caller, conversationId });
+    },
   });
 }

@@ -47,7 +47,8 @@ export class Receiver {
       path: '/v1/uploads',
       datastore: this.#store,
       maxSize: limits.uploadBytes,
-      relativeLocation: true,
+      // Relative to the address that was asked, wherever a proxy has put it.
+      generateUrl: (_request, { id }) => `uploads/${id}`,
       disableTerminationForFinishedUploads: true,
       allowedOrigins: [],
       namingFunction: () => newId('vid'),
