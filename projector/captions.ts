@@ -11,7 +11,7 @@ export const CAPTION_BEAMS = 5;
 
 /** As MomentSearch gives it. */
 export interface Likeness {
-  likeness(video: SearchableVideo, texts: readonly string[]): Promise<readonly number[]>;
+  likeness(videos: readonly SearchableVideo[], texts: readonly string[]): Promise<readonly (readonly number[])[]>;
 }
 
 /** Of a cosine beside a score of beam search. Captions of 300 dev photos scored alike from 6 up. */
@@ -25,13 +25,9 @@ export function captionSearch(towers: Likeness | null): Pick<ReplyOptions, 'beam
 export function likenessRank(towers: Likeness): TextRank {
   return async (texts, messages) => {
     const videos = lastShown(messages);
-    const added = texts.map(() => 0);
-    if (videos.length === 0 || texts.length < 2) return added;
-    for (const video of videos) {
-      const cosines = await towers.likeness(video, texts);
-      cosines.forEach((cosine, i) => (added[i] = (added[i] as number) + (WEIGHT * cosine) / videos.length));
-    }
-    return added;
+    if (videos.length === 0 || texts.length < 2) return texts.map(() => 0);
+    const cosines = await towers.likeness(videos, texts);
+    return texts.map((_, i) => cosines.reduce((sum, row) => sum + (WEIGHT * (row[i] as number)) / videos.length, 0));
   };
 }
 

@@ -192,6 +192,11 @@ export class ChatModel {
     }
   }
 
+  /** Languages that questions may be in; null: any. */
+  get languages(): readonly string[] | null {
+    return this.manifest.language.languages ?? null;
+  }
+
   /** Tokens of the longest conversation, answer included. */
   get context(): number {
     return this.language.decoder.context;

@@ -1,3 +1,4 @@
+import { frameEnd, videoEnd } from '../model/retrieval/moments.js';
 import type { VideoPart } from './messages.js';
 
 /** Frames `first` up to, not including, `end` as a video of their own, with the first at second 0. */
@@ -11,5 +12,6 @@ export function cutVideo(video: VideoPart, { first, end }: { readonly first: num
     id: `${id}#${first}-${end}`,
     latents: latents.subarray(first * dim, end * dim),
     times_s: Array.from({ length: end - first }, (_, i) => (times_s[first + i] as number) - start),
+    duration_s: frameEnd(times_s, videoEnd(video), end - 1) - start,
   };
 }

@@ -7,6 +7,8 @@ export interface Focus {
   readonly video: VideoPart;
   /** The part; null where the question is about seconds after the video's end. */
   readonly stretch: Stretch | null;
+  /** How the question names it. */
+  readonly words: string;
   /** What to ask instead. */
   readonly messages: readonly ChatMessage[];
 }
@@ -20,17 +22,17 @@ export function focusOf(messages: readonly ChatMessage[], defaultQuestion: strin
   const asked = video === undefined ? null : askedSpan(lastText(messages));
   if (video === undefined || asked === null) return null;
   const stretch = stretchOf(video, asked.span);
-  if (stretch === null) return { video, stretch, messages };
+  if (stretch === null) return { video, stretch, words: asked.words, messages };
   const cut = cutVideo(video, stretch);
   const question = { type: 'text', text: asked.rest ?? defaultQuestion } as const;
   const system = messages.filter(({ role }) => role === 'system');
   const told = messages.slice(0, -1).filter(({ role }) => role !== 'system');
   // What was said of other parts is kept for the words of a question ("What color is it at the end?"); to see what is there it would mislead.
-  if (asked.rest === null || told.length === 0) return { video, stretch, messages: [...system, { role: 'user', content: [cut, question] }] };
+  if (asked.rest === null || told.length === 0) return { video, stretch, words: asked.words, messages: [...system, { role: 'user', content: [cut, question] }] };
   const isVideo = (part: ChatMessage['content'][number]): boolean => part.type === 'video' && part.id === video.id;
   const history = told.map(({ role, content }) => ({ role, content: content.map((part) => (isVideo(part) ? cut : part)) }));
   const shown = history.some(({ content }) => content.includes(cut)) ? [] : [cut];
-  return { video, stretch, messages: [...system, ...history, { role: 'user', content: [...shown, question] }] };
+  return { video, stretch, words: asked.words, messages: [...system, ...history, { role: 'user', content: [...shown, question] }] };
 }
 
 /** The videos of a conversation that have more than one moment, each once. */

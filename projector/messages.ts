@@ -15,6 +15,8 @@ export interface VideoPart {
   readonly dim: number;
   /** When each frame is shown, in seconds. */
   readonly times_s: Float64Array | readonly number[];
+  /** When the video ends, of which perhaps only some frames are known yet. Absent: the last frame is shown as long as the one before. */
+  readonly duration_s?: number;
   /** Changes whenever the latents do, so that nothing cached for the old ones is used. */
   readonly version: string;
 }

@@ -3,12 +3,13 @@
  * seconds that were found. Asked about a part of the video ("at 0:30", "at the end"), the answer begins with that part's seconds. Both times the
  * language model is shown those frames alone and says what is seen there; it never writes the seconds, which it would often get wrong.
  */
-import { lastSecond } from '../model/retrieval/moments.js';
-import type { FoundMoments, Moment, SearchableVideo } from '../model/retrieval/index.js';
+import { videoEnd } from '../model/retrieval/moments.js';
+import type { FoundMoments, Moment, MomentQuery, SearchableVideo } from '../model/retrieval/index.js';
 import { captionSearch, type Likeness } from './captions.js';
 import type { ChatModel, ReplyOptions, ReplyResult } from './chat-model.js';
 import { cutVideo } from './cut.js';
 import { asksWhatIsSeen, focusOf, lastText, videosOf } from './focus.js';
+import { isForeign, languageNotice } from './language.js';
 import type { ChatMessage, VideoPart } from './messages.js';
 import { askedSpan, capital } from './span.js';
 import { askedMoment } from './when.js';
@@ -30,12 +31,18 @@ export interface AnnotatedReply extends ReplyResult {
 }
 
 export interface MomentFinder extends Likeness {
-  find(video: SearchableVideo, words: string): Promise<FoundMoments>;
+  /** Reads the words, once for all videos. */
+  query(words: string): Promise<MomentQuery>;
+  find(video: SearchableVideo, query: MomentQuery): Promise<FoundMoments>;
 }
 
+/** A moment of one of the videos. */
 interface Hit {
   readonly part: VideoPart;
   readonly moment: Moment;
+  /** How far its cosine lies above that video's own threshold for a match, and whether it may be one. */
+  readonly above: number;
+  readonly possible: boolean;
 }
 
 /** Moments an answer names at most, and how far below the best one's cosine they may lie: further down they are probably something else. */
@@ -60,20 +67,27 @@ export async function* replyWithMoments(
 ): AsyncGenerator<{ text: string }, AnnotatedReply> {
   const videos = videosOf(messages);
   const formed = options.grammar !== undefined;
+  const { languages } = chat;
+  if (languages !== null && !formed && (await isForeign(lastText(messages), languages))) return yield* say(languageNotice(languages));
   const words = formed || finder === null || videos.length === 0 ? null : askedMoment(lastText(messages));
   if (finder !== null && words !== null) return yield* replyWhen(chat, finder, words, messages, options);
 
   const focus = focusOf(messages, chat.defaultQuestion);
   if (focus === null || formed) return { ...(yield* replyOrCaption(chat, finder, focus?.messages ?? messages, options)), annotations: [] };
-  const { video, stretch } = focus;
+  const { video, stretch, words: named } = focus;
   if (stretch === null) {
-    const text = `${videos.length > 1 ? `Video ${videos.indexOf(video) + 1}` : 'The video'} ends at ${lastSecond(video.times_s).toFixed(1)} s.`;
-    yield { text };
-    return { text, finish: 'stop', usage: { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 }, seconds: { first_token: 0, total: 0 }, annotations: [] };
+    const which = videos.length > 1 ? `Video ${videos.indexOf(video) + 1}` : 'The video';
+    return yield* say(`${which} ends at ${videoEnd(video).toFixed(1)} s: there is nothing ${named}.`);
   }
   const opening = `${capital(place(video, stretch, videos))}: `;
   const annotation = { type: 'moment', video: video.id, start_s: stretch.start_s, end_s: stretch.end_s } as const;
   return yield* replyAfter(opening, performance.now(), [annotation], replyOrCaption(chat, finder, focus.messages, options));
+}
+
+/** An answer that needs no model. */
+async function* say(text: string): AsyncGenerator<{ text: string }, AnnotatedReply> {
+  yield { text };
+  return { text, finish: 'stop', usage: { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 }, seconds: { first_token: 0, total: 0 }, annotations: [] };
 }
 
 /** Looks for what a question asks the time of, and says what is seen at the best place. */
@@ -86,23 +100,21 @@ async function* replyWhen(
 ): AsyncGenerator<{ text: string }, AnnotatedReply> {
   const started = performance.now();
   const videos = videosOf(messages);
+  const query = await finder.query(words);
   const hits: Hit[] = [];
-  let thresholds = { match: Infinity, possible: Infinity };
   for (const part of videos) {
     options.signal?.throwIfAborted();
-    const found = await finder.find(part, words);
-    thresholds = found;
-    hits.push(...found.moments.map((moment) => ({ part, moment })));
+    const { moments, match, possible } = await finder.find(part, query);
+    hits.push(...moments.map((moment) => ({ part, moment, above: moment.score - match, possible: moment.score >= possible })));
   }
-  hits.sort((a, b) => b.moment.score - a.moment.score);
+  hits.sort((a, b) => b.above - a.above);
   const best = hits[0] as Hit;
-  const { match, possible } = thresholds;
-  const found = hits.slice(0, MOST_NAMED).filter(({ moment: { score } }) => score >= match && score >= best.moment.score - NEARLY_AS_GOOD);
+  const found = hits.slice(0, MOST_NAMED).filter(({ above }) => above >= 0 && above >= best.above - NEARLY_AS_GOOD);
   found.sort((a, b) => videos.indexOf(a.part) - videos.indexOf(b.part) || a.moment.start_s - b.moment.start_s);
 
   const named = found.length > 0 ? found : [best];
   const where = named.map(({ part, moment }) => place(part, moment, videos)).join(', and ');
-  const opening = found.length > 0 ? `${capital(where)}: ` : best.moment.score >= possible ? `Perhaps ${where}: ` : `I do not find that in the video. What comes nearest is ${where}: `;
+  const opening = found.length > 0 ? `${capital(where)}: ` : best.possible ? `Perhaps ${where}: ` : `I do not find that in the video. What comes nearest is ${where}: `;
   const annotations = named.map(({ part, moment: { start_s, end_s, score } }): MomentAnnotation => ({ type: 'moment', video: part.id, start_s, end_s, score }));
   const system = messages.filter(({ role }) => role === 'system');
   const shown: ChatMessage = { role: 'user', content: [cutVideo(best.part, best.moment), { type: 'text', text: chat.defaultQuestion }] };

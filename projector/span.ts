@@ -1,16 +1,19 @@
 /** Questions that name the part of the video they are about: "What happens at 0:30?", "What color is the car at the end?" */
 import { shotStarts } from '../model/inr/shots.js';
-import { frameEnd, lastSecond } from '../model/retrieval/moments.js';
+import { frameEnd, videoEnd } from '../model/retrieval/moments.js';
 import type { VideoPart } from './messages.js';
 
 /** A part of a video as a question names it: seconds, or which end of the video. `to` is never before `from`; Infinity is the video's end. */
 export type Span =
   | { readonly kind: 'seconds'; readonly from: number; readonly to: number }
+  | { readonly kind: 'point'; readonly at: number }
   | { readonly kind: 'last'; readonly seconds: number }
   | { readonly kind: 'beginning' | 'middle' | 'end' };
 
 export interface AskedSpan {
   readonly span: Span;
+  /** The words that name it, in lower case: "at 0:30". */
+  readonly words: string;
   /** The question without the words that name the span; null where those were all it asked. */
   readonly rest: string | null;
 }
@@ -24,15 +27,23 @@ export interface Stretch {
 }
 
 const NUMBERS: Readonly<Record<string, number>> = {
-  a: 1, one: 1, two: 2, three: 3, four: 4, five: 5, six: 6, seven: 7, eight: 8, nine: 9, ten: 10, fifteen: 15, twenty: 20, thirty: 30, forty: 40, fifty: 50, sixty: 60,
+  a: 1, an: 1, one: 1, two: 2, three: 3, four: 4, five: 5, six: 6, seven: 7, eight: 8, nine: 9, ten: 10, fifteen: 15, twenty: 20, thirty: 30, forty: 40, fifty: 50, sixty: 60,
 };
-const NUMBER = `\\d{1,5}(?:\\.\\d+)?|${Object.keys(NUMBERS).join('|')}`;
+const NUMBER = `\\d{1,9}(?:\\.\\d+)?|${Object.keys(NUMBERS).join('|')}`;
+const HOURS = 'hours?|hrs?|h';
 const MINUTES = 'minutes?|mins?';
 const SECONDS = 'seconds?|secs?|s';
 /** 1:05, 1:02:05; but not 5:30 pm. */
-const CLOCK = '\\d{1,3}:[0-5]\\d(?::[0-5]\\d)?(?:\\.\\d+)?(?! ?[ap]\\.?m\\b)';
-/** Those, 65 s, two minutes, 1 min 5 s, 1m5s, second 65. */
-const TIME = [CLOCK, `(?:${NUMBER}) ?(?:${MINUTES}|m) ?(?:and )?(?:${NUMBER}) ?(?:${SECONDS})`, `(?:${NUMBER}) ?(?:${SECONDS}|${MINUTES})`, `(?:second|minute) (?:${NUMBER})`].join('|');
+const CLOCK = '\\d{1,5}:[0-5]\\d(?::[0-5]\\d)?(?:\\.\\d+)?(?! ?[ap]\\.?m\\b)';
+const AND = ' ?,? ?(?:and )?';
+/** Those, 65 s, two minutes, 1 min 5 s, 1m5s, 1 h 30 min, an hour, second 65. */
+const TIME = [
+  CLOCK,
+  `(?:${NUMBER}) ?(?:${HOURS})(?:${AND}(?:${NUMBER}) ?(?:${MINUTES}|m))?(?:${AND}(?:${NUMBER}) ?(?:${SECONDS}))?`,
+  `(?:${NUMBER}) ?(?:${MINUTES}|m)${AND}(?:${NUMBER}) ?(?:${SECONDS})`,
+  `(?:${NUMBER}) ?(?:${SECONDS}|${MINUTES})`,
+  `(?:second|minute|hour) (?:${NUMBER})`,
+].join('|');
 const FILM = '(?:the|this) (?:video|clip|film|movie|footage|recording)';
 const OF_FILM = `(?: (?:of|in|into) ${FILM})?`;
 
@@ -70,6 +81,7 @@ const NOTHING_ELSE = new RegExp(
 
 /** Characters: what names a time is a short question. */
 const LONGEST = 300;
+const UNIT_S: Readonly<Record<string, number>> = { h: 3600, m: 60, s: 1 };
 /** Seconds to each side of a point in time. */
 const POINT_S = 1;
 /** Neither the beginning nor the end of a video is more than this part of it. */
@@ -89,17 +101,17 @@ export function askedSpan(question: string): AskedSpan | null {
     if (match === null) continue;
     const around = `${text.slice(0, match.index)} ${text.slice(match.index + match[0].length)}`;
     const rest = around.replace(/\s+/g, ' ').replace(/ ?,(?= ?(?:,|$))/g, '').replace(/^[\s,]+|[\s,]+$/g, '');
-    return { span: read(...match.slice(1)), rest: NOTHING_ELSE.test(rest.toLowerCase()) ? null : capital(rest) + (/[?.!]+$/.exec(question.trim())?.[0] ?? '?') };
+    return { span: read(...match.slice(1)), words: match[0], rest: NOTHING_ELSE.test(rest.toLowerCase()) ? null : capital(rest) + (/[?.!]+$/.exec(question.trim())?.[0] ?? '?') };
   }
   return null;
 }
 
-/** The frames of a video in a span; null where the span begins after the video's end. */
+/** The frames of a video in a span; null where the span lies after the video's end. */
 export function stretchOf(video: VideoPart, span: Span): Stretch | null {
   const { latents, dim, times_s } = video;
   const frames = times_s.length;
   const time = (frame: number): number => times_s[frame] as number;
-  const duration_s = lastSecond(times_s);
+  const duration_s = videoEnd(video);
   const stretch = (first: number, end: number): Stretch => ({ first, end, start_s: first === 0 ? 0 : time(first), end_s: frameEnd(times_s, duration_s, end - 1) });
   switch (span.kind) {
     case 'seconds': {
@@ -111,6 +123,8 @@ export function stretchOf(video: VideoPart, span: Span): Stretch | null {
       while (end < frames && time(end) < span.to) end++;
       return stretch(first, end);
     }
+    case 'point':
+      return span.at > duration_s ? null : stretchOf(video, { kind: 'seconds', from: Math.max(0, Math.min(span.at, duration_s) - POINT_S), to: span.at + POINT_S });
     case 'last':
       return stretchOf(video, { kind: 'seconds', from: Math.max(0, duration_s - span.seconds), to: Infinity });
     case 'middle':
@@ -129,14 +143,13 @@ export function stretchOf(video: VideoPart, span: Span): Stretch | null {
 }
 
 function range(from: string | undefined, bare: string | undefined, to: string): Span {
-  const unit = /\d ?m|min/.test(to) ? 'minutes' : 'seconds';
+  const unit = /\d ?h|hour/.test(to) ? 'hours' : /\d ?m|min/.test(to) ? 'minutes' : 'seconds';
   const [a, b] = [secondsOf(from ?? `${bare} ${unit}`), secondsOf(to)];
   return { kind: 'seconds', from: Math.min(a, b), to: Math.max(a, b) };
 }
 
 function point(time: string): Span {
-  const at = secondsOf(time);
-  return { kind: 'seconds', from: Math.max(0, at - POINT_S), to: at + POINT_S };
+  return { kind: 'point', at: secondsOf(time) };
 }
 
 /** "first ten seconds", "last minute"; the first or last seconds, of which there is no number, are the video's beginning or end. */
@@ -148,9 +161,10 @@ function firstOrLast(which: string, length: string): Span {
 
 function secondsOf(time: string): number {
   if (time.includes(':')) return time.split(':').reduce((sum, part) => 60 * sum + Number(part), 0);
-  const unitFirst = /^(second|minute) (.+)$/.exec(time);
+  const unitFirst = /^(second|minute|hour) (.+)$/.exec(time);
   if (unitFirst !== null) return secondsOf(`${unitFirst[2]} ${unitFirst[1]}`);
-  return [...time.matchAll(new RegExp(`(${NUMBER}) ?(m|s)`, 'g'))].reduce((sum, [, number, unit]) => sum + numberOf(number as string) * (unit === 'm' ? 60 : 1), 0);
+  const parts = time.matchAll(new RegExp(`(${NUMBER}) ?([hms])`, 'g'));
+  return [...parts].reduce((sum, [, number, unit]) => sum + numberOf(number as string) * (UNIT_S[unit as string] as number), 0);
 }
 
 function numberOf(word: string): number {

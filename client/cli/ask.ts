@@ -54,7 +54,8 @@ export async function openAskable(file: string, models: Models, options: Askable
 export function askableVideo(name: string, container: Container, models: Models): VideoPart {
   const { id, feature_space } = models.pack.manifest;
   checkFeatureSpace(container.meta.pack, { id, feature_space });
-  return { type: 'video', id: name, latents: container.latents, dim: container.latentDim, times_s: container.meta.times_s, version: '1' };
+  const { times_s, duration_s } = container.meta;
+  return { type: 'video', id: name, latents: container.latents, dim: container.latentDim, times_s, duration_s, version: '1' };
 }
 
 /** The head alone: the network can be a hundred times larger and is not needed for answers. */
@@ -140,8 +141,9 @@ export async function latentsContainer(
 export function momentFinder(models: Pick<Models, 'pack' | 'search'>): MomentFinder | null {
   if (!canSearch(models.pack.manifest)) return null;
   return {
-    find: async (video, words) => (await models.search()).find(video, words),
-    likeness: async (video, texts) => (await models.search()).likeness(video, texts),
+    query: async (words) => (await models.search()).query(words),
+    find: async (video, query) => (await models.search()).find(video, query),
+    likeness: async (videos, texts) => (await models.search()).likeness(videos, texts),
   };
 }
 

@@ -55,6 +55,8 @@ const Language = Type.Object({
   eos: Token,
   /** Further tokens that end an answer. */
   ends: Type.Optional(Type.Array(Token, { maxItems: 64 })),
+  /** Languages it answers in, as ISO 639-1 codes; a question in another is told so. Absent: whatever is asked is answered. */
+  languages: Type.Optional(Type.Array(Type.String({ pattern: '^[a-z]{2}$' }), { minItems: 1, maxItems: 200 })),
   /** The output head is the embedding matrix; otherwise it lies beside it as `head`. */
   tied: Type.Boolean(),
 });

@@ -4,4 +4,4 @@ export { cosines, meanVector, packVectors, scalesOf, vectorOf, type FrameVectors
 export { BestHits, hitsOf, SCOPES, type Hit, type Scope } from './hits.js';
 export { findMoments, type Moment, type MomentOptions } from './moments.js';
 export { buildTower, type TowerShape } from './tower.js';
-export { MomentSearch, momentsOf, type FoundMoments, type IndexedVideo, type SearchableVideo } from './moment-search.js';
+export { MomentSearch, momentsOf, type FoundMoments, type IndexedVideo, type MomentQuery, type SearchableVideo } from './moment-search.js';

@@ -3,7 +3,7 @@ import { shotStarts } from '../inr/shots.js';
 import type { ModelPack } from '../pack/index.js';
 import type { Runtime } from '../runtime/types.js';
 import { cosines, packVectors, type FrameVectors } from './frame-vectors.js';
-import { findMoments, lastSecond, type Moment } from './moments.js';
+import { findMoments, videoEnd, type Moment } from './moments.js';
 import { LatentTower, queryText, TextTower, type Thresholds } from './retrieval.js';
 
 /** A video as search sees it. */
@@ -25,6 +25,11 @@ export interface IndexedVideo {
   readonly duration_s: number;
   /** First frames of its shots. */
   readonly shots: readonly number[];
+}
+
+/** What is looked for in videos: words as a unit vector, and from which cosines on frames count as what they tell of. */
+export interface MomentQuery extends Thresholds {
+  readonly vector: Float32Array;
 }
 
 /** The moments of a video, best first, and from which cosines on they count as what the words tell of. */
@@ -57,9 +62,10 @@ export class MomentSearch {
     return this.latentTower.dim;
   }
 
-  async index({ latents, dim, times_s, duration_s = lastSecond(times_s) }: SearchableVideo): Promise<IndexedVideo> {
+  async index(video: SearchableVideo): Promise<IndexedVideo> {
+    const { latents, dim, times_s } = video;
     const vectors = packVectors(await this.latentTower.vectors(latents), this.latentTower.dim);
-    return { vectors, times_s, duration_s, shots: shotStarts(latents, dim) };
+    return { vectors, times_s, duration_s: videoEnd(video), shots: shotStarts(latents, dim) };
   }
 
   /** The unit vector of words. @throws RangeError when there is no letter among them */
@@ -72,23 +78,32 @@ export class MomentSearch {
     return (await this.#textTower()).tokens(words);
   }
 
-  /** How like a video's frames each text is: the mean of its cosines with them; -1, the least, for one without a letter. */
-  async likeness({ latents, dim }: SearchableVideo, texts: readonly string[]): Promise<number[]> {
-    const frames = await this.latentTower.vectors(latents);
-    const mean = new Float32Array(this.dim);
-    frames.forEach((value, i) => (mean[i % this.dim] = (mean[i % this.dim] as number) + (value * dim) / latents.length));
-    const cosines: number[] = [];
-    for (const text of texts) {
-      const vector = queryText(text) === '' ? null : await this.textVector(text);
-      cosines.push(vector === null ? -1 : vector.reduce((sum, value, i) => sum + value * (mean[i] as number), 0));
+  /**
+   * How like the frames of each video each text is: the mean of its cosines with them; -1, the least, for one without a letter.
+   * @returns (videos, texts)
+   */
+  async likeness(videos: readonly SearchableVideo[], texts: readonly string[]): Promise<number[][]> {
+    const vectors: (Float32Array | null)[] = [];
+    for (const text of texts) vectors.push(queryText(text) === '' ? null : await this.textVector(text));
+    const rows: number[][] = [];
+    for (const { latents, dim } of videos) {
+      const frames = await this.latentTower.vectors(latents);
+      const mean = new Float32Array(this.dim);
+      frames.forEach((value, i) => (mean[i % this.dim] = (mean[i % this.dim] as number) + (value * dim) / latents.length));
+      rows.push(vectors.map((vector) => vector?.reduce((sum, value, i) => sum + value * (mean[i] as number), 0) ?? -1));
     }
-    return cosines;
+    return rows;
   }
 
-  async find(video: SearchableVideo, words: string): Promise<FoundMoments> {
+  /** What to look for: read once, however many videos it is looked for in. @throws RangeError when there is no letter among the words */
+  async query(words: string): Promise<MomentQuery> {
     const tower = await this.#textTower();
-    const query = await tower.vector(words);
-    return { moments: momentsOf(await this.index(video), query), ...tower.thresholds(query) };
+    const vector = await tower.vector(words);
+    return { vector, ...tower.thresholds(vector) };
+  }
+
+  async find(video: SearchableVideo, { vector, match, possible }: MomentQuery): Promise<FoundMoments> {
+    return { moments: momentsOf(await this.index(video), vector), match, possible };
   }
 
   #textTower(): Promise<TextTower> {

@@ -69,9 +69,14 @@ export function findMoments(
 }
 
 /** When the last frame ends, of a video that does not say so: it is shown as long as the one before. */
-export function lastSecond(times_s: ArrayLike<number>): number {
+function lastSecond(times_s: ArrayLike<number>): number {
   const last = times_s[times_s.length - 1] ?? 0;
   return last + (last - (times_s[times_s.length - 2] ?? last));
+}
+
+/** When a video ends: as it says, else as its frames do. */
+export function videoEnd({ times_s, duration_s = 0 }: { readonly times_s: ArrayLike<number>; readonly duration_s?: number | undefined }): number {
+  return duration_s > 0 ? Math.max(duration_s, times_s[times_s.length - 1] ?? 0) : lastSecond(times_s);
 }
 
 /** Until when a frame is shown. */

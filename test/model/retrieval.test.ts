@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ModelPack } from '../../model/pack/open.node.js';
-import { findMoments, LatentTower, MomentSearch, TextTower } from '../../model/retrieval/index.js';
+import { findMoments, LatentTower, MomentSearch, TextTower, type MomentQuery } from '../../model/retrieval/index.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { seededRandom, normal } from '../../model/runtime/random.js';
 import { likenessRank } from '../../projector/captions.js';
@@ -83,16 +83,15 @@ test('texts are as like a video as to its frames in the mean; without a letter a
   const { latent, vector } = expected.photo;
   const { dim } = pack.manifest.latent;
   const photo = { latents: Float32Array.from(latent), dim, times_s: [0] };
-  const [dog = 0, snow = 0, none] = await search.likeness(photo, texts);
+  const [[dog = 0, snow = 0, none] = []] = await search.likeness([photo], texts);
   assert.ok(Math.abs(dog - cosine(vector, await search.textVector(texts[0] ?? ''))) < 1e-3);
   assert.ok(dog > snow + 0.1);
   assert.equal(none, -1);
 
   const three = await photoInTheMiddle();
   const frames = Array.from(three.times_s, (time_s, t) => ({ latents: three.latents.slice(t * dim, (t + 1) * dim), dim, times_s: [time_s] }));
-  const alone = [];
-  for (const frame of frames) alone.push((await search.likeness(frame, texts))[0] as number);
-  const [whole = 0] = await search.likeness(three, texts);
+  const alone = (await search.likeness(frames, texts)).map(([first = 0]) => first);
+  const [[whole = 0] = []] = await search.likeness([three], texts);
   assert.ok(Math.abs(whole - alone.reduce((a, b) => a + b) / alone.length) < 1e-5);
 });
 
@@ -119,9 +118,14 @@ test('a frame of a scene finds the scene', async () => {
 test('an answer about when names the seconds it is annotated with; what does not match is not claimed', async () => {
   const chat = await ChatModel.load(pack, runtime);
   const video = await photoInTheMiddle();
-  const likeness: MomentFinder['likeness'] = (part, texts) => search.likeness(part, texts);
+  /** The towers, with thresholds of a test's own. */
+  const withThresholds = (thresholds: Partial<MomentQuery>): MomentFinder => ({
+    likeness: (parts, texts) => search.likeness(parts, texts),
+    query: (words) => search.query(words),
+    find: async (part, query) => ({ ...(await search.find(part, query)), ...thresholds }),
+  });
   /** Of whatever video, everything counts as found. */
-  const credulous: MomentFinder = { likeness, find: async (part, words) => ({ ...(await search.find(part, words)), match: -1 }) };
+  const credulous = withThresholds({ match: -1 });
   const ask = async (question: string, finder: MomentFinder): Promise<AnnotatedReply & { pieces: string[] }> => {
     const messages: ChatMessage[] = [{ role: 'user', content: [video, { type: 'text', text: question }] }];
     const reply = replyWithMoments(chat, finder, messages, { maxTokens: 16 });
@@ -141,7 +145,7 @@ test('an answer about when names the seconds it is annotated with; what does not
     assert.ok(annotations.every(({ type, video: id }) => type === 'moment' && id === 'three'));
     assert.ok(annotations.some(({ start_s, end_s }) => start_s <= 2 && end_s >= 4), 'the photo of an animal is among them');
 
-    const doubtful: MomentFinder = { likeness, find: async (part, words) => ({ ...(await search.find(part, words)), match: 1, possible: -1 }) };
+    const doubtful = withThresholds({ match: 1, possible: -1 });
     const perhaps = await ask('When is an animal in the grass visible?', doubtful);
     assert.match(perhaps.text, /^Perhaps from \d/);
     assert.equal(perhaps.annotations.length, 1);
@@ -156,6 +160,49 @@ test('an answer about when names the seconds it is annotated with; what does not
   } finally {
     await chat.release();
   }
+});
+
+test('an answer about when over several videos reads the words once, and holds each video to its own thresholds', async () => {
+  const chat = await ChatModel.load(pack, runtime);
+  const video = await photoInTheMiddle();
+  const parts = ['one', 'two', 'three'].map((id): VideoPart => ({ ...video, id }));
+  let read = 0;
+  const finder: MomentFinder = {
+    likeness: (videos, texts) => search.likeness(videos, texts),
+    query: (words) => {
+      read++;
+      return search.query(words);
+    },
+    // Neither the first video's thresholds nor the last's are the second's.
+    find: async (part, query) => ({ ...(await search.find(part, query)), ...((part as VideoPart).id === 'two' ? { match: -1 } : { match: 1 }) }),
+  };
+  const question: ChatMessage = { role: 'user', content: [...parts, { type: 'text', text: 'When is an animal in the grass visible?' }] };
+  try {
+    const reply = replyWithMoments(chat, finder, [question], { maxTokens: 8, beams: 1 });
+    let next = await reply.next();
+    while (next.done !== true) next = await reply.next();
+    assert.equal(read, 1);
+    assert.deepEqual([...new Set(next.value.annotations.map(({ video: id }) => id))], ['two']);
+    assert.match(next.value.text, /^In video 2 from /);
+  } finally {
+    await chat.release();
+  }
+});
+
+test('captions of several videos are ranked by all of them, and each text is read once', async () => {
+  const photo = await photoInTheMiddle();
+  const seen: (readonly [number, number])[] = [];
+  const rank = likenessRank({
+    likeness: (videos, texts) => {
+      seen.push([videos.length, texts.length]);
+      return search.likeness(videos, texts);
+    },
+  });
+  const question: ChatMessage = { role: 'user', content: [{ ...photo, id: 'a' }, { ...photo, id: 'b' }, { type: 'text', text: 'What is it?' }] };
+  const both = await rank(['A dog runs through the grass.', 'A man.'], [question]);
+  const one = await rank(['A dog runs through the grass.', 'A man.'], [{ ...question, content: question.content.slice(1) }]);
+  assert.deepEqual(seen, [[2, 2], [1, 2]]);
+  both.forEach((score, i) => assert.ok(Math.abs(score - (one[i] as number)) < 1e-4));
 });
 
 test("the pack's own question for a caption is answered with one that is searched for, anything else word by word", async () => {

@@ -1,22 +1,30 @@
 /** Which questions name a part of a video, which part that is, and what they ask about it. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { askedSpan, focusOf, stretchOf, type ChatMessage, type Span, type VideoPart } from '../../projector/index.js';
+import { askedSpan, cutVideo, focusOf, stretchOf, type ChatMessage, type Span, type VideoPart } from '../../projector/index.js';
 import { randomNumbers } from '../helpers/random.js';
 
 const seconds = (from: number, to: number): Span => ({ kind: 'seconds', from, to });
+const point = (at: number): Span => ({ kind: 'point', at });
 const [beginning, middle, end] = (['beginning', 'middle', 'end'] as const).map((kind): Span => ({ kind }));
 
 describe('a question that names a part', () => {
   const cases: readonly (readonly [string, Span | undefined, string | null])[] = [
-    ['What happens at 0:30?', seconds(29, 31), null],
-    ['What is happening at 1:02:05?', seconds(3724, 3726), null],
-    ['What do you see at 12 seconds', seconds(11, 13), null],
-    ["What color is the car at the 12 second mark?", seconds(11, 13), "What color is the car?"],
-    ['What color is the car at about 12.5 s?', seconds(11.5, 13.5), 'What color is the car?'],
-    ['At 0:12, what is the man doing?', seconds(11, 13), 'What is the man doing?'],
-    ['Describe 10 seconds into the video', seconds(9, 11), null],
-    ['What happens at second 5?', seconds(4, 6), null],
+    ['What happens at 0:30?', point(30), null],
+    ['What is happening at 1:02:05?', point(3725), null],
+    ['What do you see at 12 seconds', point(12), null],
+    ["What color is the car at the 12 second mark?", point(12), "What color is the car?"],
+    ['What color is the car at about 12.5 s?', point(12.5), 'What color is the car?'],
+    ['At 0:12, what is the man doing?', point(12), 'What is the man doing?'],
+    ['Describe 10 seconds into the video', point(10), null],
+    ['What happens at second 5?', point(5), null],
+    ['What happens at 9:30:00?', point(34_200), null],
+    ['What happens at 120:00:00?', point(432_000), null],
+    ['What is seen at 1000000 seconds?', point(1_000_000), null],
+    ['What happens at 2 hours?', point(7200), null],
+    ['What color is it at 1 h 30 min 5 s?', point(5405), 'What color is it?'],
+    ['What happens after an hour and 10 minutes?', seconds(4200, Infinity), null],
+    ['What happens between 1 and 2 hours?', seconds(3600, 7200), null],
     ['What happens between 5 and 10 seconds?', seconds(5, 10), null],
     ['What happens between 0:20 and 0:10?', seconds(10, 20), null],
     ['Describe the video from 1 minute to 2 minutes.', seconds(60, 120), null],
@@ -43,7 +51,10 @@ describe('a question that names a part', () => {
     ["What's happening at the very start of this video?", beginning, null],
   ];
   for (const [question, span, rest] of cases) {
-    test(`"${question}"`, () => assert.deepEqual(askedSpan(question), { span, rest }));
+    test(`"${question}"`, () => {
+      const asked = askedSpan(question);
+      assert.deepEqual([asked?.span, asked?.rest], [span, rest]);
+    });
   }
 });
 
@@ -90,6 +101,9 @@ describe('the frames of a part', () => {
     assert.deepEqual(frames({ kind: 'last', seconds: 2 }), [36, 40]);
     assert.deepEqual(frames({ kind: 'last', seconds: 500 }), [0, 40]);
     assert.equal(frames(seconds(30, 31)), null);
+    assert.deepEqual(frames(point(4.9)), [7, 12]);
+    assert.deepEqual(frames(point(20.25)), [38, 40]);
+    assert.equal(frames(point(20.5)), null, 'half a second after the end is after the end');
   });
 
   test('are the first and the last shot, or a third of a video of one', () => {
@@ -99,6 +113,17 @@ describe('the frames of a part', () => {
     assert.deepEqual([frames(beginning as Span, one), frames(middle as Span, one), frames(end as Span, one)], [[0, 10], [10, 20], [20, 30]]);
     const short = video([2], 1);
     assert.deepEqual([frames(beginning as Span, short), frames(end as Span, short)], [[0, 1], [1, 2]]);
+  });
+
+  test('end with the video, of which only some frames may be known yet', () => {
+    const glance: VideoPart = { ...video([8], 1), times_s: [1, 3, 5, 7, 9, 11, 13, 15], duration_s: 16 };
+    assert.equal(stretchOf(glance, seconds(14, Infinity))?.end_s, 16);
+    assert.equal(stretchOf(glance, point(16.5)), null, 'though frames that are as far apart would end at 17');
+    assert.deepEqual(stretchOf(glance, { kind: 'last', seconds: 3 }), { first: 6, end: 8, start_s: 13, end_s: 16 });
+    assert.equal(stretchOf({ ...glance, duration_s: 0 }, point(16.5))?.end_s, 17, 'where a file does not say how long it is, its frames do');
+    assert.equal(stretchOf({ ...glance, duration_s: 2 }, point(14))?.end_s, 15, 'no frame comes after the end');
+    assert.equal(cutVideo(glance, { first: 6, end: 8 }).duration_s, 3);
+    assert.equal(cutVideo(glance, { first: 2, end: 4 }).duration_s, 4);
   });
 
   test('have their seconds', () => {

