@@ -5,7 +5,7 @@ import { readLatents, type DecodedLatents } from './latents.js';
 import { MAX_FILE_ELEMENTS, MAX_NETWORK_ELEMENTS } from './limits.js';
 import { readFrameCount, readMeta, readTimes } from './meta.js';
 import { readNetwork, type TensorCoding } from './network.js';
-import type { Container, ContainerMeta } from './types.js';
+import type { Container, ContainerMeta, ContainerNetwork } from './types.js';
 
 /** A run of frames with a network of its own. */
 export interface SegmentEntry {
@@ -52,8 +52,14 @@ export function readContainer(bytes: Uint8Array): Container {
   return containerOf(bytes, parse(bytes));
 }
 
-/** Reads a whole file, checks every network by decoding it, one at a time, and reports how all is stored. Throws as `readContainer`. */
-export function inspectContainer(bytes: Uint8Array): ContainerReport & { readonly container: Container } {
+/**
+ * Reads a whole file, checks every network by decoding it, one at a time, and reports how all is stored. Throws as `readContainer`.
+ * @param check is given each network of segment `k` as it is decoded; what it throws ends the reading
+ */
+export function inspectContainer(
+  bytes: Uint8Array,
+  check: (network: ContainerNetwork, container: Container, k: number) => void = () => undefined,
+): ContainerReport & { readonly container: Container } {
   const parsed = parse(bytes);
   const { header, latents, segments } = parsed;
   const container = containerOf(bytes, parsed);
@@ -61,7 +67,8 @@ export function inspectContainer(bytes: Uint8Array): ContainerReport & { readonl
   const reports = segments.map((segment, k) => {
     const network = container.networks[k];
     if (network === null || network === undefined) return { ...segment, tensors: [] };
-    const { codings } = readNetwork(network, Math.min(elementsLeft, MAX_NETWORK_ELEMENTS));
+    const { network: decoded, codings } = readNetwork(network, Math.min(elementsLeft, MAX_NETWORK_ELEMENTS));
+    check(decoded, container, k);
     for (const { dims } of codings) elementsLeft -= dims.reduce((product, dim) => product * dim, 1);
     return { ...segment, tensors: codings };
   });

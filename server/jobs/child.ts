@@ -1,4 +1,5 @@
 import { fork, type ChildProcess } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { FastifyBaseLogger } from 'fastify';
 import { boundary } from '../boundary.js';
@@ -7,6 +8,8 @@ import { boundary } from '../boundary.js';
 const outputLines = 40;
 /** Looks at a child until it counts as silent: one look alone may come right after this process itself was held up. */
 const looks = 4;
+/** From 0 to 1000: when memory runs out, Linux ends the process with the most points. A child's work can be done again, the server's cannot. */
+const outOfMemoryPoints = '500';
 
 export interface ChildOptions<Message> {
   readonly program: 'encode-process' | 'probe-process';
@@ -33,6 +36,7 @@ export function startChild<Message extends { readonly type: string }>(options: C
     // Flags of the server itself, a test runner's above all, are not meant for its children.
     execArgv: ['--enable-source-maps'],
   });
+  letGoFirst(child);
   let silent = 0;
   const watch = setInterval(() => {
     if (++silent <= looks) return;
@@ -59,6 +63,15 @@ export function startChild<Message extends { readonly type: string }>(options: C
   child.on('exit', (code, signal) => end(silent > looks ? 'silent' : (code ?? signal)));
   logOutput(child, program, log);
   return child;
+}
+
+function letGoFirst({ pid }: ChildProcess): void {
+  if (process.platform !== 'linux' || pid === undefined) return;
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, outOfMemoryPoints);
+  } catch {
+    // A sandbox without /proc: the system then chooses by size alone.
+  }
 }
 
 function logOutput(child: ChildProcess, program: string, log: FastifyBaseLogger): void {

@@ -1,4 +1,5 @@
-import { inspectContainer, type Container } from '../../model/container/index.js';
+import type { Container } from '../../model/container/index.js';
+import { inspectLinr } from '../../model/inr/checked-network.js';
 import { ModelPack } from '../../model/pack/open.node.js';
 import type { ContainerFacts, Media } from '../store/videos.js';
 import type { ProbeReport } from './messages.js';
@@ -23,10 +24,10 @@ function mediaOf(container: Container): Media {
 
 /**
  * Reads a whole container and holds it to the model pack that is served.
- * @throws ContainerError for bytes that are no valid container
+ * @throws ContainerError for bytes that are no valid container, or whose pictures cannot be drawn
  */
 export async function reportOnContainer(bytes: Uint8Array, version: string, packDir: string): Promise<ProbeReport> {
-  const { container } = inspectContainer(bytes);
+  const { container } = inspectLinr(bytes);
   const { manifest } = await ModelPack.open(packDir);
   const { meta } = container;
   if (meta.pack.feature_space !== manifest.feature_space) {

@@ -307,6 +307,7 @@ export class Library implements EncodeEvents {
         if (lost) store.transaction(() => this.#videos.lookAgain(id, sourceFile));
         this.#startProbe(id, source);
       } else {
+        if (lost) this.#videos.setContainer(id, null);
         this.failed(id, 'internal_error', 'The file of this video is gone. Upload it again.');
       }
       return;

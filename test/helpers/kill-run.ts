@@ -1,15 +1,18 @@
 /**
  * kill -9 again and again while uploads, encodes and answers are under way, and a ledger of everything the server has acknowledged:
- * after every start it must still be there, and in the end every job must be done and no file left over.
+ * after every start it must still be there, and in the end every job must be done and no file left over. On a small disk that is
+ * filled to its last byte now and then, what is refused for that reason alone is tried again.
  */
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Video } from '../../server/api/schemas.js';
+import type { ErrorBody } from '../../server/errors.js';
 import { untilVideo } from './api.js';
 import { TestFolder } from './folder.js';
 import { randomNumbers, type RandomNumbers } from './random.js';
 import { TestSocket } from './realtime.js';
+import { SmallDisk } from './small-disk.js';
 import { isRunning, ServerProcess } from './server-process.js';
 import { createUpload, sendBytes, uploadOffset } from './tus.js';
 import { makeVideo, movingPicture } from './videos.js';
@@ -18,6 +21,8 @@ export interface KillOptions {
   readonly kills: number;
   /** The same seed kills after the same times. */
   readonly seed: number;
+  /** Bytes of a disk of its own that is filled and emptied at random. Default: the folder for temporary files, which is not. */
+  readonly diskBytes?: number;
   readonly onKill?: (kill: number, report: KillReport) => void;
 }
 
@@ -28,6 +33,8 @@ export interface KillReport {
   videos: number;
   messages: number;
   deletions: number;
+  /** Requests and messages that were refused because the disk was full. */
+  refusals: number;
 }
 
 /** Pieces an upload is sent in; each is acknowledged by itself. */
@@ -35,6 +42,10 @@ const PIECES = 6;
 /** Videos that are kept: further ones take the place of a finished one, which is deleted. */
 const MOST_VIDEOS = 5;
 const LONGEST_LIFE_S = 5;
+/** What must stay free of a small disk, in bytes. */
+const FREE_BYTES = 6 * 1024 * 1024;
+/** Seconds until what was refused for a full disk is tried again. */
+const AGAIN_S = 0.1;
 
 interface Ledger {
   /** Bytes acknowledged of every upload that is not complete. */
@@ -47,13 +58,16 @@ interface Ledger {
 }
 
 /** @throws AssertionError saying what was lost or left over, and after which kill. */
-export async function killRun({ kills, seed, onKill }: KillOptions): Promise<KillReport> {
+export async function killRun({ kills, seed, diskBytes, onKill }: KillOptions): Promise<KillReport> {
   const random = randomNumbers(seed);
   const clip = await makeVideo({ width: 96, height: 64, times: Array.from({ length: 16 }, (_, index) => index / 8), picture: movingPicture });
+  const disk = diskBytes === undefined ? null : await SmallDisk.make(diskBytes);
   const folder = await TestFolder.make();
-  const server = new ServerProcess(folder.path, { encode: { preset: 'draft', seconds: 3 }, logLevel: 'fatal' });
+  const dataDir = disk?.data ?? folder.path;
+  const limits = disk ? { freeBytes: FREE_BYTES, diskRetry_s: 0.2 } : {};
+  const server = new ServerProcess(dataDir, { encode: { preset: 'draft', seconds: 3 }, logLevel: 'fatal', limits });
   const ledger: Ledger = { uploads: new Map(), videos: new Set(), deleted: new Set(), conversations: new Map() };
-  const report: KillReport = { during: { start: 0, upload: 0, encode: 0, answer: 0 }, uploads: 0, videos: 0, messages: 0, deletions: 0 };
+  const report: KillReport = { during: { start: 0, upload: 0, encode: 0, answer: 0 }, uploads: 0, videos: 0, messages: 0, deletions: 0, refusals: 0 };
   const children = new Set<number>();
   try {
     for (let kill = 1; kill <= kills; kill++) {
@@ -61,7 +75,7 @@ export async function killRun({ kills, seed, onKill }: KillOptions): Promise<Kil
       await check(server.url, ledger, `after ${kill - 1} kills`);
       // Half of the lives are short: what a start finishes is cut off as well.
       const life_s = LONGEST_LIFE_S * random.uniform() ** 2;
-      const life = new Life(server.url, ledger, report, random, clip);
+      const life = new Life({ url: server.url, ledger, report, random, clip, disk });
       await new Promise((resolve) => setTimeout(resolve, life_s * 1000));
       const encoders = server.children();
       for (const pid of encoders) children.add(pid);
@@ -73,17 +87,28 @@ export async function killRun({ kills, seed, onKill }: KillOptions): Promise<Kil
       await life.end();
       onKill?.(kill, report);
     }
+    await disk?.empty();
     await server.start();
     await check(server.url, ledger, 'at the end');
     await finish(server.url, ledger, clip);
-    await noLitter(folder.path, server.url, ledger, clip);
+    await noLitter(dataDir, server.url, ledger, clip);
     const own = new Set(server.children());
     for (const pid of children) assert.ok(own.has(pid) || !isRunning(pid), `the process ${pid} of a killed server still runs`);
     return report;
   } finally {
     await server.stop();
+    await disk?.remove();
     await folder.remove();
   }
+}
+
+interface LifeParts {
+  readonly url: string;
+  readonly ledger: Ledger;
+  readonly report: KillReport;
+  readonly random: RandomNumbers;
+  readonly clip: Uint8Array;
+  readonly disk: SmallDisk | null;
 }
 
 /** What is done to a server until it is killed. */
@@ -93,15 +118,9 @@ class Life {
   #over = false;
   readonly #done: Promise<unknown>;
 
-  constructor(
-    private readonly url: string,
-    private readonly ledger: Ledger,
-    private readonly report: KillReport,
-    private readonly random: RandomNumbers,
-    private readonly clip: Uint8Array,
-  ) {
+  constructor(private readonly parts: LifeParts) {
     // Each ends with the connection; what else goes wrong is a fault.
-    this.#done = Promise.all([this.#upload(), this.#chat()].map((work) => work.catch((error: unknown) => {
+    this.#done = Promise.all([this.#upload(), this.#chat(), this.#crowd()].map((work) => work.catch((error: unknown) => {
       if (!this.#over) this.#error ??= error;
     })));
   }
@@ -115,82 +134,136 @@ class Life {
   }
 
   async #upload(): Promise<void> {
-    const { url, ledger, clip } = this;
-    for (;;) {
+    const { url, ledger, clip, report, random } = this.parts;
+    while (!this.#over) {
       this.uploading = true;
       let [id] = [...ledger.uploads.keys()];
       if (id === undefined) {
         await this.#makeRoom();
         const created = await createUpload(url, { length: clip.length });
+        if (await this.#refused(created)) continue;
         assert.equal(created.status, 201, await created.clone().text());
         id = created.headers.get('location')?.split('/').pop() ?? '';
         ledger.uploads.set(id, 0);
-        this.report.uploads++;
+        report.uploads++;
       }
       await this.#sendRest(id);
       this.uploading = false;
-      await new Promise((resolve) => setTimeout(resolve, 600 * this.random.uniform()));
+      await wait(0.6 * random.uniform());
+    }
+  }
+
+  /** Whether an answer says that the disk is full, as it may on a small one; then waits a moment. */
+  async #refused(answer: Response): Promise<boolean> {
+    if (this.parts.disk === null || answer.status !== 507) return false;
+    const { error } = (await answer.json()) as ErrorBody;
+    assert.equal(error.code, 'disk_full');
+    this.parts.report.refusals++;
+    await wait(AGAIN_S);
+    return true;
+  }
+
+  /** Fills the disk and empties it again. */
+  async #crowd(): Promise<void> {
+    const { disk, random } = this.parts;
+    while (disk !== null && !this.#over) {
+      await wait(1.5 * random.uniform());
       if (this.#over) return;
+      await disk.fill();
+      await wait(random.uniform());
+      // Now and then it stays full over a kill, so that the next server starts on a full disk.
+      if (random.uniform() < 0.8) await disk.empty();
     }
   }
 
   async #sendRest(id: string): Promise<void> {
-    const { url, ledger, clip } = this;
+    const { url, ledger, clip, report, disk } = this.parts;
     for (let offset = ledger.uploads.get(id) ?? 0; offset < clip.length; ) {
       const there = await uploadOffset(url, id);
+      if (disk !== null && there === 'status 507') {
+        // It is complete, and is not a video yet for want of room.
+        await wait(AGAIN_S);
+        if (this.#over) return;
+        continue;
+      }
       assert.ok(typeof there === 'number', `the upload ${id} answers ${there}`);
       offset = there;
       const piece = clip.subarray(offset, offset + Math.ceil(clip.length / PIECES));
       // A last answer may have been lost: then everything is there already.
       const answer = piece.length > 0 ? await sendBytes(url, id, offset, piece) : null;
+      if (answer && (await this.#refused(answer))) {
+        if (this.#over) return;
+        continue;
+      }
       if (answer) assert.equal(answer.status, 204, await answer.clone().text());
       offset += piece.length;
       ledger.uploads.set(id, offset);
     }
     ledger.uploads.delete(id);
     ledger.videos.add(id);
-    this.report.videos++;
+    report.videos++;
   }
 
   async #makeRoom(): Promise<void> {
-    const { url, ledger } = this;
+    const { url, ledger, report } = this.parts;
     if (ledger.videos.size < MOST_VIDEOS) return;
     const [oldest] = ledger.videos;
     if (oldest === undefined) return;
     // From here on it may be there or not, until the deletion is acknowledged.
     ledger.videos.delete(oldest);
     const answer = await fetch(`${url}/v1/videos/${oldest}`, { method: 'DELETE' });
+    if (await this.#refused(answer)) {
+      ledger.videos.add(oldest);
+      return;
+    }
     assert.ok(answer.status === 204 || answer.status === 404, `deletion answers ${answer.status}`);
     ledger.deleted.add(oldest);
-    this.report.deletions++;
+    report.deletions++;
   }
 
   async #chat(): Promise<void> {
-    const known = [...this.ledger.conversations.keys()].at(-1);
-    const socket = await TestSocket.open(this.url, known === undefined || this.random.uniform() < 0.2 ? '' : `?conversation=${known}`);
+    const { url, ledger, report, random, disk } = this.parts;
+    const known = [...ledger.conversations.keys()].at(-1);
+    const socket = await TestSocket.open(url, known === undefined || random.uniform() < 0.2 ? '' : `?conversation=${known}`);
     const over = socket.closed.then(() => null);
     const { conversation } = (await Promise.race([socket.next('session.created'), over])) ?? { conversation: null };
     if (!conversation) return;
-    const texts = this.ledger.conversations.get(conversation.id) ?? [];
-    for (let turn = texts.length; ; turn++) {
+    const texts = ledger.conversations.get(conversation.id) ?? [];
+    for (let turn = texts.length; !this.#over; turn++) {
       const question = `Question ${turn}: what is ${turn} plus ${turn}?`;
       socket.send({ type: 'conversation.item.create', item: { role: 'user', content: [{ type: 'input_text', text: question }] } });
-      if (!(await Promise.race([socket.next('conversation.item.added'), over]))) return;
-      this.ledger.conversations.set(conversation.id, texts);
+      const added = await Promise.race([socket.nextOf(['conversation.item.added', 'error']), over]);
+      if (!added) return;
+      if (disk !== null && added.type === 'error' && added.error.code === 'disk_full') {
+        report.refusals++;
+        await wait(AGAIN_S);
+        continue;
+      }
+      assert.equal(added.type, 'conversation.item.added', JSON.stringify(added));
+      ledger.conversations.set(conversation.id, texts);
       texts.push(question);
-      this.report.messages++;
+      report.messages++;
       socket.send({ type: 'response.create', response: { max_output_tokens: 24 } });
       this.answering = true;
       const written = await Promise.race([socket.next('response.output_text.done', 60).catch(() => null), over]);
       const done = written && (await Promise.race([socket.next('response.done', 60).catch(() => null), over]));
       if (!done) return;
       this.answering = false;
-      assert.ok(['completed', 'incomplete'].includes(done.response.status), JSON.stringify(done.response));
+      const { status, status_details } = done.response;
+      if (disk !== null && status === 'failed' && status_details?.error?.code === 'disk_full') {
+        // It was written and could not be kept, which its reader is told.
+        report.refusals++;
+        continue;
+      }
+      assert.ok(['completed', 'incomplete'].includes(status), JSON.stringify(done.response));
       texts.push(written.text);
-      this.report.messages++;
-      if (this.#over) return;
+      report.messages++;
     }
   }
+}
+
+function wait(seconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }
 
 /** A connection that ended with its server. */
@@ -204,13 +277,15 @@ function isBroken(error: unknown): boolean {
 async function check(url: string, ledger: Ledger, when: string): Promise<void> {
   for (const [id, acknowledged] of ledger.uploads) {
     const there = await uploadOffset(url, id);
-    assert.ok(typeof there === 'number' && there >= acknowledged, `${when}, of the upload ${id} ${there} bytes are there, but ${acknowledged} were acknowledged`);
+    // A complete upload that has no room to become a video says so.
+    assert.ok(there === 'status 507' || (typeof there === 'number' && there >= acknowledged), `${when}, of the upload ${id} ${there} bytes are there, but ${acknowledged} were acknowledged`);
   }
   const { data } = (await (await fetch(`${url}/v1/videos`)).json()) as { data: Video[] };
   const videos = new Map(data.map((video) => [video.id, video]));
   for (const id of ledger.videos) {
     assert.ok(videos.has(id), `${when}, the video ${id} is gone`);
-    assert.notEqual(videos.get(id)?.state, 'failed', `${when}, the video ${id} has failed: ${JSON.stringify(videos.get(id)?.error)}`);
+    const { state, error } = videos.get(id) ?? {};
+    assert.ok(state !== 'failed' || error?.code === 'disk_full', `${when}, the video ${id} has failed: ${JSON.stringify(error)}`);
   }
   for (const id of ledger.deleted) assert.ok(!videos.has(id), `${when}, the deleted video ${id} is back`);
   for (const [id, texts] of ledger.conversations) {
