@@ -3,6 +3,7 @@ export const errorTable = {
   invalid_request: [400, 'invalid_request_error', 'The request is not valid.'],
   invalid_json: [400, 'invalid_request_error', 'The body is not valid JSON.'],
   unsupported_parameter: [400, 'invalid_request_error', 'The request has a field that this server does not support.'],
+  invalid_schema: [400, 'invalid_request_error', 'The JSON schema is wrong, or asks for what no answer here can be held to.'],
   unknown_event: [400, 'invalid_request_error', 'The event type is not known.'],
   empty_question: [400, 'invalid_request_error', 'The question has no text. Write what you want to know.'],
   question_too_long: [400, 'invalid_request_error', 'The question is too long.'],

@@ -2,6 +2,7 @@
 import type { HostTensor } from '../runtime/tensor.js';
 import { ContextError, type Decoder } from './decoder.js';
 import type { KvCache } from './kv-cache.js';
+import { turn } from './turn.js';
 
 /** Positions are added in steps of this many: each step copies what all rows hold. */
 const STEP = 128;
@@ -293,12 +294,4 @@ export class DecoderBatch {
       }
     }
   }
-}
-
-/** The next turn of the event loop: what waits for a promise has gone on by then, and messages have arrived. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    if (typeof setImmediate === 'function') setImmediate(resolve);
-    else setTimeout(resolve);
-  });
 }

@@ -7,6 +7,7 @@ import type { KvCache } from './kv-cache.js';
 import { Sampler, type SamplingOptions } from './sampler.js';
 import { StopStrings } from './stop-strings.js';
 import { TextStream, type TextTokenizer } from './tokenizer.js';
+import { turn } from './turn.js';
 
 /** Tokens a run: small enough that a cancel or another conversation waits a fraction of a second at most. */
 const PREFILL_CHUNK = 128;
@@ -20,7 +21,10 @@ export const SHORTEST_PREFILL = 2;
 export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to write. Default 256. */
   readonly maxTokens?: number;
-  /** What the answer must be, as one of several texts or JSON under a schema. Default: anything. */
+  /**
+   * What the answer must be, as one of several texts or JSON under a schema. Default: anything. It is brought to its end within the tokens
+   * there are, unless its shortest text has more.
+   */
   readonly grammar?: Grammar;
   /** Strings that end the answer; they are not part of it. */
   readonly stop?: readonly string[];
@@ -67,18 +71,21 @@ export async function* generate(
   const stops = new StopStrings(options.stop ?? []);
   const constraint = options.grammar === undefined ? null : new TokenConstraint(options.grammar, tokenizer, decoder.config);
   const room = Math.min(maxTokens, decoder.context - sequence.length);
-  for (let written = 0; ; written++) {
+  for (let written = 0; ; ) {
     if (signal?.aborted === true) {
       const rest = stops.end();
       if (rest !== '') yield rest;
       return { finish: 'cancelled', completionTokens: written };
     }
-    constraint?.mask(logits);
+    if (constraint !== null && written < room) {
+      if (!(await prepared(constraint, room - written, signal))) continue;
+      constraint.mask(logits, room - written);
+    }
     const token = written < room ? sampler.next(logits) : null;
     if (token === null || decoder.ends(token)) {
       const rest = stops.end();
       if (rest !== '') yield rest;
-      return { finish: token === null ? 'length' : 'stop', completionTokens: written };
+      return { finish: token === null && constraint?.whole !== true ? 'length' : 'stop', completionTokens: written };
     }
     const { text, stopped } = stops.push(stream.push(token));
     if (text !== '') yield text;
@@ -89,8 +96,17 @@ export async function* generate(
       if (rest !== '') yield rest;
       return { finish: 'stop', completionTokens: written + 1 };
     }
+    written++;
     // The last token allowed needs no run: nothing follows it.
-    if (written + 1 === room) continue;
-    await sequence.step(token, logits);
+    if (written < room) await sequence.step(token, logits);
   }
+}
+
+/** Others write their tokens between two slices of the work on a mask. @returns false when `signal` was aborted first */
+async function prepared(constraint: TokenConstraint, left: number, signal?: AbortSignal): Promise<boolean> {
+  while (!constraint.prepare(left)) {
+    await turn();
+    if (signal?.aborted === true) return false;
+  }
+  return true;
 }

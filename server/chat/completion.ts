@@ -1,7 +1,7 @@
 /** Answers that are asked for over HTTP: from the body of a request to what the model is to do, and to the body of a chat completion. */
 import type { Static } from 'typebox';
 import type { Caller } from '../access/caller.js';
-import { SchemaError } from '../../model/language/json-schema.js';
+import { SchemaError } from '../../model/language/schema-error.js';
 import { nucleusOf, type ChatRequest, type RequestMessage, type ResponseFormat } from '../api/chat-schemas.js';
 import type { ChatCompletionSchema, Usage } from '../api/schemas.js';
 import { ApiError } from '../errors.js';
@@ -136,13 +136,13 @@ function captionOf({ caption, temperature, format }: SamplingFields, { frequency
   return true;
 }
 
-/** Throws `invalid_request`, naming the part of a schema that no answer could be held to. */
+/** Throws `invalid_schema`, naming the part of a schema that no answer could be held to. */
 function checkFormat({ value, param }: SamplingFields['format']): void {
   try {
     grammarOf(value);
   } catch (error) {
     if (!(error instanceof SchemaError)) throw error;
-    throw new ApiError('invalid_request', { param, message: `The schema's part ${error.message}.` });
+    throw new ApiError('invalid_schema', { param, message: `The schema's part ${error.message}.` });
   }
 }
 

@@ -1,6 +1,7 @@
 /** What an answer must be, as a grammar. */
 import { oneOf, type Grammar } from '../../model/language/grammar.js';
-import { jsonObject, jsonSchema } from '../../model/language/json-schema.js';
+import { jsonSchema } from '../../model/language/json-schema.js';
+import { jsonObject } from '../../model/language/json-text.js';
 import type { ResponseFormat } from '../api/chat-schemas.js';
 
 /** null where any text will do. @throws SchemaError naming the part of a JSON schema that is wrong or not supported */

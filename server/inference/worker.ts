@@ -3,7 +3,7 @@
  * reply up: its text waits in the server.
  */
 import { parentPort } from 'node:worker_threads';
-import { ContextError } from '../../model/language/index.js';
+import { ContextError, SchemaError } from '../../model/language/index.js';
 import type { PackManifest } from '../../model/pack/index.js';
 import { ModelPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
@@ -137,6 +137,7 @@ function failureOf(error: unknown, otherwise: ErrorCode = 'inference_failed'): {
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
   if (error instanceof ApiError) return { code: error.code, message: error.message, param: error.param, detail };
   if (error instanceof ContextError) return { code: 'context_too_long', message: sentence(error.message), param: null, detail };
+  if (error instanceof SchemaError) return { code: 'invalid_schema', message: `The schema's part ${error.message}.`, param: null, detail };
   if (error instanceof PromptError) {
     const code = error.code === 'empty_messages' ? 'empty_question' : 'pack_mismatch';
     return { code, message: sentence(error.message), param: null, detail };

@@ -141,7 +141,7 @@ test('a schema that no answer can be held to is refused with the part that is wr
   const response_format = { type: 'json_schema' as const, json_schema: { name: 'x', schema: { type: 'object', properties: { when: { type: 'string', pattern: '^a' } } } } };
   await assert.rejects(client.chat.completions.create({ model, messages: [{ role: 'user', content: 'Hi' }], response_format }), (error) => {
     assert.ok(error instanceof OpenAI.APIError);
-    assert.deepEqual([error.status, error.code, error.param], [400, 'invalid_request', 'response_format.json_schema.schema']);
+    assert.deepEqual([error.status, error.code, error.param], [400, 'invalid_schema', 'response_format.json_schema.schema']);
     assert.match(error.message, /#\/properties\/when\/pattern is not supported/);
     return true;
   });

@@ -1,0 +1,9 @@
+/** Raised for a schema that is none, or asks for what a grammar here cannot hold; `path` names the place in it. */
+export class SchemaError extends Error {
+  constructor(
+    readonly path: string,
+    what: string,
+  ) {
+    super(`${path} ${what}`);
+  }
+}
