@@ -32,7 +32,7 @@ export function encodeCommand(): Command {
     .requiredOption('-o, --output <file>', 'the .linr file to write')
     .addOption(new Option('--preset <name>', 'how much time and network to spend').choices(PRESETS).default('standard'))
     .addOption(
-      new Option('--width <n>', `encoded width in pixels, the height keeps the aspect ratio (default: ${DEFAULT_WIDTH}, or the video's own where it is smaller)`)
+      new Option('--width <n>', `encoded width in pixels, the height keeps the aspect ratio (default: ${DEFAULT_WIDTH}, or the video's own where it is smaller; narrower where the height would be above ${MAX_SIDE})`)
         .argParser(wholeNumber(1, MAX_SIDE))
         .conflicts('size'),
     )
@@ -80,6 +80,7 @@ async function encode(input: string, options: EncodeOptions): Promise<void> {
     progress.clear();
     const { bytes } = await readContainerFile(output);
     const { frames } = report;
+    for (const warning of source.warnings) process.stderr.write(`warning: ${warning}\n`);
     const bpp = bitsPerPixel(bytes.length, frames, report.width, report.height);
     process.stdout.write(
       `${output}: ${grouped(bytes.length)} bytes, ${frames} ${frames === 1 ? 'frame' : 'frames'} of ${report.width} x ${report.height}, ` +

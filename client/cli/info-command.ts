@@ -27,6 +27,7 @@ export function summary(file: string, report: ContainerReport & { readonly conta
     ['file', `${grouped(report.fileBytes)} bytes, ${bpp.toFixed(4)} bpp, version ${report.version}; a chat needs the first ${grouped(report.headBytes)} bytes`],
     ['video', `${meta.frames} ${meta.frames === 1 ? 'frame' : 'frames'} of ${meta.width} x ${meta.height}, ${meta.duration_s.toFixed(2)} s${rate}`],
     ['made from', oneLine(`${source.name}, ${source.width} x ${source.height}${sourceBytes}`)],
+    ...(source.warnings ?? []).map((warning): [string, string] => ['warning', oneLine(warning)]),
     ['encoder', oneLine(`preset ${encoder.preset}, ${encoder.seconds.toFixed(1)} s`)],
     ['pack', oneLine(`${pack.id} (feature space ${pack.feature_space})`)],
     ['sections', sectionFacts(report)],

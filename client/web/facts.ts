@@ -46,6 +46,7 @@ export class Facts {
       [text.facts.length, video.kind === 'photo' || video.duration_s === null ? null : formatClock(video.duration_s)],
       [text.facts.frames, frames === null ? null : String(frames)],
       [text.facts.shots, info === null || info.frames === 1 ? null : String(info.shots.length)],
+      [text.facts.warnings, video.warnings.length === 0 ? null : video.warnings.join(' ')],
       [text.facts.latents, info === null ? null : text.facts.latentsValue(info.frames, info.latentDim)],
     ]);
   }

@@ -119,6 +119,7 @@ export const text = {
     length: 'Length',
     frames: 'Frames',
     shots: 'Shots',
+    warnings: 'Not read',
     latents: 'Latents',
     latentsValue: (frames: number, dim: number) => `${frames}\u00a0×\u00a0${dim}`,
   },

@@ -14,6 +14,7 @@ export {
   type SegmentEntry,
   type SegmentReport,
 } from './read.js';
+export { MAX_WARNINGS } from './limits.js';
 export { blobSource, bytesSource, HEAD_GUESS_BYTES, openUrl, type ByteSource, type UrlSourceOptions } from './source.js';
 export type { Coder, Container, ContainerMeta, ContainerNetwork, ContainerTensor } from './types.js';
 export { writeContainer, type WriteOptions } from './write.js';

@@ -25,6 +25,9 @@ export const MAX_JSON_DEPTH = 16;
 /** Names of sources, packs and presets, in UTF-16 units: file systems end at 255 bytes; ours may be longer titles. */
 export const MAX_STRING_LENGTH = 1024;
 
+/** Warnings about a source: a reader of files has a handful of kinds. */
+export const MAX_WARNINGS = 16;
+
 /** Pixels a side: twice 8K. A decoded frame of 16,384 x 16,384 is the most the area limit below would ever be asked about. */
 export const MAX_SIDE = 16_384;
 

@@ -2,7 +2,7 @@ import { ByteReader, ByteWriter, checkLimit } from './bytes.js';
 import { malformed } from './errors.js';
 import { decodeIntegers, encodeIntegers } from './integers.js';
 import { isJsonObject, jsonBytes, parseJsonObject, type JsonObject, type JsonValue } from './json.js';
-import { MAX_FRAMES, MAX_META_BYTES, MAX_PIXELS, MAX_SECONDS, MAX_SEGMENTS, MAX_SIDE, MAX_STRING_LENGTH, MAX_SYMBOLS_PER_BYTE } from './limits.js';
+import { MAX_FRAMES, MAX_META_BYTES, MAX_PIXELS, MAX_SECONDS, MAX_SEGMENTS, MAX_SIDE, MAX_STRING_LENGTH, MAX_SYMBOLS_PER_BYTE, MAX_WARNINGS } from './limits.js';
 import type { ContainerMeta } from './types.js';
 
 /**
@@ -16,7 +16,10 @@ export function metaSection(meta: ContainerMeta, coded: readonly boolean[]): Uin
     height,
     frames,
     duration_s,
-    source: { name: source.name, width: source.width, height: source.height, bytes: source.bytes },
+    source: {
+      name: source.name, width: source.width, height: source.height, bytes: source.bytes,
+      ...(source.warnings === undefined || source.warnings.length === 0 ? {} : { warnings: [...source.warnings] }),
+    },
     pack: { id: pack.id, feature_space: pack.feature_space },
     encoder: { preset: encoder.preset, seconds: encoder.seconds },
     ...(meta.segments.length === 1 ? {} : { segments: meta.segments.map((count, k) => ({ frames: count, coded: coded[k] === true })) }),
@@ -59,6 +62,7 @@ function checkMeta(json: JsonObject, times_s: Float64Array): DecodedMeta {
       width: wholeNumber(source, 'width', 'source.', 1, 2 ** 24),
       height: wholeNumber(source, 'height', 'source.', 1, 2 ** 24),
       bytes: source['bytes'] === null ? null : wholeNumber(source, 'bytes', 'source.', 0, Number.MAX_SAFE_INTEGER),
+      ...warningsOf(source['warnings']),
     },
     times_s,
     pack: { id: text(pack, 'id', 'pack.'), feature_space: text(pack, 'feature_space', 'pack.') },
@@ -86,6 +90,15 @@ function segmentList(value: JsonValue | undefined, frames: number): { frames: nu
   });
   if (sum !== frames) throw malformed(`The segments have ${sum} frames, the video ${frames}.`);
   return segments;
+}
+
+/** What could not be read of the source; the field may be missing. */
+function warningsOf(value: JsonValue | undefined): { readonly warnings?: readonly string[] } {
+  if (value === undefined) return {};
+  if (!Array.isArray(value)) throw malformed('The field "source.warnings" of the META section is not a list.');
+  const list = value as readonly JsonValue[];
+  checkLimit(list.length, MAX_WARNINGS, 'The number of warnings in the META section');
+  return { warnings: list.map((_, k) => text(list as unknown as JsonObject, String(k), 'source.warnings.')) };
 }
 
 function child(json: JsonObject, key: string): JsonObject {

@@ -9,8 +9,17 @@ export interface ContainerMeta {
   /** Frames of each segment, in order; they sum to `frames`. */
   readonly segments: readonly number[];
   readonly duration_s: number;
-  /** The file it was made from: its name, its own size in pixels and its length in bytes (null: unknown). */
-  readonly source: { readonly name: string; readonly width: number; readonly height: number; readonly bytes: number | null };
+  /**
+   * The file it was made from: its name, its own size in pixels, its length in bytes (null: unknown), and sentences about what of it
+   * could not be read (none: nothing is known to be missing).
+   */
+  readonly source: {
+    readonly name: string;
+    readonly width: number;
+    readonly height: number;
+    readonly bytes: number | null;
+    readonly warnings?: readonly string[];
+  };
   /** (T) presentation times in seconds, not falling; kept to the microsecond. */
   readonly times_s: Float64Array;
   /** The model pack the latents are aligned to. */

@@ -43,12 +43,14 @@ export interface TrackFacts {
 
 /** @throws FrameSourceError as `openLibavSource`. */
 export async function readTrack(file: MediaFile): Promise<TrackFacts> {
-  const demuxer = Demuxer.open(file);
+  const demuxer = await open(file);
   let decoder: TrackDecoder | null = null;
   try {
     const tracks = demuxer.videoTracks();
     const track = chooseTrack(tracks);
-    if (track === null) throw new FrameSourceError('no_video_track', `${file.name} holds no video track, so there are no frames to look at.`);
+    if (track === null) {
+      throw (await withoutIndex(file)) ?? new FrameSourceError('no_video_track', `${file.name} holds no video track, so there are no frames to look at.`);
+    }
     if (track.width > 0) checkSize(file.name, track.width, track.height, MAX_VIDEO_PIXELS);
     const packets = new FrameCounter();
     decoder = new TrackDecoder(demuxer, track.index, ({ time_s, duration_s, hidden }) => {
@@ -61,6 +63,23 @@ export async function readTrack(file: MediaFile): Promise<TrackFacts> {
     decoder?.close();
     demuxer.close();
   }
+}
+
+/** As `Demuxer.open`; where the file is cut off before its index, that is said. */
+async function open(file: MediaFile): Promise<Demuxer> {
+  try {
+    return Demuxer.open(file);
+  } catch (error) {
+    if (error instanceof FrameSourceError && error.code === 'media_damaged') throw (await withoutIndex(file)) ?? error;
+    throw error;
+  }
+}
+
+/** The error of a file that is cut off before what says how to read it; null where it is not cut off. */
+async function withoutIndex(file: MediaFile): Promise<FrameSourceError | null> {
+  const cut = await cutOff(file);
+  if (cut === null) return null;
+  return new FrameSourceError('video_truncated', `${file.name} cannot be read: what is there lacks its index. ${cut} Copy or download it again.`);
 }
 
 async function describe(file: MediaFile, demuxer: Demuxer, decoder: TrackDecoder, track: VideoTrack, tracks: VideoTrack[], packets: FrameCounter): Promise<TrackFacts> {

@@ -2,7 +2,7 @@
  * A video to a `.linr` file: a glance that makes it askable, a scan of all frames, then segment after segment trained, each
  * with checkpoints; at last the quality measured on the file read back. Memory holds one segment's pixels at a time.
  */
-import { encodeNetwork, writeContainer, type ContainerMeta, type JsonObject } from '../container/index.js';
+import { encodeNetwork, MAX_WARNINGS, writeContainer, type ContainerMeta, type JsonObject } from '../container/index.js';
 import type { Frame, FrameSource } from '../frames/index.js';
 import type { ModelPack } from '../pack/index.js';
 import type { Runtime } from '../runtime/types.js';
@@ -361,7 +361,7 @@ class Encoding {
       ...plan.size,
       frames: scan.times_s.length,
       duration_s: source.info.duration_s,
-      source: { name: options.sourceName, width: source.info.width, height: source.info.height, bytes: options.sourceBytes },
+      source: { name: options.sourceName, width: source.info.width, height: source.info.height, bytes: options.sourceBytes, warnings: source.warnings.slice(0, MAX_WARNINGS) },
       times_s: scan.times_s,
       segments: this.segments,
       pack: { id: manifest.id, feature_space: manifest.feature_space },

@@ -190,10 +190,16 @@ function rateGoal(shape: PresetShape, { preset, targetBpp, targetPsnr }: PlanOpt
 
 function encodedSize(info: VideoInfo, options: PlanOptions): FrameSize {
   if (options.size !== undefined && options.width !== undefined) throw new RangeError('give width or size, not both');
-  const width = options.size?.width ?? options.width ?? Math.min(DEFAULT_WIDTH, info.width);
-  const height = options.size?.height ?? Math.max(1, Math.round((info.height * width) / info.width));
+  const { width, height } = options.size ?? fittingSize(info, options.width ?? Math.min(DEFAULT_WIDTH, info.width));
   for (const [name, value] of Object.entries({ width, height })) {
     if (!Number.isInteger(value) || value < 1 || value > MAX_SIDE) throw new RangeError(`the encoded ${name} must be a whole number of pixels from 1 to ${MAX_SIDE}, got ${value}`);
   }
   return { width, height };
+}
+
+/** The size of this width that keeps the aspect ratio; a smaller one where that would be higher than an encoded frame may be. */
+function fittingSize(info: VideoInfo, width: number): FrameSize {
+  const height = Math.max(1, Math.round((info.height * width) / info.width));
+  if (height <= MAX_SIDE) return { width, height };
+  return { width: Math.max(1, Math.round((info.width * MAX_SIDE) / info.height)), height: MAX_SIDE };
 }

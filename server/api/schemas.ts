@@ -45,6 +45,7 @@ export const VideoSchema = Type.Object({
   height: nullable(Type.Integer()),
   frames: nullable(Type.Integer()),
   duration_s: nullable(Type.Number()),
+  warnings: Type.Array(Type.String(), { description: 'What of the original could not be read, or was left out, in sentences.' }),
   source_bytes: nullable(Type.Integer({ description: 'Size of the original file; null where only a container was given and it does not say.' })),
   container_bytes: nullable(Type.Integer({ description: 'Size of the .linr as it is now.' })),
   container_version: nullable(Type.String({ description: 'Changes whenever the container does; also its ETag.' })),

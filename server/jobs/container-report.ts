@@ -12,14 +12,14 @@ export function factsOf(
   bytes: number,
   psnr_db: number | null,
 ): ContainerFacts {
-  const { width, height, frames } = container.meta;
-  return { version, stage, bytes, width, height, frames, psnr_db };
+  const { width, height, frames, source: { warnings = [] } } = container.meta;
+  return { version, stage, bytes, width, height, frames, psnr_db, warnings };
 }
 
 /** What a container tells about the original it was made from. */
 function mediaOf(container: Container): Media {
   const { source, frames, duration_s } = container.meta;
-  return { width: source.width, height: source.height, frames, duration_s };
+  return { width: source.width, height: source.height, frames, duration_s, warnings: source.warnings ?? [] };
 }
 
 /**

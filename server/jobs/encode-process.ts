@@ -70,7 +70,7 @@ async function rest(): Promise<void> {
 
 async function encode(task: EncodeTask): Promise<FromEncoder> {
   let psnr_db: number | null = null;
-  const source = await openFrames(task.source);
+  const source = await openFrames(task.source, { name: task.sourceName });
   try {
     const report = await encodeVideo(source, {
       pack: await ModelPack.open(task.packDir),

@@ -16,8 +16,8 @@ const frameCodes: Readonly<Record<FrameSourceErrorCode, ErrorCode>> = {
 };
 
 /**
- * What went wrong with a file, for its owner. Messages of the model name the file by its path on the server, which is
- * nobody's business: `file` is replaced by "The file".
+ * What went wrong with a file, for its owner. Files are read under the names their owners gave them; where a message has the path on
+ * the server after all, which is nobody's business, "The file" takes its place.
  */
 export function describeFailure(error: unknown, file: string, otherwise: ErrorCode): FailedMessage {
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -6,6 +6,8 @@ import type { ContainerFacts, Media } from '../store/videos.js';
 /** What a child process is told to look at. */
 export interface ProbeTask {
   readonly file: string;
+  /** What its user calls it. */
+  readonly name: string;
   readonly packDir: string;
   /** Largest container in bytes. */
   readonly containerBytes: number;

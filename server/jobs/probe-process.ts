@@ -11,10 +11,11 @@ import type { ProbeReport, ProbeTask } from './messages.js';
 async function probe(task: ProbeTask): Promise<ProbeReport> {
   const head = await readStart(task.file);
   if (looksLikeContainer(head)) return probeContainer(task);
-  const source = await openFrames(task.file);
+  const source = await openFrames(task.file, { name: task.name });
   try {
-    const { kind, width, height, frames, duration_s } = source.info;
-    return { type: 'media', kind, media: { width, height, frames, duration_s } };
+    const { info: { kind, ...info }, warnings } = source;
+    const { width, height, frames, duration_s } = info;
+    return { type: 'media', kind, media: { width, height, frames, duration_s, warnings } };
   } finally {
     await source.close();
   }

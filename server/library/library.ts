@@ -9,7 +9,7 @@ import type { Limits } from '../config.js';
 import { ApiError, errorTable, storageProblem, toApiError, type ErrorCode } from '../errors.js';
 import { reportOnContainer } from '../jobs/container-report.js';
 import { describeFailure } from '../jobs/failure.js';
-import type { EncodeTask, ProbeReport } from '../jobs/messages.js';
+import type { EncodeTask, ProbeReport, ProbeTask } from '../jobs/messages.js';
 import { Prober } from '../jobs/probe.js';
 import { EncodeQueue, type EncodeEvents } from '../jobs/queue.js';
 import type { Store } from '../store/database.js';
@@ -135,8 +135,8 @@ export class Library implements EncodeEvents {
     });
   }
 
-  #probeNow(file: string): Promise<ProbeReport> {
-    return this.#prober.probe(this.#probeTask(file), new AbortController().signal);
+  #probeNow(file: string, name: string): Promise<ProbeReport> {
+    return this.#prober.probe(this.#probeTask(file, name), new AbortController().signal);
   }
 
   /** Cancels whatever runs for the video and removes everything that belongs to it. */
@@ -226,15 +226,15 @@ export class Library implements EncodeEvents {
     };
   }
 
-  #probeTask(file: string): { file: string; packDir: string; containerBytes: number } {
-    return { file, packDir: this.#options.packDir, containerBytes: this.#options.limits.containerBytes };
+  #probeTask(file: string, name: string): ProbeTask {
+    return { file, name, packDir: this.#options.packDir, containerBytes: this.#options.limits.containerBytes };
   }
 
   #startProbe(id: string, source: string): void {
     const abort = new AbortController();
     this.#probes.set(id, abort);
     const work = this.#prober
-      .probe(this.#probeTask(source), abort.signal)
+      .probe(this.#probeTask(source, this.#videos.find(id)?.name ?? 'The file'), abort.signal)
       .then((report) => this.#probed(id, source, report))
       .catch((error: unknown) => {
         if (this.#stopping || abort.signal.aborted) return;
@@ -319,7 +319,7 @@ export class Library implements EncodeEvents {
 
   /** The encoder replaced the container and the server ended before it heard of it. */
   async #recoverContainer(row: VideoRow): Promise<void> {
-    const report = await this.#probeNow(this.#options.folder.container(row.id));
+    const report = await this.#probeNow(this.#options.folder.container(row.id), row.name);
     if (report.type === 'container') {
       const stage = report.facts.stage === 'latents' ? 'latents' : 'checkpoint';
       this.#videos.setContainer(row.id, { ...report.facts, stage, psnr_db: row.container?.psnr_db ?? null });

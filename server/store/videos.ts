@@ -9,6 +9,8 @@ export interface Media {
   readonly height: number;
   readonly frames: number | null;
   readonly duration_s: number;
+  /** See FrameSource of the model; missing in rows of older servers. */
+  readonly warnings?: readonly string[];
 }
 
 /** What is kept about the `.linr` of a video, so that listing videos opens none. */
@@ -22,6 +24,8 @@ export interface ContainerFacts {
   readonly height: number;
   readonly frames: number;
   readonly psnr_db: number | null;
+  /** As Media's: what reading the whole video told. */
+  readonly warnings?: readonly string[];
 }
 
 /** A video as stored. `status` never holds what only a running process can know: that is the progress. */
@@ -193,6 +197,7 @@ export function presentVideo(row: VideoRow, board: ProgressBoard): Video {
     height: row.media?.height ?? null,
     frames: row.media?.frames ?? row.container?.frames ?? null,
     duration_s: row.media?.duration_s ?? null,
+    warnings: [...new Set([...(row.media?.warnings ?? []), ...(row.container?.warnings ?? [])])],
     source_bytes: row.sourceBytes,
     container_bytes: row.container?.bytes ?? null,
     container_version: row.container?.version ?? null,

@@ -109,6 +109,16 @@ describe('container', () => {
   const container = sampleContainer();
   const file = writeContainer(container);
 
+  test('what could not be read of the source is kept, within limits', () => {
+    const withWarnings = (warnings: readonly string[]): Uint8Array =>
+      writeContainer({ ...container, meta: { ...container.meta, source: { ...container.meta.source, warnings } } });
+    const warnings = ['The file is cut off.', 'Zwei Spuren – eine gelesen.'];
+    assert.deepEqual(readContainer(withWarnings(warnings)).meta.source.warnings, warnings);
+    assert.deepEqual(withWarnings([]), writeContainer(container), 'no warnings cost no bytes');
+    refused(() => withWarnings(Array.from({ length: 17 }, () => 'x')), 'limit_exceeded', /number of warnings/);
+    refused(() => withWarnings(['x'.repeat(1025)]), 'limit_exceeded', /source\.warnings\.0/);
+  });
+
   test('transcoding latents to the other coder keeps every value', () => {
     const read = readContainer(file);
     const other = readContainer(writeContainer(read, { coder: 'huffman' }));

@@ -340,7 +340,7 @@ describe('what cannot be read', () => {
   test('a text file named .mp4', () => refused('text.mp4', 'BMW drives, MP4 does not.\n'.repeat(50), 'not_media', /neither a photo nor a video/));
   test('a text of one letter', () => refused('x.mp4', 'x', 'not_media', /neither a photo nor a video/));
   test('zero bytes', () => refused('zero.mp4', new Uint8Array(5000), 'not_media', /neither a photo nor a video/));
-  test('an MP4 cut before its index', () => refused('start.mp4', video.subarray(0, 36), 'media_damaged', /cannot be read.*damaged/));
+  test('an MP4 cut before its index', () => refused('start.mp4', video.subarray(0, 36), 'video_truncated', /lacks its index.*cut off.*again\./));
   test('a playlist, which names other files', async () => {
     const beside = await folder.write('beside.mp4', video);
     await refused('list.m3u8', `#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://${beside}\n#EXT-X-ENDLIST\n`, 'not_media', /neither a photo nor a video/);

@@ -180,6 +180,11 @@ test('a plan follows the video, and options out of range are named', () => {
   const info = { width: 1280, height: 720, duration_s: 10, frames: 300, fps: 30, kind: 'video' } as const;
   assert.deepEqual(planEncoding(info, { preset: 'standard' }).size, { width: 320, height: 180 });
   assert.deepEqual(planEncoding(info, { preset: 'draft', size: { width: 320, height: 160 } }).size, { width: 320, height: 160 });
+  for (const [width, height, ...encoded] of [[300, 2000, 288, 1920], [1080, 8000, 259, 1920], [200, 2400, 160, 1920], [8192, 1, 320, 1], [1, 8192, 1, 1920], [8192, 8192, 320, 320]] as const) {
+    const { size } = planEncoding({ ...info, width, height }, { preset: 'draft' });
+    assert.deepEqual([size.width, size.height], encoded, `${width} x ${height}`);
+  }
+  assert.deepEqual(planEncoding({ ...info, width: 300, height: 2000 }, { preset: 'draft', width: 1000 }).size, { width: 288, height: 1920 });
   assert.equal(planEncoding({ ...info, width: 1, height: 1 }, { preset: 'draft' }).config(1, 256).basis.count, 0);
   const basisRows = (targetBpp: number): number[] => planEncoding(info, { preset: 'standard', targetBpp }).config(80, 256).basis.grids.map(({ rows }) => rows);
   assert.deepEqual(basisRows(0.15), [45, 23, 12], 'few bits: coarse basis grids too');
