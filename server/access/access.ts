@@ -22,9 +22,9 @@ export interface AccessOptions {
 
 /** Seconds for which a look at the key file is good. A look is taken as often by itself, so that a removed key's sockets end within a second. */
 const fresh_s = 0.5;
-/** The WebSocket subprotocol of this API, and what a key is given behind, since browsers cannot set headers on sockets. */
-export const socketProtocol = 'latentchat';
-export const keyProtocolPrefix = 'latentchat-key.';
+/** The WebSocket subprotocols of this API, by our name and by OpenAI's, and what a key is given behind, since browsers cannot set headers on sockets. */
+export const socketProtocols = ['latentchat', 'realtime'] as const;
+export const keyProtocolPrefixes = ['latentchat-key.', 'openai-insecure-api-key.'] as const;
 
 /** What a key has a rate of. */
 type Counted = 'request' | 'line';
@@ -215,5 +215,9 @@ function secretOf(headers: IncomingHttpHeaders): string | null {
   const bearer = /^Bearer +([^\s]+)$/i.exec(headers.authorization ?? '')?.[1];
   if (bearer !== undefined) return bearer;
   const offered = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim()) ?? [];
-  return offered.find((name) => name.startsWith(keyProtocolPrefix))?.slice(keyProtocolPrefix.length) ?? null;
+  for (const prefix of keyProtocolPrefixes) {
+    const found = offered.find((name) => name.startsWith(prefix));
+    if (found !== undefined) return found.slice(prefix.length);
+  }
+  return null;
 }

@@ -77,7 +77,7 @@ export function chatTaskOf(services: CompletionServices, body: ChatRequest, clie
 export async function taskOf(services: CompletionServices, request: Request, { caller, ...client }: Asking, signal: AbortSignal): Promise<ReplyTask> {
   const { limits } = services;
   const { messages } = request;
-  checkModel(services, request.model);
+  checkModel(services.model?.id, request.model);
   if (messages.length > limits.requestMessages) {
     const message = `There are ${messages.length} messages; the limit is ${limits.requestMessages}.`;
     throw new ApiError('invalid_request', { param: messages[0]?.param.replace(/\[.*$/, '') ?? null, message });
@@ -96,10 +96,8 @@ export async function taskOf(services: CompletionServices, request: Request, { c
 }
 
 /** Throws `model_not_found` where another model is asked for than there is. */
-export function checkModel({ model }: Pick<Services, 'model'>, asked: string | null | undefined): void {
-  if (asked && model && asked !== model.id) {
-    throw new ApiError('model_not_found', { param: 'model', message: `There is no model "${asked}". This server runs "${model.id}".` });
-  }
+export function checkModel(served: string | undefined, asked: string | null | undefined, param = 'model'): void {
+  if (asked && served && asked !== served) throw new ApiError('model_not_found', { param, message: `There is no model "${asked}". This server runs "${served}".` });
 }
 
 function samplingOf({ limits }: CompletionServices, request: SamplingFields): Sampling {

@@ -1,5 +1,5 @@
 import type { TSchema } from 'typebox';
-import { keyProtocolPrefix, socketProtocol } from '../access/access.js';
+import { keyProtocolPrefixes, socketProtocols } from '../access/access.js';
 import { clientEvents, closeCodes } from './events.js';
 import { serverEvents } from './server-events.js';
 
@@ -44,12 +44,18 @@ export function asyncApi(version: string): object {
         bindings: {
           ws: {
             method: 'GET',
-            query: { type: 'object', properties: { conversation: { type: 'string', description: 'Id of a stored conversation to go on with.' } } },
+            query: {
+              type: 'object',
+              properties: {
+                conversation: { type: 'string', description: 'Id of a stored conversation to go on with.' },
+                model: { type: 'string', description: 'The model that is wanted: another one than there is is told by an error.' },
+              },
+            },
             headers: {
               type: 'object',
               properties: {
                 authorization: { type: 'string', description: 'Bearer <key>, where the server asks for one.' },
-                'sec-websocket-protocol': { type: 'string', description: `From a browser: "${socketProtocol}, ${keyProtocolPrefix}<key>".` },
+                'sec-websocket-protocol': { type: 'string', description: `From a browser: "${socketProtocols[0]}, ${keyProtocolPrefixes[0]}<key>", or "${socketProtocols[1]}, ${keyProtocolPrefixes[1]}<key>".` },
               },
             },
           },

@@ -112,11 +112,18 @@ export class LiveConversation {
     const empty = parts.every((part) => part.type !== 'input_video' && part.text.trim() === '');
     if (empty) throw new ApiError('empty_question', { param: 'item.content' });
     const item: Item = { id: newId('item'), object: 'realtime.item', type: 'message', role, status: 'completed', content: parts };
-    const previous = this.#items.at(-1)?.id ?? null;
+    const previous = this.lastItemId;
     this.#context.store.addItem(this, item);
     this.#items.push(item);
-    this.#emit({ type: 'conversation.item.added', conversation: this.id, previous_item_id: previous, item });
+    const added = { conversation: this.id, previous_item_id: previous, item };
+    this.#emit({ type: 'conversation.item.added', ...added });
+    this.#emit({ type: 'conversation.item.done', ...added });
     return item;
+  }
+
+  /** Id of the last message, or null. */
+  get lastItemId(): string | null {
+    return this.#items.at(-1)?.id ?? null;
   }
 
   removeItem(itemId: string): void {
@@ -146,11 +153,12 @@ export class LiveConversation {
       },
     );
     const running: Running = { id: newId('resp'), itemId: newId('item'), reply, text: '' };
-    const previous = this.#items.at(-1)?.id ?? null;
     this.#running = running;
     this.#emit({ type: 'response.created', response: this.#response(running.id, 'in_progress') });
     const item = answerItem(running.itemId, 'in_progress', '');
-    this.#emit({ type: 'conversation.item.added', conversation: this.id, previous_item_id: previous, item });
+    this.#emit({ type: 'response.output_item.added', response_id: running.id, output_index: 0, item });
+    this.#emit({ type: 'conversation.item.added', conversation: this.id, previous_item_id: this.lastItemId, item });
+    this.#emit({ type: 'response.content_part.added', ...this.#place(running), part: { type: 'text', text: '' } });
     const ended = reply.outcome.then(
       (outcome) => this.#end(running, outcome, null, asked, firstToken),
       (error: unknown) => this.#end(running, null, toApiError(error), asked, firstToken),
@@ -171,6 +179,7 @@ export class LiveConversation {
     const whole = outcome?.finish === 'stop';
     const annotations = outcome?.annotations ?? [];
     const item = answerItem(running.itemId, whole ? 'completed' : 'incomplete', text, annotations);
+    const previous = this.lastItemId;
     let problem = error;
     if (text !== '') {
       try {
@@ -183,6 +192,9 @@ export class LiveConversation {
     }
     this.#running = null;
     this.#emit({ type: 'response.output_text.done', ...this.#place(running), text });
+    this.#emit({ type: 'response.content_part.done', ...this.#place(running), part: { type: 'text', text } });
+    this.#emit({ type: 'response.output_item.done', response_id: running.id, output_index: 0, item });
+    this.#emit({ type: 'conversation.item.done', conversation: this.id, previous_item_id: previous, item });
     this.#emit({
       type: 'response.done',
       response: {

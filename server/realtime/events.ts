@@ -1,6 +1,7 @@
 import Type, { type TSchema } from 'typebox';
 import { sampling } from '../api/chat-schemas.js';
 import { checker } from '../api/check.js';
+import { only, realtimeFields } from '../api/openai-fields.js';
 import { ApiError } from '../errors.js';
 import type { ClientEvent } from './protocol.js';
 
@@ -9,13 +10,26 @@ const eventId = Type.Optional(Type.String({ maxLength: 200 }));
 const name = Type.String({ maxLength: 200 });
 const conversation = Type.Optional(name);
 
-const settings = Type.Object(
+/** Most tokens of an answer; `inf`: as many as this server writes. */
+const tokens = Type.Union([Type.Integer({ minimum: 1 }), Type.Literal('inf')]);
+
+const settings = {
+  instructions: Type.Optional(Type.String()),
+  temperature: Type.Optional(sampling.temperature),
+  top_p: Type.Optional(sampling.topP),
+  seed: Type.Optional(sampling.seed),
+  max_output_tokens: Type.Optional(tokens),
+  max_response_output_tokens: Type.Optional(tokens),
+  ...realtimeFields,
+};
+/** Of the session, as OpenAI's clients say which they want. */
+const sessionSettings = Type.Object({ ...settings, type: Type.Optional(Type.Literal('realtime')), model: Type.Optional(name) }, strict);
+/** Of one response. */
+const responseSettings = Type.Object(
   {
-    instructions: Type.Optional(Type.String()),
-    temperature: Type.Optional(sampling.temperature),
-    top_p: Type.Optional(sampling.topP),
-    seed: Type.Optional(sampling.seed),
-    max_output_tokens: Type.Optional(Type.Integer({ minimum: 1 })),
+    ...settings,
+    conversation: only(Type.Literal('auto'), 'must be "auto": an answer is a message of its conversation.'),
+    input: only(Type.Never(), 'must be left out: send messages by conversation.item.create.'),
   },
   strict,
 );
@@ -32,6 +46,9 @@ const newItem = Type.Object(
     type: Type.Optional(Type.Literal('message')),
     role: Type.Enum(['system', 'user', 'assistant']),
     content: Type.Array(part, { minItems: 1, maxItems: 64 }),
+    id: only(Type.Never(), 'must be left out: the server names messages.'),
+    object: Type.Optional(Type.Literal('realtime.item')),
+    status: Type.Optional(Type.Enum(['completed', 'incomplete', 'in_progress'])),
   },
   strict,
 );
@@ -42,12 +59,12 @@ function event<Fields extends Record<string, TSchema>>(type: ClientEvent['type']
 
 /** The JSON schema of every event a client may send, by its type. */
 export const clientEvents: Readonly<Record<ClientEvent['type'], TSchema>> = {
-  'session.update': event('session.update', { session: settings }),
+  'session.update': event('session.update', { session: sessionSettings }),
   'conversation.create': event('conversation.create', {}),
   'conversation.retrieve': event('conversation.retrieve', { conversation: name }),
-  'conversation.item.create': event('conversation.item.create', { conversation, item: newItem }),
+  'conversation.item.create': event('conversation.item.create', { conversation, previous_item_id: Type.Optional(name), item: newItem }),
   'conversation.item.delete': event('conversation.item.delete', { conversation, item_id: name }),
-  'response.create': event('response.create', { conversation, response: Type.Optional(settings) }),
+  'response.create': event('response.create', { conversation, response: Type.Optional(responseSettings) }),
   'response.cancel': event('response.cancel', { conversation, response_id: Type.Optional(name) }),
   'video.subscribe': event('video.subscribe', { video_id: name }),
   'video.unsubscribe': event('video.unsubscribe', { video_id: name }),

@@ -34,6 +34,7 @@ export interface Item {
 export interface Session {
   readonly id: string;
   readonly object: 'realtime.session';
+  readonly type: 'realtime';
   readonly model: string;
   /** The system message; empty: the one the model was trained with. */
   readonly instructions: string;
@@ -42,6 +43,7 @@ export interface Session {
   readonly top_p: number;
   readonly seed: number | null;
   readonly max_output_tokens: number;
+  readonly output_modalities: readonly 'text'[];
 }
 
 export interface Usage {
@@ -91,10 +93,12 @@ export type ServerEventBody =
   | { readonly type: 'session.created'; readonly session: Session; readonly conversation: Conversation }
   | { readonly type: 'session.updated'; readonly session: Session }
   | { readonly type: 'conversation.created' | 'conversation.retrieved'; readonly conversation: Conversation }
-  | { readonly type: 'conversation.item.added'; readonly conversation: string; readonly previous_item_id: string | null; readonly item: Item }
+  | { readonly type: 'conversation.item.added' | 'conversation.item.done'; readonly conversation: string; readonly previous_item_id: string | null; readonly item: Item }
   | { readonly type: 'conversation.item.deleted'; readonly conversation: string; readonly item_id: string }
   | { readonly type: 'response.created' | 'response.done'; readonly response: ResponseObject }
   | { readonly type: 'response.queued'; readonly response_id: string; readonly conversation: string; readonly position: number }
+  | { readonly type: 'response.output_item.added' | 'response.output_item.done'; readonly response_id: string; readonly output_index: 0; readonly item: Item }
+  | ({ readonly type: 'response.content_part.added' | 'response.content_part.done'; readonly part: { readonly type: 'text'; readonly text: string } } & Place)
   | ({ readonly type: 'response.output_text.delta'; readonly delta: string } & Place)
   | ({ readonly type: 'response.output_text.done'; readonly text: string } & Place)
   | { readonly type: 'video.progress'; readonly video: Video }
@@ -120,7 +124,8 @@ export interface SessionSettings {
   readonly temperature?: number;
   readonly top_p?: number;
   readonly seed?: number;
-  readonly max_output_tokens?: number;
+  /** `inf`: as many as this server writes. */
+  readonly max_output_tokens?: number | 'inf';
 }
 
 /** A video part names the video by id, or as `video://<id>`. */
@@ -137,6 +142,8 @@ export type ClientEvent = { readonly event_id?: string } & (
   | {
       readonly type: 'conversation.item.create';
       readonly conversation?: string;
+      /** May name the last message only: messages are added at the end. */
+      readonly previous_item_id?: string;
       readonly item: { readonly type?: 'message'; readonly role: MessageRole; readonly content: readonly NewPart[] };
     }
   | { readonly type: 'conversation.item.delete'; readonly conversation?: string; readonly item_id: string }

@@ -1,7 +1,7 @@
 import websocket from '@fastify/websocket';
 import type { Server } from 'node:http';
 import type { FastifyInstance } from 'fastify';
-import { socketProtocol } from '../access/access.js';
+import { socketProtocols } from '../access/access.js';
 import { Tally } from '../access/tally.js';
 import { ApiError } from '../errors.js';
 import { closeCodes } from './events.js';
@@ -22,7 +22,7 @@ export async function realtimeRoute(app: FastifyInstance, context: SocketContext
       perMessageDeflate: false,
       clientTracking: true,
       // A key among the subprotocols must not be sent back as the one that was chosen.
-      handleProtocols: (offered) => (offered.has(socketProtocol) ? socketProtocol : false),
+      handleProtocols: (offered) => socketProtocols.find((name) => offered.has(name)) ?? false,
     },
     errorHandler: (error, socket) => {
       // Broken frames and oversized messages: ws has already begun to close with the fitting code.
@@ -72,9 +72,12 @@ export async function realtimeRoute(app: FastifyInstance, context: SocketContext
         socket.once('close', () => ofKey.add(id, -1));
       }
       unfinished.watch(socket, request.raw.socket);
-      const { conversation } = request.query as { conversation?: unknown };
-      const conversationId = typeof conversation === 'string' && conversation !== '' ? conversation : null;
-      new RealtimeSocket(socket, context, { key: request.apiKey, caller: request.caller, conversationId });
+      const { conversation, model } = request.query as { conversation?: unknown; model?: unknown };
+      new RealtimeSocket(socket, context, { key: request.apiKey, caller: request.caller, conversationId: textOrNull(conversation), model: textOrNull(model) });
     },
   });
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? value : null;
 }

@@ -25,12 +25,14 @@ const item = Type.Object({
 const session = Type.Object({
   id,
   object: Type.Literal('realtime.session'),
+  type: Type.Literal('realtime'),
   model: Type.String(),
   instructions: Type.String({ description: 'The system message; empty: the one the model was trained with.' }),
   temperature: Type.Number(),
   top_p: Type.Number(),
   seed: nullable(Type.Integer()),
   max_output_tokens: Type.Integer(),
+  output_modalities: Type.Array(Type.Literal('text')),
 });
 
 const response = Type.Object({
@@ -62,6 +64,8 @@ const conversation = Type.Object({
 
 const place = { response_id: id, conversation: id, item_id: id, output_index: Type.Literal(0), content_index: Type.Literal(0) };
 
+const textPart = Type.Object({ type: Type.Literal('text'), text: Type.String() });
+
 const error = Type.Object({
   code: Type.String({ description: 'docs/errors.md lists them.' }),
   message: Type.String(),
@@ -81,6 +85,7 @@ export const serverEvents = {
   'conversation.created': event('conversation.created', 'Answers conversation.create.', { conversation }),
   'conversation.retrieved': event('conversation.retrieved', 'Answers conversation.retrieve: all messages, and the answer being written.', { conversation }),
   'conversation.item.added': event('conversation.item.added', 'A message was stored, or an answer begins.', { conversation: id, previous_item_id: nullable(id), item }),
+  'conversation.item.done': event('conversation.item.done', 'A message is whole: at once for one that was sent, at its end for an answer.', { conversation: id, previous_item_id: nullable(id), item }),
   'conversation.item.deleted': event('conversation.item.deleted', 'A message was removed.', { conversation: id, item_id: id }),
   'response.created': event('response.created', 'An answer was asked for.', { response }),
   'response.queued': event('response.queued', 'The answer waits for the model; sent again whenever its place changes.', {
@@ -88,8 +93,12 @@ export const serverEvents = {
     conversation: id,
     position: Type.Integer({ minimum: 1, description: '1: it is the next to begin.' }),
   }),
+  'response.output_item.added': event('response.output_item.added', "The answer's message begins.", { response_id: id, output_index: Type.Literal(0), item }),
+  'response.content_part.added': event('response.content_part.added', "The answer's text begins.", { part: textPart, ...place }),
   'response.output_text.delta': event('response.output_text.delta', 'The next piece of an answer.', { delta: Type.String(), ...place }),
   'response.output_text.done': event('response.output_text.done', 'The whole text of an answer.', { text: Type.String(), ...place }),
+  'response.content_part.done': event('response.content_part.done', 'The whole text once more, as a part.', { part: textPart, ...place }),
+  'response.output_item.done': event('response.output_item.done', "The answer's message, with the moments it names.", { response_id: id, output_index: Type.Literal(0), item }),
   'response.done': event('response.done', 'An answer has ended, in whatever way.', { response }),
   'video.progress': event('video.progress', 'A video has changed; a few times a second at most.', { video: VideoSchema }),
   'video.deleted': event('video.deleted', 'A video is gone.', { video_id: id }),

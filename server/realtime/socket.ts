@@ -4,13 +4,11 @@ import type { Access } from '../access/access.js';
 import { TokenBucket } from '../access/bucket.js';
 import type { Caller } from '../access/caller.js';
 import type { ApiKey } from '../access/keys.js';
-import { nucleusOf } from '../api/chat-schemas.js';
-import { checkLength } from '../chat/prompt.js';
+import { checkModel } from '../chat/completion.js';
 import type { Limits } from '../config.js';
 import { ApiError, toApiError } from '../errors.js';
 import { newId } from '../ids.js';
 import type { Inference, Reply } from '../inference/inference.js';
-import type { Sampling } from '../inference/messages.js';
 import type { Library } from '../library/library.js';
 import type { VideoChange } from '../library/feed.js';
 import type { VisibleVideos } from '../library/visible.js';
@@ -18,6 +16,7 @@ import type { ConversationHub, LiveConversation } from './conversations.js';
 import { checkClientEvent, closeCodes, eventIdOf } from './events.js';
 import { Outbox } from './outbox.js';
 import type { ClientEvent, Session, SessionSettings } from './protocol.js';
+import { samplingOf, settingsOf } from './settings.js';
 
 export interface SocketContext {
   readonly access: Access;
@@ -35,6 +34,8 @@ export interface SocketRequest {
   readonly caller: Caller;
   /** A stored conversation to go on with, or null. */
   readonly conversationId: string | null;
+  /** The model that is wanted, or null: whichever there is. */
+  readonly model: string | null;
 }
 
 /** Events dropped for flooding after which the socket is closed, in multiples of the burst. */
@@ -67,7 +68,7 @@ export class RealtimeSocket {
   /** When something was last asked or answered. */
   #active = performance.now();
 
-  constructor(socket: WebSocket, context: SocketContext, { key, caller, conversationId }: SocketRequest) {
+  constructor(socket: WebSocket, context: SocketContext, { key, caller, conversationId, model }: SocketRequest) {
     this.#socket = socket;
     this.#context = context;
     this.#key = key;
@@ -76,11 +77,11 @@ export class RealtimeSocket {
     this.#bucket = new TokenBucket(context.limits.eventsPerSecond, context.limits.eventsBurst);
     this.#patience = new TokenBucket(context.limits.eventsPerSecond, context.limits.eventsBurst * floodFactor);
     this.#outbox = new Outbox(socket, context.limits, this.#sessionId.replace('sess', 'event'));
-    let problem: ApiError | null = null;
+    const problems: ApiError[] = [];
     try {
       this.#default = conversationId === null ? context.hub.create(caller) : context.hub.open(conversationId, caller);
     } catch (error) {
-      problem = toApiError(error);
+      problems.push(toApiError(error));
       this.#default = context.hub.create(caller);
     }
     this.#join(this.#default);
@@ -91,7 +92,12 @@ export class RealtimeSocket {
     socket.on('pong', () => (this.#unanswered = 0));
     socket.on('close', () => this.#closed());
     this.#outbox.send({ type: 'session.created', session: this.#session(), conversation: this.#default.state() });
-    if (problem) this.#sendError(problem, null);
+    try {
+      checkModel(context.model, model);
+    } catch (error) {
+      problems.push(toApiError(error));
+    }
+    for (const problem of problems) this.#sendError(problem, null);
   }
 
   #received(data: RawData, isBinary: boolean): void {
@@ -118,8 +124,8 @@ export class RealtimeSocket {
   #handle(event: ClientEvent): void {
     switch (event.type) {
       case 'session.update':
-        this.#checkSettings(event.session, 'session');
-        this.#settings = { ...this.#settings, ...event.session };
+        checkModel(this.#context.model, (event.session as { model?: string }).model, 'session.model');
+        this.#settings = { ...this.#settings, ...settingsOf(event.session, this.#context.limits, 'session') };
         this.#outbox.send({ type: 'session.updated', session: this.#session() });
         return;
       case 'conversation.create': {
@@ -134,7 +140,7 @@ export class RealtimeSocket {
         return;
       }
       case 'conversation.item.create':
-        this.#conversation(event.conversation).addItem(this.#caller, event.item.role, event.item.content);
+        this.#addItem(event);
         return;
       case 'conversation.item.delete':
         this.#conversation(event.conversation).removeItem(event.item_id);
@@ -159,55 +165,43 @@ export class RealtimeSocket {
   }
 
   #respond(conversation: LiveConversation, overrides: SessionSettings): void {
-    this.#checkSettings(overrides, 'response');
     if (this.#replies.size >= this.#context.limits.repliesPerSocket) throw new ApiError('queue_full');
-    const settings = { ...this.#settings, ...overrides };
+    const { limits } = this.#context;
+    const settings = { ...this.#settings, ...settingsOf(overrides, limits, 'response') };
     const { access } = this.#context;
     if (this.#key) access.admit(this.#key);
     const { reply, ended } = conversation.respond({
       caller: this.#caller,
       client: this.#key ? { client: this.#key.id, mostOfClient: access.mostReplies(this.#key) } : { client: this.#sessionId },
       instructions: settings.instructions ?? '',
-      sampling: this.#sampling(settings),
+      sampling: samplingOf(settings, limits),
     });
     this.#replies.add(reply);
     void ended.finally(() => this.#replies.delete(reply));
   }
 
-  #checkSettings(settings: SessionSettings, param: string): void {
-    const { limits } = this.#context;
-    checkLength(settings.instructions ?? '', limits, `${param}.instructions`);
-    if ((settings.max_output_tokens ?? 0) > limits.answerTokens) {
-      const message = `The field "${param}.max_output_tokens" may be at most ${limits.answerTokens}.`;
-      throw new ApiError('invalid_request', { param: `${param}.max_output_tokens`, message });
+  #addItem({ conversation, item, previous_item_id }: Extract<ClientEvent, { type: 'conversation.item.create' }>): void {
+    const to = this.#conversation(conversation);
+    if (previous_item_id !== undefined && previous_item_id !== (to.lastItemId ?? 'root')) {
+      const message = 'The field "previous_item_id" must be left out, or name the last message: messages are added at the end.';
+      throw new ApiError('unsupported_parameter', { param: 'previous_item_id', message });
     }
-  }
-
-  #sampling(settings: SessionSettings): Sampling {
-    return {
-      maxTokens: settings.max_output_tokens ?? Math.min(256, this.#context.limits.answerTokens),
-      temperature: settings.temperature ?? 0,
-      topP: nucleusOf(settings.top_p),
-      seed: settings.seed ?? null,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-      stop: [],
-      format: null,
-      caption: null,
-    };
+    to.addItem(this.#caller, item.role, item.content);
   }
 
   #session(): Session {
-    const { maxTokens, temperature, seed } = this.#sampling(this.#settings);
+    const { maxTokens, temperature, seed } = samplingOf(this.#settings, this.#context.limits);
     return {
       id: this.#sessionId,
       object: 'realtime.session',
+      type: 'realtime',
       model: this.#context.model,
       instructions: this.#settings.instructions ?? '',
       temperature,
       top_p: this.#settings.top_p ?? 1,
       seed,
       max_output_tokens: maxTokens,
+      output_modalities: ['text'],
     };
   }
 

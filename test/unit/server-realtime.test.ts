@@ -80,6 +80,46 @@ for (const [name, message, code] of refusals) {
   });
 }
 
+test('what OpenAI\'s clients set, without effect here, is taken; null is as if it was left out', async () => {
+  const socket = await TestSocket.open(server.url, '', { headers: { 'OpenAI-Beta': 'realtime=v1' } });
+  const session = {
+    type: 'realtime', instructions: 'Be brief.', output_modalities: ['text'], modalities: ['text'], max_output_tokens: 'inf', tools: [], tool_choice: 'auto', tracing: null,
+    audio: { input: { turn_detection: null } }, voice: 'alloy', turn_detection: { type: 'server_vad' }, input_audio_format: 'pcm16', truncation: 'auto', prompt: null, seed: null,
+  };
+  socket.sendRaw(JSON.stringify({ type: 'session.update', session }));
+  const updated = (await socket.next('session.updated')).session;
+  assert.deepEqual([updated.type, updated.output_modalities, updated.max_output_tokens, updated.instructions], ['realtime', ['text'], defaultLimits.answerTokens, 'Be brief.']);
+  socket.sendRaw(JSON.stringify({ type: 'session.update', session: { max_response_output_tokens: 7 } }));
+  assert.equal((await socket.next('session.updated')).session.max_output_tokens, 7);
+  socket.sendRaw(JSON.stringify({ type: 'conversation.item.create', previous_item_id: null, item: { type: 'message', object: 'realtime.item', status: 'completed', role: 'user', content: [{ type: 'input_text', text: 'Hi' }] } }));
+  const { item } = await socket.next('conversation.item.added');
+  assert.deepEqual((await socket.next('conversation.item.done')).item, item);
+  socket.sendRaw(JSON.stringify({ type: 'conversation.item.create', previous_item_id: item.id, item: { role: 'user', content: [{ type: 'input_text', text: 'You' }] } }));
+  assert.equal((await socket.next('conversation.item.added')).previous_item_id, item.id);
+  await socket.close();
+});
+
+const content = [{ type: 'input_text', text: 'Hi' }];
+for (const [name, event, param, sentence] of [
+  ['a photo as a part', { type: 'conversation.item.create', item: { role: 'user', content: [{ type: 'input_image', image_url: 'data:,x' }] } }, 'item.content[0]', /is of type "input_image"; it must be one of input_text, output_text, text, input_video/],
+  ['sound as a part', { type: 'conversation.item.create', item: { role: 'user', content: [{ type: 'input_audio', audio: 'AAAA' }] } }, 'item.content[0]', /is of type "input_audio"; it must be one of/],
+  ['a place in the middle', { type: 'conversation.item.create', previous_item_id: 'item_1', item: { role: 'user', content } }, 'previous_item_id', /messages are added at the end/],
+  ['a name for a message', { type: 'conversation.item.create', item: { id: 'mine', role: 'user', content } }, 'item.id', /the server names messages/],
+  ['sound as the answer', { type: 'session.update', session: { output_modalities: ['audio'] } }, 'session.output_modalities', /writes text only/],
+  ['tools', { type: 'session.update', session: { tools: [{ type: 'function', name: 'look' }] } }, 'session.tools', /calls no tools/],
+  ['an answer beside the conversation', { type: 'response.create', response: { conversation: 'none' } }, 'response.conversation', /must be "auto"/],
+  ['messages in response.create', { type: 'response.create', response: { input: [] } }, 'response.input', /conversation\.item\.create/],
+] as const) {
+  test(`${name} is refused in plain words that name the field`, async () => {
+    const socket = await TestSocket.open(server.url);
+    socket.sendRaw(JSON.stringify(event));
+    const { error } = await socket.next('error');
+    assert.equal(error.param, param, error.message);
+    assert.match(error.message, sentence);
+    await socket.close();
+  });
+}
+
 test('an error names the client event that led to it', async () => {
   const socket = await TestSocket.open(server.url);
   socket.sendRaw('{"type":"response.create","event_id":"mine","x":1}');
