@@ -6,7 +6,6 @@ import {
   generate,
   KvCache,
   LanguageModel,
-  prefill,
   scoreContinuations,
   type Decoder,
   type FinishReason,
@@ -22,7 +21,9 @@ import { Line } from './line.js';
 import { checkVideo, type ChatMessage } from './messages.js';
 import { Projector } from './network.js';
 import { PrefixCache } from './prefix-cache.js';
-import { buildPrompt, identityOf, type PromptToken, type TokenIdentity } from './prompt.js';
+import { buildPrompt, type PromptToken } from './prompt.js';
+import { PromptReading } from './prompt-reading.js';
+import { ShortestFirst } from './shortest-first.js';
 import { TokenCounts } from './token-counts.js';
 import { VideoProjector } from './video-llama.js';
 
@@ -69,7 +70,7 @@ export class ChatModel {
   private readonly counts: TokenCounts;
   /** Answers that are being written. */
   private readonly batch: DecoderBatch;
-  private readonly prompts = new Line();
+  private readonly prompts = new ShortestFirst();
   private readonly searches: Line | null;
 
   private constructor(
@@ -101,8 +102,8 @@ export class ChatModel {
    * Answers the last message. Of a conversation that is longer than the context, the oldest turns are left out; system text and videos stay, and an
    * answer of `maxTokens` has room. Keys and values of everything this prompt shares with earlier ones (the system message,
    * a video's frames, past turns) are reused: a follow-up costs the last answer's and its own tokens only. Greedy
-   * answers are the same whatever was asked before. Several answers may be written at once: prompts are run in the order
-   * of the calls, and the next tokens of all answers in one run.
+   * answers are the same whatever was asked before. Several answers may be written at once: of their prompts the shortest is run first, and the next
+   * tokens of all answers in one run.
    * @yields text as it is written, whole characters
    * @throws PromptError when the messages or a video's latents cannot be used
    * @throws ContextError when the newest message, with its videos and the system text, leaves no room for an answer
@@ -120,8 +121,10 @@ export class ChatModel {
     if (!(Number.isInteger(beams) && beams >= 1 && beams <= MOST_BEAMS)) throw new RangeError(`beams is ${beams}; it must be 1 to ${MOST_BEAMS}`);
 
     const { decoder, tokenizer } = this.language;
+    const reading = this.reading(messages, { answer: maxTokens, shortest: Math.min(maxTokens, SHORTEST_ANSWER) }, options.signal);
     // Side by side, nobody's prompt would be ready before all are.
-    const { prompt, cache, cached, logits } = await this.prompts.run(() => this.read(messages, maxTokens, options.signal));
+    await this.prompts.run(reading);
+    const { length, held, logits } = reading;
 
     let text = '';
     let firstToken: number | null = null;
@@ -135,12 +138,13 @@ export class ChatModel {
       return {
         text,
         finish,
-        usage: { prompt_tokens: prompt.length, cached_tokens: cached, completion_tokens: completion },
+        usage: { prompt_tokens: length, cached_tokens: held?.cached ?? 0, completion_tokens: completion },
         seconds: { first_token: ((firstToken ?? ended) - started) / 1000, total: (ended - started) / 1000 },
       };
     };
 
-    if (logits === null) return result('cancelled', 0);
+    if (logits === null || held === null) return result('cancelled', 0);
+    const { cache } = held;
     if (beams > 1 && (options.temperature ?? 0) === 0) {
       const search = (): ReturnType<typeof beamSearch> => beamSearch(this.batch, cache, logits, { ...options, beams, maxTokens, noRepeatNgram });
       const { texts, finish } = await (this.searches?.run(search) ?? search());
@@ -180,16 +184,13 @@ export class ChatModel {
     const continuations = answers.map((answer) => tokenizer.encode(tokenizer.neutralize(answer)));
     if (continuations.some((ids) => ids.length === 0)) throw new RangeError('an empty answer has no likelihood');
     const longest = Math.max(0, ...continuations.map((ids) => ids.length));
-    const { prompt, identity, cache } = this.begin(messages, { answer: longest, shortest: longest });
-    try {
-      const logits = await prefill(decoder, await this.embeddings(prompt.slice(cache.length)), cache, signal);
-      const scores = logits === null ? null : await scoreContinuations(decoder, cache, logits, continuations, signal);
-      if (scores !== null) return scores;
-      signal?.throwIfAborted();
-      throw new Error('the scores were given up without an abort');
-    } finally {
-      this.prefixes.put(identity.slice(0, cache.length), cache);
-    }
+    const reading = this.reading(messages, { answer: longest, shortest: longest }, signal);
+    await reading.finish();
+    const { held, logits } = reading;
+    const scores = logits === null || held === null ? null : await scoreContinuations(decoder, held.cache, logits, continuations, signal);
+    if (scores !== null) return scores;
+    signal?.throwIfAborted();
+    throw new Error('the scores were given up without an abort');
   }
 
   /** Languages that questions may be in; null: any. */
@@ -214,28 +215,12 @@ export class ChatModel {
     await this.projector.release();
   }
 
-  /** Runs the prompt as far as it is not cached; logits are null where `signal` was aborted first. */
-  private async read(messages: readonly ChatMessage[], answer: number, signal?: AbortSignal): Promise<{ prompt: readonly PromptToken[]; cache: KvCache; cached: number; logits: Float32Array | null }> {
-    const { prompt, identity, cache } = this.begin(messages, { answer, shortest: Math.min(answer, SHORTEST_ANSWER) });
-    const cached = cache.length;
-    try {
-      const logits = await prefill(this.language.decoder, await this.embeddings(prompt.slice(cached)), cache, signal);
-      return { prompt, cache, cached, logits };
-    } finally {
-      // Also of a cancelled one: what was run is worth keeping, at once, for others who ask about the same video. The answer's own tokens
-      // are run one at a time and so differ in the last digits from a prompt's; left out, a follow-up's answer never depends on what
-      // happens to be cached, at the price of running the last answer once more.
-      this.prefixes.put(identity.slice(0, cache.length), cache);
-    }
-  }
-
-  /** The prompt of the turns that fit, and a cache that holds as much of it as an earlier one did, with room for the rest. */
-  private begin(messages: readonly ChatMessage[], room: { readonly answer: number; readonly shortest: number }): { prompt: readonly PromptToken[]; identity: TokenIdentity[]; cache: KvCache } {
+  /** The prompt of the turns that fit, to be run. */
+  private reading(messages: readonly ChatMessage[], room: { readonly answer: number; readonly shortest: number }, signal: AbortSignal | undefined): PromptReading {
     const { decoder } = this.language;
     const { context } = decoder;
     const prompt = fitConversation(messages, { ...room, context, tokensOf: (text) => this.counts.of(text), build: (kept) => this.prompt(kept) });
-    const identity = prompt.map(identityOf);
-    return { prompt, identity, cache: this.prefixes.take(identity, prompt.length) ?? decoder.newCache(prompt.length) };
+    return new PromptReading(prompt, { decoder, prefixes: this.prefixes, embed: (tokens) => this.embeddings(tokens), signal });
   }
 
   private embeddings(tokens: readonly PromptToken[]): Promise<Float32Array> {

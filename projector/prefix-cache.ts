@@ -24,15 +24,24 @@ export class PrefixCache {
    * @param capacity positions the copy makes room for
    */
   take(tokens: readonly TokenIdentity[], capacity: number): KvCache | null {
-    let best: Entry | null = null;
-    let length = 0;
+    const { entry, length } = this.longest(tokens);
+    if (entry === null) return null;
+    this.touch(entry);
+    return entry.cache.fork(length, capacity);
+  }
+
+  /** How many of `tokens` `take` would give. */
+  known(tokens: readonly TokenIdentity[]): number {
+    return this.longest(tokens).length;
+  }
+
+  private longest(tokens: readonly TokenIdentity[]): { readonly entry: Entry | null; readonly length: number } {
+    let longest: { entry: Entry | null; length: number } = { entry: null, length: 0 };
     for (const entry of this.entries) {
-      const common = Math.min(commonLength(entry.tokens, tokens), tokens.length - SHORTEST_PREFILL);
-      if (common > length) [best, length] = [entry, common];
+      const length = Math.min(commonLength(entry.tokens, tokens), tokens.length - SHORTEST_PREFILL);
+      if (length > longest.length) longest = { entry, length };
     }
-    if (best === null) return null;
-    this.touch(best);
-    return best.cache.fork(length, capacity);
+    return longest;
   }
 
   /** Keeps a copy of the beginning of `cache`, which holds `tokens`. Entries it contains are dropped for it. */

@@ -10,7 +10,7 @@ import { TextStream, type TextTokenizer } from './tokenizer.js';
 import { turn } from './turn.js';
 
 /** Tokens a run: small enough that a cancel or another conversation waits a fraction of a second at most. */
-const PREFILL_CHUNK = 128;
+export const PREFILL_CHUNK = 128;
 
 /**
  * ONNX Runtime multiplies a single row by quantised weights in another order than several rows, and rounds differently.
@@ -34,23 +34,32 @@ export interface GenerateOptions extends SamplingOptions {
 
 export type FinishReason = 'stop' | 'length' | 'cancelled';
 
+/** As `prefill`; it stops after each chunk but the last, so that others can have their turn. */
+export async function* prefillInChunks(decoder: Decoder, embeddings: Float32Array, cache: KvCache, signal?: AbortSignal): AsyncGenerator<void, Float32Array | null> {
+  const { hidden } = decoder.config;
+  const tokens = embeddings.length / hidden;
+  for (let start = 0; ; ) {
+    if (signal?.aborted === true) return null;
+    // A single token left over would go through another kernel (see SHORTEST_PREFILL): the chunk before it gives one up.
+    const size = tokens - start === PREFILL_CHUNK + 1 ? PREFILL_CHUNK - 1 : PREFILL_CHUNK;
+    const logits = await decoder.forward(embeddings.subarray(start * hidden, (start + size) * hidden), cache);
+    start += size;
+    if (start >= tokens) return logits;
+    yield;
+  }
+}
+
 /**
  * Runs the prompt's embeddings in chunks.
  * @param embeddings (S, H), S at least 1
  * @returns logits (V) after the last of them, or null when `signal` was aborted first
  */
 export async function prefill(decoder: Decoder, embeddings: Float32Array, cache: KvCache, signal?: AbortSignal): Promise<Float32Array | null> {
-  const { hidden } = decoder.config;
-  const tokens = embeddings.length / hidden;
-  let logits: Float32Array | null = null;
-  for (let start = 0; start < tokens; ) {
-    if (signal?.aborted === true) return null;
-    // A single token left over would go through another kernel (see SHORTEST_PREFILL): the chunk before it gives one up.
-    const size = tokens - start === PREFILL_CHUNK + 1 ? PREFILL_CHUNK - 1 : PREFILL_CHUNK;
-    logits = await decoder.forward(embeddings.subarray(start * hidden, (start + size) * hidden), cache);
-    start += size;
+  const chunks = prefillInChunks(decoder, embeddings, cache, signal);
+  for (;;) {
+    const next = await chunks.next();
+    if (next.done === true) return next.value;
   }
-  return logits;
 }
 
 /**

@@ -2,7 +2,7 @@
 export { LanguageModel, type LanguageModelOptions } from './language-model.js';
 export { ContextError, Decoder, type DecoderOptions } from './decoder.js';
 export { beamSearch, type BeamOptions, type FoundText } from './beam-search.js';
-export { generate, prefill, SHORTEST_PREFILL, type FinishReason, type GenerateOptions } from './generate.js';
+export { generate, PREFILL_CHUNK, prefill, prefillInChunks, SHORTEST_PREFILL, type FinishReason, type GenerateOptions } from './generate.js';
 export { scoreContinuations, type Likelihood } from './likelihood.js';
 export { KvCache } from './kv-cache.js';
 export { DecoderBatch, type Sequence } from './batch.js';

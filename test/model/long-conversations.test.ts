@@ -100,6 +100,18 @@ describe('at the edge of a context', () => {
     }
   });
 
+  test('a short question is answered while a long conversation is still being read', async () => {
+    const first: string[] = [];
+    const ask = async (name: string, messages: readonly ChatMessage[]): Promise<void> => {
+      for await (const piece of model.reply(messages, { maxTokens: 3 })) {
+        if (piece.text !== '') first.push(name);
+        return;
+      }
+    };
+    await Promise.all([ask('long', [say('user', longText(CONTEXT - 100, 99))]), ask('short', [say('user', 'Hi!')])]);
+    assert.deepEqual(first, ['short', 'long']);
+  });
+
   test('several videos stay while turns go', async () => {
     const videos = await Promise.all(['a', 'b', 'c'].map((id) => randomVideo(id, 8)));
     const messages = long('What is in the videos?', ...videos);

@@ -99,6 +99,7 @@ const wrong: [string, unknown, RegExp][] = [
   ['a missing field', { ...manifest, prompt: { ...manifest.prompt, system: undefined } }, /prompt/],
   ['a size that is not one', { ...manifest, language: { ...manifest.language, layers: 0 } }, /language\.layers/],
   ['heads that do not group', { ...manifest, language: { ...manifest.language, kv_heads: 3 } }, /heads 4 is not a multiple of language\.kv_heads 3/],
+  ['languages that are no codes', { ...manifest, language: { ...manifest.language, languages: ['English'] } }, /language\.languages/],
   ['a file outside the folder', { ...manifest, files: { '../secret': { sha256, bytes: 1 } } }, /"\.\.\/secret"/],
   ['a digest that is none', { ...manifest, files: { x: { sha256: 'abc', bytes: 1 } } }, /files\.x\.sha256/],
 ];
