@@ -13,7 +13,7 @@ const MAX_STACKS = 512;
 /** States, stacks and places of machines after which an answer goes on in a fresh automaton: some 20 MB. */
 const MAX_KEPT = 20_000;
 /** The same within one token, where nothing can be given back. Real schemas need some hundreds. */
-const MAX_KEPT_IN_STEP = 200_000;
+const MAX_KEPT_IN_STEP = 60_000;
 
 /** What is still to come, first the top. */
 export interface Stack {

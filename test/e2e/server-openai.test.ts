@@ -116,9 +116,52 @@ test('response_format: JSON under a schema, any JSON object, and one of several 
   assert.ok(schema.properties.animal.enum.includes(value.animal) && Number.isInteger(value.count), answerOf(held));
   assert.equal(held.choices[0]?.finish_reason, 'stop');
   const any = answerOf(await client.chat.completions.create({ ...request, max_tokens: 12, response_format: { type: 'json_object' } }));
-  assert.equal(any[0], '{');
+  assert.equal(typeof JSON.parse(any), 'object');
   const choice = { type: 'choice', choice: ['indoors', 'outdoors'] } as unknown as OpenAI.ResponseFormatText;
   assert.match(answerOf(await client.chat.completions.create({ ...request, response_format: choice })), /^(in|out)doors$/);
+});
+
+test('JSON comes to its end within the tokens there are, whatever it could go on with', async () => {
+  const schema = { type: 'object', properties: { story: { type: 'string' }, words: { type: 'array', items: { type: 'string' } } }, required: ['story', 'words'], additionalProperties: false };
+  const messages = [{ role: 'user' as const, content: 'Tell me a long story about a river, in many words.' }];
+  for (const max_tokens of [14, 20, 33, 64]) {
+    const held = await client.chat.completions.create({ model, messages, max_tokens, temperature: 1, response_format: { type: 'json_schema', json_schema: { name: 'story', schema } } });
+    const value = JSON.parse(answerOf(held)) as { story: string; words: string[] };
+    assert.ok(typeof value.story === 'string' && Array.isArray(value.words), answerOf(held));
+    assert.equal(held.choices[0]?.finish_reason, 'stop');
+    assert.ok((held.usage?.completion_tokens ?? Infinity) <= max_tokens);
+  }
+  const cut = await client.chat.completions.create({ model, messages, max_tokens: 3, response_format: { type: 'json_schema', json_schema: { name: 'story', schema } } });
+  assert.equal(cut.choices[0]?.finish_reason, 'length', 'the shortest value has more tokens');
+});
+
+test('schemas made to cost much are refused or answered, and whoever hangs up frees the model', async () => {
+  const messages = [{ role: 'user' as const, content: 'Hi' }];
+  const many = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, index) => make(index));
+  const ask = (schema: unknown, max_tokens: number, signal?: AbortSignal): Promise<OpenAI.ChatCompletion> =>
+    client.chat.completions.create({ model, messages, max_tokens, temperature: 1, response_format: { type: 'json_schema', json_schema: { name: 'x', schema: schema as Record<string, unknown> } } }, { signal, maxRetries: 0 });
+  const held = await ask({ anyOf: many(300, (index) => ({ type: 'string', maxLength: 101 + index })) }, 2);
+  assert.equal(typeof JSON.parse(answerOf(held)), 'string');
+  for (const schema of [
+    { type: many(2000, () => 'string'), minLength: 1000, maxLength: 4096 },
+    { type: many(200_000, () => 'null') },
+    { const: 'x'.repeat(1_900_000) },
+    { anyOf: [{ $ref: '#' }] },
+    { $ref: '#/$defs/__proto__' },
+    { anyOf: many(250, (index) => ({ type: 'array', minItems: index, items: { type: 'string', maxLength: 101 + index } })) },
+  ]) {
+    await assert.rejects(ask(schema, 8), (error) => error instanceof OpenAI.APIError && error.status === 400 && error.code === 'invalid_schema');
+  }
+  // JSON.stringify cannot write so deep a value.
+  const deep = `{"messages": [{"role": "user", "content": "Hi"}], "response_format": {"type": "json_schema", "json_schema": {"schema": {"const": ${'['.repeat(5000)}${']'.repeat(5000)}}}}}`;
+  const refused = await fetch(`${client.baseURL}/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: deep });
+  assert.deepEqual([refused.status, ((await refused.json()) as { error: { code: string } }).error.code], [400, 'invalid_schema']);
+  const gone = new AbortController();
+  const left = ask({ type: 'string', minLength: 4096 }, 400, gone.signal);
+  setTimeout(() => gone.abort(), 300);
+  await assert.rejects(left);
+  const answered = await client.chat.completions.create({ model, messages, max_tokens: 2 });
+  assert.equal(answered.choices.length, 1);
 });
 
 test('a caption is searched for and sent whole', async () => {
