@@ -5,7 +5,7 @@ import { ContainerError, readContainer, type Container } from '../../model/conta
 import { UserError } from './failure.js';
 
 /** Names that a folder is searched for; the bytes decide what a file really is. */
-const KNOWN_NAMES = /\.(linr|mp4|m4v|mov|mkv|webm|avi|jpe?g|png|webp)$/i;
+const KNOWN_NAMES = /\.(linr|mp4|m4v|mov|mkv|webm|avi|flv|wmv|m2?ts|vob|mpe?g|mxf|dv|og[gv]|3gp|y4m|ivf|nut|h26[45]|gif|apng|jpe?g|png|webp|avif|heic|tiff?|bmp)$/i;
 /** First bytes of a container, enough to tell it from videos and photos. */
 const SIGNATURE = Buffer.from([0x89, 0x4c, 0x49, 0x4e, 0x52]);
 

@@ -2,7 +2,7 @@ import { el, icon } from './dom.js';
 import { text } from './strings.js';
 
 /** What the file dialog offers first; the server decides by the bytes. */
-const accepted = 'video/*,image/jpeg,image/png,image/webp,.linr,.mkv,.avi,.mov';
+const accepted = 'video/*,image/*,.linr,.mkv,.avi,.mov,.flv,.wmv,.ts,.m2ts,.mts,.vob,.mxf,.dv,.ogv,.3gp,.y4m,.ivf,.nut,.h264,.heic';
 
 /** The ways a file gets into the page: the dialog, dropping it anywhere, pasting it. */
 export class FilePicker {

@@ -38,6 +38,9 @@ export const STALL_S = 120;
 /** Boxes at the top of an MP4 that are looked at for truncation: an hour of fragments of one second each. */
 export const MAX_TOP_LEVEL_BOXES = 8192;
 
+/** Elements of a live Matroska recording that are looked at for truncation: ten minutes of pictures and sound, a second of reading. */
+export const MAX_LIVE_ELEMENTS = 50_000;
+
 /** @throws FrameSourceError `too_large` when a video's upright size is above the limits, `media_damaged` below 1 x 1. */
 export function checkSize(name: string, width: number, height: number, maxPixels: number): void {
   if (!(width >= 1 && height >= 1)) {

@@ -18,6 +18,8 @@ export interface MediaFile {
   /** For messages. */
   readonly name: string;
   readonly bytes: number;
+  /** Whether its first bytes are those of a photo. */
+  readonly isPhoto: boolean;
 }
 
 /**
@@ -47,7 +49,8 @@ async function inspect(path: string, name: string): Promise<{ file: MediaFile; p
     if (stat.size === 0) throw new FrameSourceError('file_empty', `${name} is empty (0 bytes). Copy or download it again.`);
     const head = Buffer.alloc(SNIFF_BYTES);
     const { bytesRead } = await handle.read(head, 0, head.length, 0);
-    return { file: { path, name, bytes: stat.size }, photo: sniffPhoto(head.subarray(0, bytesRead)) };
+    const photo = sniffPhoto(head.subarray(0, bytesRead));
+    return { file: { path, name, bytes: stat.size, isPhoto: photo !== null }, photo };
   } finally {
     await handle.close();
   }

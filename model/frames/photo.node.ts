@@ -27,8 +27,11 @@ export async function openPhoto({ path, name }: MediaFile, format: PhotoFormat):
   // Reading starts anew for each use; a limit in the decoder itself stops headers that lie about the size.
   const read = (failOn: 'error' | 'none'): Sharp => sharp(path, { limitInputPixels: MAX_PHOTO_PIXELS, pages: 1, failOn });
   const look = (failOn: 'error' | 'none'): Promise<unknown> => read(failOn).resize(LOOK_SIDE, LOOK_SIDE, { fit: 'inside' }).raw().toBuffer();
-  const fault = await look('error').then(() => null, firstLine);
+  // sharp names the file by its path.
+  const reasonOf = (cause: unknown): string => firstLine(cause).replaceAll(path, name);
+  const fault = await look('error').then(() => null, reasonOf);
   if (fault !== null && !(await look('none').then(() => true, () => false))) {
+    if (format === 'heic') return null;
     throw new FrameSourceError('media_damaged', `${name} is a damaged ${format.toUpperCase()} photo (${fault}). Export it again.`);
   }
 
@@ -46,7 +49,7 @@ export async function openPhoto({ path, name }: MediaFile, format: PhotoFormat):
         .raw({ depth: 'uchar' })
         .toBuffer({ resolveWithObject: true })
         .catch((cause: unknown) => {
-          throw new FrameSourceError('media_damaged', `${name} is a damaged ${format.toUpperCase()} photo (${firstLine(cause)}). Export it again.`, { cause });
+          throw new FrameSourceError('media_damaged', `${name} is a damaged ${format.toUpperCase()} photo (${reasonOf(cause)}). Export it again.`, { cause });
         });
       options.signal?.throwIfAborted();
       yield { width: info.width, height: info.height, time_s: 0, data: toRgb(data, info.channels) };

@@ -1,12 +1,14 @@
 /** Tells a cut-off file by its structure: decoders only say that something is missing, or nothing at all. */
 import { open, type FileHandle } from 'node:fs/promises';
-import { MAX_TOP_LEVEL_BOXES } from './limits.js';
+import { MAX_LIVE_ELEMENTS, MAX_TOP_LEVEL_BOXES } from './limits.js';
 import type { MediaFile } from './open.node.js';
 
 /** Bytes in which Matroska's header and the head of its segment lie. */
 const HEAD_BYTES = 1024;
 const EBML = 0x1a45dfa3;
 const SEGMENT = 0x18538067;
+/** The longest name of an EBML element, 4 bytes, and the longest size, 8. */
+const ELEMENT_HEADER_BYTES = 12;
 /** The largest a top-level box of 4 letters can be without its size in 8 more bytes. */
 const BOX_HEADER_BYTES = 16;
 
@@ -27,7 +29,7 @@ export async function cutOff(file: MediaFile): Promise<string | null> {
 /** Bytes the file should have, as far as its outermost structure says; null where it does not. */
 async function endByStructure(handle: FileHandle, head: Buffer, bytes: number): Promise<number | null> {
   if (head.length < BOX_HEADER_BYTES) return null;
-  if (head.readUInt32BE(0) === EBML) return matroskaEnd(head);
+  if (head.readUInt32BE(0) === EBML) return matroskaEnd(handle, head, bytes);
   if (/^(RIFF|RF64)$/.test(head.toString('latin1', 0, 4))) return riffEnd(head);
   return /^(ftyp|moov|mdat|wide|free|skip|pnot)$/.test(head.toString('latin1', 4, 8)) ? mp4End(handle, bytes) : null;
 }
@@ -50,13 +52,31 @@ async function mp4End(handle: FileHandle, bytes: number): Promise<number | null>
   return offset;
 }
 
-/** The end of a Matroska or WebM file's first segment (RFC 8794 for EBML, RFC 9559 for Matroska); recordings may leave it open. */
-function matroskaEnd(head: Buffer): number | null {
+/** The end of a Matroska or WebM file's first segment (RFC 8794 for EBML, RFC 9559 for Matroska). */
+async function matroskaEnd(handle: FileHandle, head: Buffer, bytes: number): Promise<number | null> {
   const header = readSize(head, 4);
   const start = header === null ? NaN : header.end + (header.value ?? NaN);
   if (!(start + 4 <= head.length) || head.readUInt32BE(start) !== SEGMENT) return null;
   const segment = readSize(head, start + 4);
-  return segment === null || segment.value === null ? null : segment.end + segment.value;
+  if (segment === null) return null;
+  return segment.value === null ? liveEnd(handle, segment.end, bytes) : segment.end + segment.value;
+}
+
+/**
+ * The end of the last element in a segment that is open, as recordings are: elements are passed over, those without a size are
+ * entered. Null where there are more than MAX_LIVE_ELEMENTS, or something else lies between them.
+ */
+async function liveEnd(handle: FileHandle, start: number, bytes: number): Promise<number | null> {
+  const header = Buffer.alloc(ELEMENT_HEADER_BYTES);
+  let offset = start;
+  for (let element = 0; offset < bytes; element++) {
+    const { bytesRead } = await handle.read(header, 0, ELEMENT_HEADER_BYTES, offset);
+    const id = readSize(header.subarray(0, bytesRead), 0);
+    const size = id === null ? null : readSize(header.subarray(0, bytesRead), id.end);
+    if (size === null || element === MAX_LIVE_ELEMENTS) return null;
+    offset += size.end + (size.value ?? 0);
+  }
+  return offset;
 }
 
 /** An EBML size: the leading zero bits of its first byte say how many bytes follow. All ones: null, unknown. */
