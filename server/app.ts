@@ -16,6 +16,7 @@ import { FrameDecoder } from './decode/decoder.js';
 import { storageProblem, toApiError } from './errors.js';
 import { newId } from './ids.js';
 import { Inference } from './inference/inference.js';
+import { Clips } from './jobs/clips.js';
 import { importDemos } from './library/demo.js';
 import { Library } from './library/library.js';
 import { Metrics } from './metrics.js';
@@ -175,7 +176,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     embeddingRoutes(app, services);
     await fileRoutes(app, services);
     batchRoutes(app, services);
-    mcpRoutes(app, services);
+    mcpRoutes(app, services, options.publicUrls ?? []);
     await pageRoutes(app, options.publicDir ?? fileURLToPath(new URL('../client/web/public', import.meta.url)));
 
     await receiver.recover();
@@ -257,6 +258,7 @@ function openServices({ log, options, limits, folder, disk, store, access, model
     batches,
     metrics,
     decoder: new FrameDecoder({ threads: 1, containerBytes: limits.containerBytes, most: limits.frameQueue, idle_s: limits.decoderIdle_s, silence_s: limits.workerSilence_s, log }),
+    clips: new Clips({ limits, log }),
     limits,
     model,
     version: programVersion(),

@@ -3,6 +3,7 @@ import type { BatchApi } from './batches/api.js';
 import type { Limits } from './config.js';
 import type { FrameDecoder } from './decode/decoder.js';
 import type { Inference } from './inference/inference.js';
+import type { Clips } from './jobs/clips.js';
 import type { Library } from './library/library.js';
 import type { Metrics } from './metrics.js';
 import type { Disk } from './store/disk.js';
@@ -19,6 +20,7 @@ export interface Services {
   readonly inference: Inference;
   readonly batches: BatchApi;
   readonly decoder: FrameDecoder;
+  readonly clips: Clips;
   readonly metrics: Metrics;
   readonly limits: Limits;
   /** The pack that is served; null where it could not be read. */

@@ -26,6 +26,12 @@ export function positiveSeconds(value: string): number {
   return seconds;
 }
 
+/** `12.5`, `0:10` or `1:02:05.5`, in seconds. */
+export function clockTime(value: string): number {
+  if (!/^(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?$/.test(value)) throw new InvalidArgumentError('It must be a time such as 0:10, 1:02:05.5 or 12.5 seconds.');
+  return value.split(':').reduce((sum, part) => 60 * sum + Number(part), 0);
+}
+
 export interface PixelSize {
   readonly width: number;
   readonly height: number;

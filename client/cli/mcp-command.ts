@@ -1,10 +1,16 @@
 /** `latentchat mcp`: the Model Context Protocol on standard input and output. */
+import { createWriteStream, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { readFileSync } from 'node:fs';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ReadableStream } from 'node:stream/web';
 import { Command, Option } from 'commander';
-import type { ApiRequest } from '../../server/mcp/http-backend.js';
+import type { ErrorBody } from '../../server/index.js';
+import type { ApiRequest, ClipPlace } from '../../server/mcp/http-backend.js';
 import type { VideoTools } from '../../server/mcp/backend.js';
 import { packOption, threadsOption } from './common-options.js';
+import { freePlace } from './mcp/clip-files.js';
 import { describeFailure, UserError } from './failure.js';
 import { packageRoot } from './package-root.js';
 import { keyOption, serverOption, type ServerOptions } from './remote.js';
@@ -12,6 +18,7 @@ import { expandInputs } from './sources.js';
 
 interface McpOptions extends ServerOptions {
   readonly data?: string;
+  readonly clips: string;
   readonly pack?: string;
   readonly threads: number;
 }
@@ -27,6 +34,7 @@ export function mcpCommand(): Command {
     .description('Serve videos to a language model by the Model Context Protocol, on standard input and output.')
     .argument('[input...]', "videos, photos, containers, folders or patterns such as 'clips/**/*.mp4'")
     .addOption(new Option('--data <folder>', "the videos of a server's data folder, while no server runs there").conflicts('server'))
+    .addOption(new Option('--clips <folder>', 'where clips are written that a model cuts').default('.', 'the current folder'))
     .addOption(serverOption())
     .addOption(keyOption())
     .addOption(packOption())
@@ -70,27 +78,35 @@ async function open(inputs: readonly string[], options: McpOptions): Promise<Ope
     const videos = await FileVideos.open(files, options);
     return { videos, close: () => videos.close() };
   }
-  if (server !== undefined) return overServer(server, options.key);
+  if (server !== undefined) return overServer(server, options);
   if (data !== undefined) return inFolder(data, options);
   throw new UserError('Name videos or folders, a data folder with --data, or a server with --server.');
 }
 
-async function overServer(server: string, key: string | undefined): Promise<Opened> {
+async function overServer(server: string, { key, clips }: McpOptions): Promise<Opened> {
   const [{ Http }, { HttpVideos }] = await Promise.all([import('../sdk/http.js'), import('../../server/mcp/http-backend.js')]);
   const { LatentChatError } = await import('../sdk/index.js');
   const http = new Http(server, (input, init) => fetch(input, init), key === undefined ? {} : { authorization: `Bearer ${key}` });
-  const request: ApiRequest = async (method, place, body, signal) => {
+  const plainly = async (asked: Promise<Response>): Promise<Response> => {
     try {
-      return await http.request(place, { method, signal, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+      return await asked;
     } catch (error) {
       throw error instanceof LatentChatError ? new UserError(error.message, { cause: error }) : error;
     }
   };
-  return { videos: new HttpVideos(request), close: () => Promise.resolve() };
+  const request: ApiRequest = (method, place, body, signal) => plainly(http.request(place, { method, signal, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }));
+  const placeClip: ClipPlace = async (place, name, signal) => {
+    const { body } = await plainly(http.request(place, { signal }));
+    const output = await freePlace(clips, name);
+    // Node's own stream type and the DOM's differ in name only.
+    await pipeline(Readable.fromWeb(body as unknown as ReadableStream), createWriteStream(output, { flags: 'wx' }), { signal });
+    return output;
+  };
+  return { videos: new HttpVideos(request, placeClip), close: () => Promise.resolve() };
 }
 
 /** The server itself, in this process and without a port. */
-async function inFolder(data: string, { pack, threads, key }: McpOptions): Promise<Opened> {
+async function inFolder(data: string, { pack, threads, key, clips }: McpOptions): Promise<Opened> {
   const [{ buildApp }, { HttpVideos }, { InsideApi }] = await Promise.all([
     import('../../server/index.js'),
     import('../../server/mcp/http-backend.js'),
@@ -101,5 +117,12 @@ async function inFolder(data: string, { pack, threads, key }: McpOptions): Promi
   const api = new InsideApi(app);
   await app.ready();
   const headers = { host: 'localhost', ...(key === undefined ? {} : { authorization: `Bearer ${key}` }) };
-  return { videos: new HttpVideos(api.requests({ headers, ip: '127.0.0.1' })), close: () => app.close() };
+  const placeClip: ClipPlace = async (url, name, signal) => {
+    const { statusCode, rawPayload, payload } = await app.inject({ url, headers, signal });
+    if (statusCode !== 200) throw new UserError((JSON.parse(payload) as ErrorBody).error.message);
+    const output = await freePlace(clips, name);
+    await writeFile(output, rawPayload, { flag: 'wx' });
+    return output;
+  };
+  return { videos: new HttpVideos(api.requests({ headers, ip: '127.0.0.1' }), placeClip), close: () => app.close() };
 }

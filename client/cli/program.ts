@@ -4,6 +4,7 @@ import path from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { captionCommand } from './caption-command.js';
 import { chatCommand } from './chat-command.js';
+import { clipCommand } from './clip-command.js';
 import { decodeCommand } from './decode-command.js';
 import { encodeCommand } from './encode-command.js';
 import { evaluateCommand } from './evaluate-command.js';
@@ -28,7 +29,7 @@ export function buildProgram(): Command {
     .version(version)
     .option('--debug', 'print a stack trace when something fails')
     .showHelpAfterError('(add --help for the options)');
-  const verbs = [serveCommand(), keysCommand(), encodeCommand(), decodeCommand(), infoCommand(), chatCommand(), searchCommand(), captionCommand(), mcpCommand(), evaluateCommand(), packCommand(), trainCommand(), reproduceCommand(), lsCommand(), rmCommand(), exportCommand()];
+  const verbs = [serveCommand(), keysCommand(), encodeCommand(), decodeCommand(), clipCommand(), infoCommand(), chatCommand(), searchCommand(), captionCommand(), mcpCommand(), evaluateCommand(), packCommand(), trainCommand(), reproduceCommand(), lsCommand(), rmCommand(), exportCommand()];
   for (const verb of verbs) program.addCommand(verb);
   for (const command of [program, ...verbs, ...verbs.flatMap((verb) => verb.commands)]) {
     command.exitOverride().configureOutput({ writeOut: print, writeErr: (text) => void errorStream().write(text) });

@@ -27,6 +27,13 @@ interface Cancellable {
   readonly signal?: AbortSignal;
 }
 
+export interface ClipOptions extends Cancellable {
+  /** Seconds from the start of the video. Default: 0. */
+  readonly from_s?: number;
+  /** Default: the end of the video. */
+  readonly to_s?: number;
+}
+
 interface WaitOptions extends Cancellable {
   readonly onProgress?: (video: Video) => void;
 }
@@ -99,6 +106,16 @@ export class LatentChat {
   async containerBytes(id: string, { signal }: Cancellable = {}): Promise<Uint8Array> {
     const answer = await this.#http.request(`${videoPath(id)}/container`, { cache: 'no-cache', ...init(signal) });
     return new Uint8Array(await answer.arrayBuffer());
+  }
+
+  /**
+   * A part of a video as an MP4 file, as it is read; without sound. From the original while the server has it, else drawn from the latents.
+   * Codes: `clip_out_of_range`, `clip_too_long`, `not_a_video`, `pictures_not_ready`. Aborting stops the cutting as well.
+   */
+  async clip(id: string, { from_s = 0, to_s, signal }: ClipOptions = {}): Promise<ReadableStream<Uint8Array>> {
+    const query = new URLSearchParams({ from: String(from_s), ...(to_s === undefined ? {} : { to: String(to_s) }) });
+    const { body } = await this.#http.request(`${videoPath(id)}/clip?${query}`, init(signal));
+    return body ?? new ReadableStream();
   }
 
   /**

@@ -29,7 +29,8 @@ async function answer(request: Request): Promise<Replies[keyof Replies]> {
   if (source === undefined) throw new Error('the decoder process was asked for frames before it was given a file');
   if (request.call === 'warnings') return source.warnings;
   if (request.call === 'frames') {
-    const options = { ...(request.size === null ? {} : { size: request.size }), ...(request.limit === null ? {} : { limit: request.limit }) };
+    const { size, limit, from_s } = request;
+    const options = { ...(size === null ? {} : { size }), ...(limit === null ? {} : { limit }), ...(from_s === null ? {} : { from_s }) };
     loops.set(request.loop, source.frames(options)[Symbol.asyncIterator]());
     return null;
   }

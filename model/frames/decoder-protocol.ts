@@ -6,7 +6,7 @@ import type { Frame, FrameSize, VideoInfo } from './types.js';
 export type Request =
   | { readonly call: 'open'; readonly file: MediaFile }
   /** Starts a loop over the frames; `loop` names it from here on. */
-  | { readonly call: 'frames'; readonly loop: number; readonly size: FrameSize | null; readonly limit: number | null }
+  | { readonly call: 'frames'; readonly loop: number; readonly size: FrameSize | null; readonly limit: number | null; readonly from_s: number | null }
   | { readonly call: 'next'; readonly loop: number }
   | { readonly call: 'return'; readonly loop: number }
   /** What reading has found out about the file by now. */

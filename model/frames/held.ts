@@ -9,10 +9,11 @@ export function heldFrames(held: readonly Frame[], duration_s: number): FrameSou
   return {
     info: { width, height, duration_s, frames: held.length, fps: held.length / duration_s, kind: 'video' },
     warnings: [],
-    async *frames({ size, limit = held.length, signal }: FramesOptions = {}): AsyncGenerator<Frame, void, void> {
+    async *frames({ size, limit = held.length, signal, from_s = 0 }: FramesOptions = {}): AsyncGenerator<Frame, void, void> {
       for (const index of uniformIndices(held.length, limit)) {
         signal?.throwIfAborted();
         const frame = held[index] as Frame;
+        if ((held[index + 1]?.time_s ?? Infinity) <= from_s) continue;
         const wanted = size ?? { width, height };
         const fits = frame.width === wanted.width && frame.height === wanted.height;
         yield await Promise.resolve({ ...wanted, time_s: frame.time_s, data: fits ? frame.data.slice() : resize(frame, wanted.width, wanted.height) });

@@ -63,7 +63,7 @@ class LibavSource implements FrameSource {
     try {
       decoder = new TrackDecoder(demuxer, this.facts.track);
       let shown = 0;
-      for await (const { frame, time_s } of this.#chosen(decoder, options.limit)) {
+      for await (const { frame, time_s } of this.#chosen(decoder, options)) {
         this.#checkOpen();
         yield { width, height, time_s, data: scaler.toRgb(frame) };
         shown += 1;
@@ -92,8 +92,9 @@ class LibavSource implements FrameSource {
     if (warning !== null && !this.#warnings.includes(warning)) this.#warnings.push(warning);
   }
 
-  #chosen(decoder: TrackDecoder, limit: number | undefined): AsyncGenerator<TimedFrame, void, void> {
+  #chosen(decoder: TrackDecoder, { limit, from_s = 0 }: FramesOptions): AsyncGenerator<TimedFrame, void, void> {
     const { duration_s, frames, fps } = this.info;
+    if (from_s > 0) return this.#from(decoder, from_s);
     if (limit === undefined || (frames !== null && frames <= limit)) return this.#all(decoder);
     const times = uniformTimes(duration_s, limit);
     const apart = (frames ?? duration_s * (fps ?? 30)) / limit;
@@ -113,6 +114,16 @@ class LibavSource implements FrameSource {
       // Messages of the program, to stop for instance, are read between two frames.
       await setImmediate();
     }
+  }
+
+  /** The frame shown at a second and all after it; in a file too long to be counted, found from the key frame before it. */
+  async *#from(decoder: TrackDecoder, from_s: number): AsyncGenerator<TimedFrame, void, void> {
+    const { starts_s, start_s, step_s } = this.facts;
+    if (starts_s !== null || !decoder.seek(Math.max(from_s - EARLIER_S, 0) + start_s)) {
+      yield* keptFrom(this.#all(decoder), from_s);
+      return;
+    }
+    yield* keptFrom(untilEnd(decoder, new FrameClock(step_s), start_s), from_s);
   }
 
   /** The frames shown at these rising seconds, each found from the key frame before it. */
@@ -139,6 +150,40 @@ class LibavSource implements FrameSource {
         }
       }
     }
+  }
+}
+
+/** Every frame from where the decoder stands. @param start_s of the video on the file's clock */
+async function* untilEnd(decoder: TrackDecoder, clock: FrameClock, start_s: number): AsyncGenerator<TimedFrame, void, void> {
+  for (let frame = decoder.next(); frame !== null; frame = decoder.next()) {
+    yield { frame, time_s: Math.max(clock.next(decoder.timeOf(frame)) - start_s, 0) };
+    await setImmediate();
+  }
+}
+
+/** Of all frames the one shown at `from_s` and those after it. The frame before the one at hand is kept until it is known how long it is shown. */
+async function* keptFrom(frames: AsyncIterable<TimedFrame>, from_s: number): AsyncGenerator<TimedFrame, void, void> {
+  const kept = new AvFrame();
+  kept.alloc();
+  let keptTime: number | null = null;
+  let begun = false;
+  try {
+    for await (const timed of frames) {
+      if (!begun && timed.time_s > from_s) {
+        begun = true;
+        if (keptTime !== null) yield { frame: kept, time_s: keptTime };
+      }
+      if (begun) {
+        yield timed;
+        continue;
+      }
+      kept.unref();
+      kept.ref(timed.frame);
+      keptTime = timed.time_s;
+    }
+    if (!begun && keptTime !== null) yield { frame: kept, time_s: keptTime };
+  } finally {
+    kept.free();
   }
 }
 

@@ -76,6 +76,9 @@ export function checkFramesOptions(options: FramesOptions): void {
       throw new RangeError(`size ${options.size.width} x ${options.size.height} is above ${MAX_VIDEO_PIXELS} pixels`);
     }
   }
+  if (options.from_s !== undefined && !(options.from_s >= 0 && options.limit === undefined)) {
+    throw new RangeError(`from_s must be seconds from 0 on, without a limit, got ${options.from_s}`);
+  }
   if (options.limit !== undefined && !(Number.isInteger(options.limit) && options.limit >= 1)) {
     throw new RangeError(`limit must be a whole number of frames from 1 on, got ${options.limit}`);
   }

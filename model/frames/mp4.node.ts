@@ -1,8 +1,7 @@
 /** MP4 files (H.264) of frames. */
 import { rename, rm } from 'node:fs/promises';
-import type { Timeline } from './timeline.js';
 import type { Frame, FrameSize } from './types.js';
-import { VideoEncoder } from './video-encoder.node.js';
+import { VideoEncoder, type EncodedTimes } from './video-encoder.node.js';
 
 /** Ticks a second: whole numbers of them lie between frames at 24, 25, 30, 48, 50, 60 and 120 a second. */
 const TICKS_PER_SECOND = 57_600;
@@ -17,22 +16,21 @@ type Picture = Pick<Frame, 'width' | 'height' | 'data'>;
 
 /** Takes the pictures of a video in order. */
 export class Mp4Writer {
-  #next = 0;
   #nextKey_s = 0;
 
   private constructor(
     private readonly file: string,
     private readonly part: string,
     private readonly size: FrameSize,
-    private readonly timeline: Timeline,
     private readonly encoder: VideoEncoder,
   ) {}
 
   /**
    * Begins an MP4 file of pictures of one size, each shown at its own time. Odd sides get a pixel more, which repeats the edge:
    * H.264 with colour at half the size needs even ones.
+   * @param framesPerSecond about, for what is said in the file
    */
-  static async create(file: string, { width, height }: FrameSize, timeline: Timeline): Promise<Mp4Writer> {
+  static async create(file: string, { width, height }: FrameSize, framesPerSecond: number): Promise<Mp4Writer> {
     const size = { width: width + (width % 2), height: height + (height % 2) };
     const part = `${file}.${process.pid}.part`;
     const encoder = await VideoEncoder.create({
@@ -42,23 +40,19 @@ export class Mp4Writer {
       pixelFormat: 'yuv420p',
       size,
       ticksPerSecond: TICKS_PER_SECOND,
-      framesPerSecond: timeline.end_s > 0 ? timeline.starts_s.length / timeline.end_s : 1,
+      framesPerSecond,
       codecOptions: { crf: CRF, 'forced-idr': '1' },
       formatOptions: { movflags: '+faststart' },
       colours: COLOURS,
     });
-    return new Mp4Writer(file, part, size, timeline, encoder);
+    return new Mp4Writer(file, part, size, encoder);
   }
 
-  /** @throws RangeError above the pictures of the timeline; Error when the encoder fails. */
-  async add(picture: Picture): Promise<void> {
-    const { starts_s, end_s } = this.timeline;
-    const start_s = starts_s[this.#next];
-    if (start_s === undefined) throw new RangeError(`the video was to have ${starts_s.length} pictures, and there is another`);
-    this.#next += 1;
+  /** Takes the next picture and when it is shown. @throws Error when the encoder fails. */
+  async add(picture: Picture, { start_s, duration_s }: Omit<EncodedTimes, 'key'>): Promise<void> {
     const key = start_s >= this.#nextKey_s;
     if (key) this.#nextKey_s = start_s + KEY_FRAME_SECONDS;
-    await this.encoder.add(withEvenSides(picture, this.size), { start_s, duration_s: (starts_s[this.#next] ?? end_s) - start_s, key });
+    await this.encoder.add(withEvenSides(picture, this.size), { start_s, duration_s, key });
   }
 
   /** Completes the file; until then nothing has its name. */

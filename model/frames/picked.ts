@@ -1,5 +1,5 @@
 /** A part of a video as a source of its own. */
-import { uniformIndices } from './sampling.js';
+import { shownFrom, uniformIndices } from './sampling.js';
 import type { Frame, FrameSource, FramesOptions } from './types.js';
 
 export interface PickedFrames {
@@ -23,7 +23,11 @@ export function pickFrames(source: FrameSource, { step = 1, end = Infinity }: Pi
     get warnings() {
       return source.warnings;
     },
-    async *frames({ limit = total, ...options }: FramesOptions = {}): AsyncGenerator<Frame, void, void> {
+    async *frames({ limit = total, from_s, ...options }: FramesOptions = {}): AsyncGenerator<Frame, void, void> {
+      if (from_s !== undefined) {
+        yield* shownFrom(this.frames(options), from_s);
+        return;
+      }
       const wanted = uniformIndices(total, limit).map((index) => index * step);
       let next = 0;
       let t = 0;

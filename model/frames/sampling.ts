@@ -32,3 +32,13 @@ export function* progressiveOrder(total: number, first = 8): Generator<number, v
     }
   }
 }
+
+/** Of frames in order of time the one shown at `from_s`, and those after it. */
+export async function* shownFrom<F extends { readonly time_s: number }>(frames: AsyncIterable<F>, from_s: number): AsyncGenerator<F, void, void> {
+  let shown: F | null = null;
+  for await (const frame of frames) {
+    if (shown !== null && frame.time_s > from_s) yield shown;
+    shown = frame;
+  }
+  if (shown !== null) yield shown;
+}

@@ -40,6 +40,8 @@ export interface FramesOptions {
    * the middle of each is taken, once. Default: every frame.
    */
   readonly limit?: number;
+  /** The frame shown at this second and those after it; excludes `limit`. Default: from the first frame on. */
+  readonly from_s?: number;
 }
 
 export interface FrameSource {

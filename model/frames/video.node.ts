@@ -36,7 +36,7 @@ class IsolatedSource implements FrameSource {
     const loop = this.loops++;
     let over = false;
     try {
-      await this.decoder.call({ call: 'frames', loop, size: options.size ?? null, limit: options.limit ?? null });
+      await this.decoder.call({ call: 'frames', loop, size: options.size ?? null, limit: options.limit ?? null, from_s: options.from_s ?? null });
       let next = this.decoder.call({ call: 'next', loop });
       for (;;) {
         const frame = await withinPatience(next, options.signal);

@@ -12,7 +12,7 @@ const looks = 4;
 const outOfMemoryPoints = '500';
 
 export interface ChildOptions<Message> {
-  readonly program: 'encode-process' | 'probe-process';
+  readonly program: 'clip-process' | 'encode-process' | 'probe-process';
   readonly log: FastifyBaseLogger;
   /** Seconds without a message after which the child is killed. */
   readonly silence_s: number;

@@ -1,3 +1,4 @@
+import type { ClipTask } from '../../model/inr/clip.node.js';
 import type { Preset } from '../../model/inr/plan.js';
 import type { VideoProgress } from '../api/schemas.js';
 import type { ErrorCode } from '../errors.js';
@@ -32,6 +33,14 @@ export interface FailedMessage {
   readonly message: string;
   /** The stack, for the server's log alone. */
   readonly detail: string;
+}
+
+/** What a process that cuts a clip is told to do. */
+export type ClipRequest = Omit<ClipTask, 'signal' | 'onProgress'>;
+
+/** The clip is written. */
+export interface ClipReport {
+  readonly type: 'clip';
 }
 
 /** What an encoder process is told to do. */

@@ -48,8 +48,16 @@ export interface VideoTools {
   ask(video: string, question: string, maxTokens: number | null, signal: AbortSignal): Promise<Answer>;
   /** One sentence on what is seen. @param part null: in the whole video; its end may lie beyond the video's */
   caption(video: ListedVideo, part: Stretch | null, signal: AbortSignal): Promise<Caption>;
+  /** Cuts an MP4 file of a part. @returns its path or address */
+  clip(video: ListedVideo, part: Stretch, signal: AbortSignal): Promise<string>;
   /** In order of time, from second 0 to the video's end. */
   shots(video: string, signal: AbortSignal): Promise<readonly Stretch[]>;
+}
+
+/** `talk.mp4` from 5 to 12.5 s -> `talk-5s-12.5s.mp4` */
+export function clipName(name: string, { start_s, end_s }: Stretch): string {
+  const base = name.replace(/\.[^.]*$/, '').replace(/[/\\\p{Cc}]/gu, '_').slice(0, 100);
+  return `${base}-${Number(start_s.toFixed(2))}s-${Number(end_s.toFixed(2))}s.mp4`;
 }
 
 /** A failure whose message a caller may see. */

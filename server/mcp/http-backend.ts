@@ -1,7 +1,7 @@
 /** The tools over a server's own API, so that keys, limits and owners hold for them as for every request. */
 import type { ErrorBody } from '../errors.js';
 import type { SearchResult, Video } from '../api/schemas.js';
-import { ToolError, type Answer, type Caption, type FoundMoment, type ListedVideo, type Stretch, type VideoTools } from './backend.js';
+import { clipName, ToolError, type Answer, type Caption, type FoundMoment, type ListedVideo, type Stretch, type VideoTools } from './backend.js';
 
 export interface ApiAnswer {
   readonly status: number;
@@ -21,8 +21,14 @@ const WHOLE = 'Describe what you see in one sentence.';
 /** What an answer about a part of a video begins with. */
 const OPENING = /^From [\d.]+ s to [\d.]+ s: /;
 
+/** Makes a clip of the API reachable to the caller. @param path of the API @param name for a file. @returns its path or address */
+export type ClipPlace = (path: string, name: string, signal: AbortSignal) => Promise<string>;
+
 export class HttpVideos implements VideoTools {
-  constructor(private readonly request: ApiRequest) {}
+  constructor(
+    private readonly request: ApiRequest,
+    private readonly placeClip: ClipPlace,
+  ) {}
 
   async list(signal: AbortSignal): Promise<readonly ListedVideo[]> {
     const { data } = await this.#json<{ data: readonly Video[] }>('GET', '/v1/videos', undefined, signal);
@@ -48,6 +54,11 @@ export class HttpVideos implements VideoTools {
     const { answer, moments } = await this.ask(id, question, null, signal);
     const { start_s, end_s } = moments[0] ?? part ?? { start_s: 0, end_s: duration_s ?? 0 };
     return { caption: answer.replace(OPENING, '').trim(), start_s, end_s };
+  }
+
+  clip({ id, name }: ListedVideo, part: Stretch, signal: AbortSignal): Promise<string> {
+    const query = new URLSearchParams({ from: String(part.start_s), to: String(part.end_s) });
+    return this.placeClip(`/v1/videos/${encodeURIComponent(id)}/clip?${query}`, clipName(name, part), signal);
   }
 
   async shots(video: string, signal: AbortSignal): Promise<readonly Stretch[]> {

@@ -16,13 +16,13 @@ export function mcpServer(videos: VideoTools, version: string, describe: (error:
   // Its high-level sibling takes zod's schemas only; ours are JSON schemas by typebox, as everywhere else.
   const server = new Server({ name: 'latentchat', title: 'latentchat', version }, { capabilities: { tools: {} }, instructions });
   server.setRequestHandler(ListToolsRequestSchema, () => ({
-    tools: tools.map(({ name, title, description, input, output }) => ({
+    tools: tools.map(({ name, title, description, input, output, writes = false }) => ({
       name,
       title,
       description,
       inputSchema: input as unknown as { type: 'object' },
       outputSchema: output as unknown as { type: 'object' },
-      annotations: { title, readOnlyHint: true, openWorldHint: false },
+      annotations: { title, readOnlyHint: !writes, destructiveHint: false, openWorldHint: false },
     })),
   }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, { signal, sendNotification, _meta }): Promise<CallToolResult> => {

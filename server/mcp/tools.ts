@@ -35,6 +35,8 @@ export interface Tool {
   readonly description: string;
   readonly input: TObject;
   readonly output: TObject;
+  /** True for a tool that writes a file. */
+  readonly writes?: true;
   /** @throws Error in a sentence for people */
   run(call: ToolCall, input: unknown): Promise<Record<string, unknown>>;
 }
@@ -179,6 +181,20 @@ const moments = tool({
   },
 });
 
+const cutClip = tool({
+  name: 'cut_clip',
+  title: 'Cut a clip',
+  description: 'Cuts a part of a video into an MP4 file, accurate to the frame and without sound, and tells where it is: the path of a file, or an address to fetch it from. The video itself is not changed.',
+  input: Type.Object({ video: videoField, from_s: Type.Number({ minimum: 0, description: 'Where it begins, in seconds.' }), to_s: Type.Number({ minimum: 0, description: 'Where it ends, in seconds.' }) }, strict),
+  output: Type.Object({ video: Type.String({ description: 'Id of the video.' }), clip: Type.String({ description: 'Path or address of the MP4 file.' }), start_s: seconds('Seconds.'), end_s: seconds('Seconds.') }),
+  writes: true,
+  async run({ videos, signal }, { video, from_s, to_s }) {
+    const found = pickVideo(await videos.list(signal), video);
+    const part = partOf(found, from_s, to_s);
+    return { video: found.id, clip: await videos.clip(found, part, signal), ...part };
+  },
+});
+
 /** @throws ToolError for times that are no part of the video */
 function partOf({ duration_s, name }: ListedVideo, from_s = 0, to_s = duration_s ?? MAX_DURATION_S): Stretch {
   if (from_s > 0 && duration_s !== null && from_s >= duration_s) throw new ToolError(`"${name}" ends at ${duration_s.toFixed(1)} s; from_s must be before that.`);
@@ -186,4 +202,4 @@ function partOf({ duration_s, name }: ListedVideo, from_s = 0, to_s = duration_s
   return { start_s: from_s, end_s: Math.min(to_s, duration_s ?? to_s) };
 }
 
-export const tools: readonly Tool[] = [listVideos, search, ask, caption, moments];
+export const tools: readonly Tool[] = [listVideos, search, ask, caption, moments, cutClip];

@@ -15,7 +15,7 @@ import type { Services } from '../services.js';
  * The Model Context Protocol over streamable HTTP. Without sessions: every request stands alone, so nothing is kept for clients that
  * do not come back, and a restart of the server is not noticed.
  */
-export function mcpRoutes(app: App, { version }: Pick<Services, 'version'>): void {
+export function mcpRoutes(app: App, { version }: Pick<Services, 'version'>, publicUrls: readonly string[]): void {
   const api = new InsideApi(app);
   app.post(
     '/mcp',
@@ -28,7 +28,7 @@ export function mcpRoutes(app: App, { version }: Pick<Services, 'version'>): voi
       },
     },
     async (request, reply) => {
-      const server = mcpServer(new HttpVideos(api.requests(callerOf(request))), version, describe);
+      const server = mcpServer(new HttpVideos(api.requests(callerOf(request)), (path) => Promise.resolve(addressOf(request, publicUrls, path))), version, describe);
       const transport = new WebStandardStreamableHTTPServerTransport();
       await server.connect(transport);
       // Also when the client has gone: its tools are stopped.
@@ -55,6 +55,11 @@ export function mcpRoutes(app: App, { version }: Pick<Services, 'version'>): voi
 /** Who calls from inside as who calls from outside. */
 function callerOf({ headers: { authorization, host }, ip }: FastifyRequest): InsideCaller {
   return { headers: { ...(authorization === undefined ? {} : { authorization }), ...(host === undefined ? {} : { host }) }, ip };
+}
+
+/** Where the caller finds a path of the API: at the server's public address, else at the one that was asked. */
+function addressOf({ host, protocol }: FastifyRequest, [base]: readonly string[], path: string): string {
+  return base === undefined ? `${protocol}://${host}${path}` : base.replace(/\/$/, '') + path;
 }
 
 function webRequest({ method, headers, url }: FastifyRequest): Request {

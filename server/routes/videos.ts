@@ -6,6 +6,7 @@ import type { App } from '../api/typed.js';
 import { ApiError } from '../errors.js';
 import type { Services } from '../services.js';
 import { versionOf } from '../store/files.js';
+import { clientOf, closing } from './answers.js';
 import { etagMatches, parseRange } from './ranges.js';
 
 const Params = Type.Object({ id: Type.String({ maxLength: 100 }) });
@@ -18,9 +19,17 @@ const FrameQuery = Type.Object(
   { additionalProperties: false },
 );
 
-/** The videos, their containers and their frames. */
+const ClipQuery = Type.Object(
+  {
+    from: Type.Optional(Type.Number({ minimum: 0, description: 'Seconds from the start of the video. Default: 0.' })),
+    to: Type.Optional(Type.Number({ minimum: 0, description: 'Seconds from the start of the video. Default: its end.' })),
+  },
+  { additionalProperties: false },
+);
+
+/** The videos, their containers, their frames and clips. */
 export function videoRoutes(app: App, services: Services): void {
-  const { library, folder, decoder, limits } = services;
+  const { library, folder, decoder, clips, limits } = services;
   const errors = { '4xx': ErrorSchema, '5xx': ErrorSchema };
 
   app.get('/v1/videos', { schema: { tags: ['videos'], summary: 'All videos that the caller may see, newest first', response: { 200: VideoListSchema } } }, ({ caller }) => ({
@@ -50,6 +59,31 @@ export function videoRoutes(app: App, services: Services): void {
       const row = library.seenBy(caller).row(params.id);
       if (!row.container) throw new ApiError('container_not_ready', row.error ? { message: row.error.message } : {});
       return { object: 'list' as const, data: [...(await decoder.shots(folder.container(row.id)))] };
+    },
+  );
+
+  app.get(
+    '/v1/videos/:id/clip',
+    {
+      schema: {
+        tags: ['videos'],
+        summary: 'A part of a video as an MP4 file, accurate to the frame and without sound; from the original while it is there, else drawn from the latents',
+        params: Params,
+        querystring: ClipQuery,
+        produces: ['video/mp4'],
+      },
+    },
+    async (request, reply) => {
+      const { params, query: { from = 0, to = null }, caller } = request;
+      const row = library.seenBy(caller).row(params.id);
+      if (row.kind === 'photo') throw new ApiError('not_a_video');
+      const { id, name, sourceFile, container } = row;
+      if (sourceFile === null && !container) throw new ApiError('container_not_ready');
+      const footage = sourceFile === null ? ({ kind: 'container', file: folder.container(id) } as const) : ({ kind: 'video', file: folder.source(id, sourceFile) } as const);
+      const { client } = clientOf(services, request);
+      const clip = await clips.cut({ ...footage, name: `"${name}"`, from_s: from, to_s: to, folder: folder.video(id), client }, closing(reply));
+      const { size } = await clip.stat();
+      return reply.type('video/mp4').header('content-length', size).header('content-disposition', attachment(name, '.mp4')).send(clip.createReadStream());
     },
   );
 
@@ -106,6 +140,13 @@ function acceptedFormat(accept: string | undefined): 'png' | 'jpeg' | 'webp' {
   return (['png', 'jpeg', 'webp'] as const).find((format) => accept?.includes(`image/${format}`)) ?? 'png';
 }
 
+/** Has a browser save an answer under the video's name with another ending. */
+function attachment(name: string, ending: string): string {
+  // By characters, and without halves of any: neither an escape nor a letter may be cut in two.
+  const whole = Array.from(Buffer.from(name.replace(/\.[^.]*$/, '')).toString()).slice(0, 100).join('');
+  return `attachment; filename*=UTF-8''${encodeURIComponent(whole)}${ending}`;
+}
+
 /** Sends an open container. All headers are about this open file, so a newer one taking its place cannot mix with it. */
 async function sendContainer(request: FastifyRequest, reply: FastifyReply, handle: FileHandle, name: string): Promise<FastifyReply> {
   try {
@@ -119,7 +160,7 @@ async function sendContainer(request: FastifyRequest, reply: FastifyReply, handl
       .header('accept-ranges', 'bytes')
       .header('cache-control', 'private, no-cache')
       .header('last-modified', new Date(Number(stats.mtimeMs)).toUTCString())
-      .header('content-disposition', `attachment; filename*=UTF-8''${encodeURIComponent(name.replace(/\.[^.]*$/, '')).slice(0, 300)}.linr`)
+      .header('content-disposition', attachment(name, '.linr'))
       .type('application/octet-stream');
     if (etagMatches(request.headers['if-none-match'], etag)) {
       await handle.close();

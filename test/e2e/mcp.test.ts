@@ -1,5 +1,6 @@
 /** The tools of the Model Context Protocol, called by the SDK's own client over both transports. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
@@ -7,6 +8,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import type { Progress } from '@modelcontextprotocol/sdk/types.js';
+import { openFrames } from '../../model/frames/open.node.js';
 import { KeyFile } from '../../server/index.js';
 import { errorOf } from '../helpers/api.js';
 import { cliMain, withoutTestRunner } from '../helpers/cli.js';
@@ -65,6 +67,16 @@ function assertWithin({ start_s, end_s }: Moment): void {
   assert.ok(start_s >= 0 && start_s < end_s && end_s <= length_s + 0.1, `${start_s} to ${end_s} s`);
 }
 
+/** Seconds that an MP4 file shows, by its path or address. */
+async function lengthOf(clip: string): Promise<number> {
+  const folder = await TestFolder.make();
+  const bytes = clip.startsWith('http') ? Buffer.from(await (await fetch(clip)).arrayBuffer()) : await readFile(clip);
+  const source = await openFrames(await folder.write('clip.mp4', bytes));
+  await source.close();
+  await folder.remove();
+  return source.info.duration_s;
+}
+
 /** Everything a model would do with the demo video. */
 async function useTools(client: Client): Promise<void> {
   const { videos, total } = await call<{ videos: { id: string; name: string; askable: boolean }[]; total: number }>(client, 'list_videos');
@@ -100,6 +112,11 @@ async function useTools(client: Client): Promise<void> {
   moments.forEach(assertWithin);
   assert.ok(heard[0]?.progress === 0 && heard[0].total === moments.length, JSON.stringify(heard));
 
+  const { clip } = await call<{ clip: string }>(client, 'cut_clip', { video: video.id, from_s: 1, to_s: 1.6 });
+  assert.match(clip, /bunny-1s-1\.6s.*\.mp4$|^http:.*clip\?from=1&to=1\.6$/);
+  assert.ok(Math.abs((await lengthOf(clip)) - 0.6) < 0.01);
+  assert.match(await refused(client, 'cut_clip', { video: video.id, from_s: 90, to_s: 91 }), /ends at 5\.\d s/);
+
   assert.match(await refused(client, 'ask', { video: 'nobody', question: 'Who?' }), /no video "nobody".*list_videos/);
   assert.match(await refused(client, 'ask', { video: video.id }), /"question" is missing/);
   assert.match(await refused(client, 'ask', { video: video.id, question: 'What?', tempo: 1 }), /"tempo" is not supported/);
@@ -111,7 +128,7 @@ async function useTools(client: Client): Promise<void> {
 test('a server offers its tools at /mcp', async () => {
   const client = await connected(overHttp(demo.process.url));
   const { tools } = await client.listTools();
-  assert.deepEqual(tools.map(({ name }) => name), ['list_videos', 'search', 'ask', 'caption', 'moments']);
+  assert.deepEqual(tools.map(({ name }) => name), ['list_videos', 'search', 'ask', 'caption', 'moments', 'cut_clip']);
   for (const { description, inputSchema, outputSchema } of tools) {
     assert.ok((description ?? '').length > 50);
     assert.equal(inputSchema.type, 'object');
@@ -139,14 +156,14 @@ test('a caller that hangs up has its answer stopped', async () => {
 });
 
 test('latentchat mcp FILE serves files without a server, and ends with its client', async () => {
-  const transport = overStdio(bunny, '--threads', '1') as StdioClientTransport;
+  const transport = overStdio(bunny, '--threads', '1', '--clips', demo.folder.path) as StdioClientTransport;
   const client = await connected(transport);
   await useTools(client);
   await client.close();
 });
 
 test('latentchat mcp --server serves the videos of a server', async () => {
-  const client = await connected(overStdio('--server', demo.process.url));
+  const client = await connected(overStdio('--server', demo.process.url, '--clips', demo.folder.path));
   await useTools(client);
   await client.close();
 });

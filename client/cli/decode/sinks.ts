@@ -43,7 +43,7 @@ export async function openSink(plan: SinkPlan): Promise<FrameSink> {
   if (!/\.mp4$/i.test(output)) throw new UserError(`${output}: videos are written as MP4; name a file that ends in .mp4.`);
   await checkOutput(output);
   const { Mp4Writer: writer } = await import('../../../model/frames/mp4.node.js');
-  return mp4Sink(plan, await writer.create(output, plan.size, plan.timeline));
+  return mp4Sink(plan, await writer.create(output, plan.size, meanRate(plan.timeline)));
 }
 
 async function pngSink({ output, size, frames, slow }: SinkPlan): Promise<FrameSink> {
@@ -68,8 +68,10 @@ function mp4Sink({ output, size, timeline }: SinkPlan, writer: Mp4Writer): Frame
   let written = 0;
   return {
     async add(frame) {
-      await writer.add(frame);
+      const { starts_s, end_s } = timeline;
+      const start_s = starts_s[written] as number;
       written += 1;
+      await writer.add(frame, { start_s, duration_s: (starts_s[written] ?? end_s) - start_s });
     },
     async finish() {
       await writer.finish();

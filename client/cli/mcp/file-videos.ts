@@ -1,16 +1,22 @@
 /** The tools over files, without a server. */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
+import { cutClip } from '../../../model/inr/clip.node.js';
 import { shotsOf } from '../../../model/inr/shots.js';
 import { BestHits, hitsOf, type Hit } from '../../../model/retrieval/index.js';
 import { cutVideo, stretchOf } from '../../../projector/index.js';
-import type { Answer, Caption, FoundMoment, ListedVideo, Stretch, VideoTools } from '../../../server/mcp/backend.js';
+import { clipName, type Answer, type Caption, type FoundMoment, type ListedVideo, type Stretch, type VideoTools } from '../../../server/mcp/backend.js';
 import { askOnce, captionOnce, framesToSearch, momentFinder, openAskable, type Askable } from '../ask.js';
 import { describeFailure, UserError } from '../failure.js';
+import { isContainer } from '../sources.js';
+import { freePlace } from './clip-files.js';
 import { Models, type ModelOptions } from '../models.js';
 
 /** Tokens of an answer when the caller names no number; as the server's. */
 const ANSWER_TOKENS = 256;
+
+/** Seconds; as the server's. */
+const LONGEST_CLIP_S = 600;
 
 /** A file, and what is known of it. */
 interface Entry {
@@ -29,15 +35,17 @@ export class FileVideos implements VideoTools {
   private constructor(
     private readonly models: Models,
     private readonly entries: ReadonlyMap<string, Entry>,
+    /** Folder for clips. */
+    private readonly clips: string,
   ) {}
 
   /** The files are not looked at before a tool asks for them. */
-  static async open(files: readonly string[], options: ModelOptions): Promise<FileVideos> {
+  static async open(files: readonly string[], options: ModelOptions & { readonly clips: string }): Promise<FileVideos> {
     const entries = files.map((file): Entry => {
       const id = `vid_${createHash('sha256').update(path.resolve(file)).digest('hex').slice(0, 24)}`;
       return { id, file, opened: null, facts: { kind: 'video', duration_s: null, askable: true, state: 'not read yet' } };
     });
-    return new FileVideos(await Models.open(options), new Map(entries.map((entry) => [entry.id, entry])));
+    return new FileVideos(await Models.open(options), new Map(entries.map((entry) => [entry.id, entry])), options.clips);
   }
 
   list(): Promise<readonly ListedVideo[]> {
@@ -84,6 +92,16 @@ export class FileVideos implements VideoTools {
       const shown = stretch === null ? video : cutVideo(video, stretch);
       const { text } = await captionOnce(this.models, shown, this.models.pack.manifest.prompt.default_question, { maxTokens: ANSWER_TOKENS, signal });
       return { caption: text.trim(), start_s, end_s };
+    });
+  }
+
+  clip({ id, name }: ListedVideo, part: Stretch, signal: AbortSignal): Promise<string> {
+    return this.#inTurn(signal, async () => {
+      const { file } = this.#entry(id);
+      const output = await freePlace(this.clips, clipName(name, part));
+      const kind = (await isContainer(file)) ? 'container' : 'video';
+      await cutClip({ file, name, kind, from_s: part.start_s, to_s: part.end_s, longest_s: LONGEST_CLIP_S, output, threads: 1, signal });
+      return output;
     });
   }
 
