@@ -24,6 +24,7 @@ import { bodies } from './plugins/bodies.js';
 import { limitConnections } from './plugins/connections.js';
 import { errorHandlers, refuseConnection, sendError } from './plugins/errors.js';
 import { guard } from './plugins/guard.js';
+import { jsonBodies } from './plugins/json.js';
 import { openApi } from './plugins/openapi.js';
 import { ConversationHub } from './realtime/conversations.js';
 import { realtimeRoute } from './realtime/route.js';
@@ -115,6 +116,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     clientErrorHandler: refuseConnection,
   });
   errorHandlers(app);
+  jsonBodies(app);
   limitConnections(app.server, limits);
   const folder = new DataFolder(options.dataDir);
   const disk = new Disk({ folder, limits, log: app.log });

@@ -12,7 +12,7 @@ const provider = createOpenAICompatible({
 });
 const model = provider(name);
 const about = (text: string): ModelMessage => ({ role: 'user', content: [{ type: 'file', mediaType: 'video/mp4', data: new URL(video) }, { type: 'text', text }] });
-const Scene = z.object({ animal: z.enum(['dog', 'rabbit', 'cat']), count: z.number(), indoors: z.boolean() });
+const Scene = z.object({ animal: z.enum(['dog', 'rabbit', 'cat']), count: z.number().int().min(0).max(9), said: z.string(), indoors: z.boolean() });
 
 test('generateText, and a conversation that goes on with its messages', async () => {
   const first = await generateText({ model, system: 'Answer in one sentence.', messages: [about('What do you see?')], maxOutputTokens: 16 });

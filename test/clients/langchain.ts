@@ -10,7 +10,7 @@ const options = { model: name, apiKey: 'none', maxRetries: 0, maxTokens: 120, co
 const chat = new ChatOpenAI(options);
 /** Its own types for content know no videos. */
 const about = (text: string): HumanMessage => new HumanMessage({ content: [{ type: 'video_url', video_url: { url: video } }, { type: 'text', text }] });
-const Scene = z.object({ animal: z.enum(['dog', 'rabbit', 'cat']), count: z.number(), indoors: z.boolean() });
+const Scene = z.object({ animal: z.enum(['dog', 'rabbit', 'cat']), count: z.number().int().min(0).max(9), said: z.string(), indoors: z.boolean() });
 
 test('invoke, and a conversation that goes on with its messages', async () => {
   const first = await chat.invoke([new SystemMessage('Answer in one sentence.'), about('What do you see?')]);

@@ -20,7 +20,7 @@ type Message = Package.OpenAI.ChatCompletionMessageParam;
 /** The client's types do not know parts with videos. */
 const about = (text: string): Message => ({ role: 'user', content: [{ type: 'video_url', video_url: { url: video } }, { type: 'text', text }] as never });
 
-const Scene = z.object({ animal: z.enum(['dog', 'rabbit', 'cat']), indoors: z.boolean(), others: z.array(z.string().max(12)).max(2) });
+const Scene = z.object({ animal: z.enum(['dog', 'rabbit', 'cat']), indoors: z.boolean(), count: z.number().int(), others: z.array(z.string()).max(2) });
 
 test('models: listed, and told by name', async () => {
   const models = await client.models.list();

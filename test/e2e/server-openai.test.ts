@@ -1,6 +1,5 @@
-/** The API as OpenAI's own clients use it, unchanged: the npm package, and the Python package where it is installed. */
+/** The API as OpenAI's npm package uses it, unchanged, in what it promises and refuses. clients.test.ts has the other clients. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import OpenAI from 'openai';
 import sharp from 'sharp';
@@ -218,38 +217,4 @@ test('a remote address is refused, since no host is configured', async () => {
   const body = JSON.stringify({ messages: about('https://example.com/film.mp4') });
   const error = await errorOf(await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body }));
   assert.deepEqual([error.status, error.code, error.param], [400, 'unsupported_video_url', 'messages[0].content[0].video_url.url']);
-});
-
-const script = `
-import sys, openai
-base, video = sys.argv[1:]
-client = openai.OpenAI(base_url=base, api_key="none", max_retries=0)
-model = client.models.list().data[0].id
-messages = [{"role": "user", "content": [{"type": "video_url", "video_url": {"url": video}}, {"type": "text", "text": "What do you see?"}]}]
-whole = client.chat.completions.create(model=model, messages=messages, max_tokens=12, temperature=0, seed=1)
-text, usage = "", None
-for chunk in client.chat.completions.create(model=model, messages=messages, max_tokens=12, stream=True, stream_options={"include_usage": True}):
-    if chunk.choices:
-        text += chunk.choices[0].delta.content or ""
-    usage = chunk.usage or usage
-assert text and text == whole.choices[0].message.content, (text, whole)
-assert usage.completion_tokens == whole.usage.completion_tokens and usage.prompt_tokens_details.cached_tokens > 0, usage
-try:
-    client.chat.completions.create(model=model, messages=messages, logprobs=True)
-except openai.BadRequestError as error:
-    assert error.code == "unsupported_parameter" and error.param == "logprobs", error
-else:
-    raise AssertionError("logprobs were not refused")
-print("python", openai.__version__, "ok")
-`;
-
-test('the Python client works unchanged', (context) => {
-  const python = process.env['LATENTCHAT_PYTHON'] ?? 'python3';
-  if (spawnSync(python, ['-c', 'import openai']).status !== 0) {
-    context.skip(`${python} has no package openai; name one that has with LATENTCHAT_PYTHON`);
-    return;
-  }
-  const { status, stdout, stderr } = spawnSync(python, ['-c', script, `${server.url}/v1`, `video://${demo}`], { encoding: 'utf8', timeout: 120_000 });
-  assert.equal(status, 0, stderr);
-  context.diagnostic(stdout.trim());
 });

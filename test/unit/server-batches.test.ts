@@ -162,6 +162,17 @@ test('a batch waits while the model cannot be asked, goes on after a start, and 
   }
 });
 
+test('a client may say that its body is JSON where there is none, as with a DELETE', async () => {
+  const json = { 'content-type': 'application/json' };
+  const id = (await send(line('a'))).id;
+  assert.equal((await fetch(`${server.url}/v1/files/${id}`, { method: 'DELETE', headers: json })).status, 200);
+  const { id: input } = await send(line('a'));
+  const batch = await begin(input);
+  assert.equal((await fetch(`${server.url}/v1/batches/${batch.id}/cancel`, { method: 'POST', headers: json })).status, 200);
+  const chat = await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', headers: json });
+  assert.deepEqual([chat.status, ((await chat.json()) as { error: { code: string } }).error.code], [400, 'invalid_json']);
+});
+
 test('a key sees its own files and batches alone, and what is left of a removed key is removed', async () => {
   const keys = new KeyFile(path.join(folder.path, 'keyed'));
   const [ours, theirs] = [(await keys.add({ name: 'ours' })).secret, (await keys.add({ name: 'theirs', requestsPerMinute: 1000, concurrent: 1 })).secret];
