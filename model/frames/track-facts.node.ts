@@ -101,7 +101,7 @@ async function describe(file: MediaFile, demuxer: Demuxer, decoder: TrackDecoder
   const infoOf = (frames: number | null, duration_s: number): VideoInfo => {
     checkDuration(file.name, duration_s);
     // These formats count from zero on their clock, wherever the pictures begin.
-    if (cut === null) warnings.push(...missingEnd(demuxer, start_s + duration_s));
+    warnings.push(...missingEnd(demuxer, start_s + duration_s));
     if (frames === 1 && (file.isPhoto || isPicture(demuxer, decoder))) return { ...size, duration_s: 0, frames, fps: null, kind: 'photo' };
     const fps = frames === null ? 1 / step_s : meanRate(frames, duration_s);
     return { ...size, duration_s, frames, fps, kind: 'video' };
