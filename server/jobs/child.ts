@@ -60,7 +60,12 @@ export function startChild<Message extends { readonly type: string }>(options: C
     // One that could not even be started has no exit.
     if (child.pid === undefined) end(null);
   });
-  child.on('exit', (code, signal) => end(silent > looks ? 'silent' : (code ?? signal)));
+  child.on('exit', (code, signal) => {
+    const how = silent > looks ? 'silent' : (code ?? signal);
+    // On a busy machine the end of a process is often seen before its last messages are; its channel closes behind them.
+    if (child.connected) child.once('disconnect', () => end(how));
+    else end(how);
+  });
   logOutput(child, program, log);
   return child;
 }

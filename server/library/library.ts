@@ -2,24 +2,24 @@ import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Preset } from '../../model/inr/plan.js';
-import { makeFolderDurably, moveDurably, writeAtomically } from '../../model/runtime/durable.node.js';
+import { moveDurably, writeAtomically } from '../../model/runtime/durable.node.js';
 import type { Caller } from '../access/caller.js';
 import type { Video, VideoProgress } from '../api/schemas.js';
 import type { Limits } from '../config.js';
-import { ApiError, errorTable, storageProblem, toApiError, type ErrorCode } from '../errors.js';
+import type { ErrorCode } from '../errors.js';
 import { reportOnContainer } from '../jobs/container-report.js';
 import { describeFailure } from '../jobs/failure.js';
-import type { EncodeTask, ProbeReport, ProbeTask } from '../jobs/messages.js';
-import { Prober } from '../jobs/probe.js';
+import type { EncodeTask } from '../jobs/messages.js';
 import { EncodeQueue, type EncodeEvents } from '../jobs/queue.js';
 import type { Store } from '../store/database.js';
 import type { Disk } from '../store/disk.js';
 import { fileBytes, PRIVATE_MODE, type DataFolder } from '../store/files.js';
 import { Jobs } from '../store/jobs.js';
 import { Settlements } from '../store/settlements.js';
-import { presentVideo, Videos, type ContainerFacts, type VideoRow } from '../store/videos.js';
+import { presentVideo, Videos, type ContainerFacts } from '../store/videos.js';
 import { fileType } from '../uploads/type.js';
 import { VideoFeed, type Told } from './feed.js';
+import { Intake } from './intake.js';
 import { VisibleVideos, type LibraryParts } from './visible.js';
 
 export interface LibraryOptions {
@@ -45,20 +45,16 @@ export class Library implements EncodeEvents {
   readonly settlements: Settlements;
   readonly #videos: Videos;
   readonly #jobs: Jobs;
-  readonly #prober: Prober;
+  readonly #intake: Intake;
   readonly #options: LibraryOptions;
   readonly #parts: LibraryParts;
-  /** Probes that run, by video; aborted when the video is deleted or the server stops. */
-  readonly #probes = new Map<string, AbortController>();
   readonly #work = new Set<Promise<void>>();
-  #stopping = false;
 
   constructor(options: LibraryOptions) {
     const { store, limits, log, disk } = options;
     this.#options = options;
     this.#videos = new Videos(store);
     this.#jobs = new Jobs(store);
-    this.#prober = new Prober({ limit_s: limits.probe_s, silence_s: limits.childSilence_s, log });
     this.settlements = new Settlements(disk, log);
     this.feed = new VideoFeed({ perSecond: limits.progressPerSecond, present: (id) => this.#told(id), log });
     this.queue = new EncodeQueue({
@@ -69,6 +65,15 @@ export class Library implements EncodeEvents {
       taskOf: (id) => this.#taskOf(id),
       hasLatents: (id) => this.#videos.find(id)?.container !== null,
       limits,
+    });
+    this.#intake = new Intake({
+      ...options,
+      videos: this.#videos,
+      jobs: this.#jobs,
+      settlements: this.settlements,
+      changed: (id) => this.feed.changed(id, true),
+      failed: (id, code, message) => this.failed(id, code, message),
+      queued: (id) => this.queue.add(id),
     });
     this.#parts = { videos: this.#videos, board: this, feed: this.feed, shared: options.shared, remove: (id) => this.#remove(id) };
   }
@@ -110,7 +115,7 @@ export class Library implements EncodeEvents {
       this.#videos.add({ id, owner, name, kind, status: 'checking', sourceFile, sourceBytes });
     });
     this.feed.changed(id, true);
-    this.#startProbe(id, source);
+    this.#intake.begin(id, source);
     return true;
   }
 
@@ -135,14 +140,10 @@ export class Library implements EncodeEvents {
     });
   }
 
-  #probeNow(file: string, name: string): Promise<ProbeReport> {
-    return this.#prober.probe(this.#probeTask(file, name), new AbortController().signal);
-  }
-
   /** Cancels whatever runs for the video and removes everything that belongs to it. */
   async #remove(id: string): Promise<void> {
     const row = this.#videos.get(id);
-    this.#probes.get(id)?.abort();
+    this.#intake.abort(id);
     // The row goes first: from here on nothing can be asked of the video, and a kill leaves only files to sweep up.
     this.#videos.remove(id);
     await this.queue.cancel(id);
@@ -157,15 +158,13 @@ export class Library implements EncodeEvents {
     for (const id of await folder.videoFolders()) {
       if (!this.#videos.find(id)) await rm(folder.video(id), { recursive: true, force: true });
     }
-    for (const { id } of this.#videos.list()) await this.#recoverVideo(id);
+    for (const { id } of this.#videos.list()) await this.#intake.recover(id);
     this.queue.start();
   }
 
   async close(): Promise<void> {
-    this.#stopping = true;
     this.settlements.stop();
-    for (const probe of this.#probes.values()) probe.abort();
-    await this.queue.stop();
+    await Promise.all([this.#intake.close(), this.queue.stop()]);
     await Promise.all(this.#work);
     this.feed.close();
   }
@@ -224,108 +223,6 @@ export class Library implements EncodeEvents {
       packDir,
       ...encode,
     };
-  }
-
-  #probeTask(file: string, name: string): ProbeTask {
-    return { file, name, packDir: this.#options.packDir, containerBytes: this.#options.limits.containerBytes };
-  }
-
-  #startProbe(id: string, source: string): void {
-    const abort = new AbortController();
-    this.#probes.set(id, abort);
-    const work = this.#prober
-      .probe(this.#probeTask(source, this.#videos.find(id)?.name ?? 'The file'), abort.signal)
-      .then((report) => this.#probed(id, source, report))
-      .catch((error: unknown) => {
-        if (this.#stopping || abort.signal.aborted) return;
-        const { code, message } = toApiError(error);
-        this.#options.log.error({ err: error, video: id }, 'the file could not be looked at');
-        if (storageProblem(error) === null) this.settlements.settle(id, () => this.failed(id, code, message));
-        else this.#recoverLater(id, code);
-      })
-      .finally(() => this.#probes.delete(id));
-    this.#track(work);
-  }
-
-  async #probed(id: string, source: string, report: ProbeReport): Promise<void> {
-    const { store, folder, log } = this.#options;
-    if (!this.#videos.find(id)) return;
-    switch (report.type) {
-      case 'failed':
-        log.info({ video: id, code: report.code, detail: report.detail }, 'file refused');
-        if (errorTable[report.code][1] === 'storage_error') throw new ApiError(report.code, { message: report.detail });
-        this.failed(id, report.code, report.message || errorTable[report.code][2]);
-        return;
-      case 'media':
-        store.transaction(() => {
-          this.#videos.setMedia(id, report.kind, report.media);
-          this.#videos.setStatus(id, 'queued');
-          this.#jobs.add(id);
-        });
-        this.feed.changed(id, true);
-        this.queue.add(id);
-        return;
-      case 'container':
-        await moveDurably(source, folder.container(id), { mode: PRIVATE_MODE });
-        store.transaction(() => this.#videos.setUploadedContainer(id, report));
-        this.feed.changed(id, true);
-    }
-  }
-
-  /** Brings a video in line with what lies on the disk: now, or when that can be written again. */
-  async #recoverVideo(id: string): Promise<void> {
-    try {
-      const row = this.#videos.find(id);
-      if (row) await this.#compare(row);
-    } catch (error) {
-      const problem = storageProblem(error);
-      if (problem === null) throw error;
-      this.#options.log.error({ err: error, video: id }, 'a video could not be brought in line with the disk yet');
-      this.#recoverLater(id, problem);
-    }
-  }
-
-  #recoverLater(id: string, problem: ErrorCode): void {
-    this.settlements.whenRoom(id, problem, () => this.#track(this.#recoverVideo(id).then(() => this.queue.add(id))));
-    this.feed.changed(id, true);
-  }
-
-  async #compare(row: VideoRow): Promise<void> {
-    const { folder, store } = this.#options;
-    const { id } = row;
-    await makeFolderDurably(folder.video(id), PRIVATE_MODE);
-    await folder.removeParts(id);
-    const version = await folder.containerVersion(id);
-    const lost = version === null && (row.container !== null || row.status === 'ready');
-    // A video that is ready and has lost its container is looked at as if it had just come: its original may still be there.
-    if (row.status === 'checking' || (row.status === 'ready' && lost)) {
-      if (this.#probes.has(id)) return;
-      const sourceFile = row.sourceFile ?? (await folder.findSource(id));
-      // An uploaded container may have been moved to its place already: it is looked at where it lies.
-      const source = version !== null ? folder.container(id) : sourceFile === null ? null : folder.source(id, sourceFile);
-      if (source !== null && (await fileBytes(source)) !== null) {
-        if (lost) store.transaction(() => this.#videos.lookAgain(id, sourceFile));
-        this.#startProbe(id, source);
-      } else {
-        if (lost) this.#videos.setContainer(id, null);
-        this.failed(id, 'internal_error', 'The file of this video is gone. Upload it again.');
-      }
-      return;
-    }
-    if (lost) this.#videos.setContainer(id, null);
-    if (version !== null && version !== row.container?.version) await this.#recoverContainer(row);
-    if (row.status === 'failed' && this.#jobs.has(id)) this.#videos.setStatus(id, 'queued');
-  }
-
-  /** The encoder replaced the container and the server ended before it heard of it. */
-  async #recoverContainer(row: VideoRow): Promise<void> {
-    const report = await this.#probeNow(this.#options.folder.container(row.id), row.name);
-    if (report.type === 'container') {
-      const stage = report.facts.stage === 'latents' ? 'latents' : 'checkpoint';
-      this.#videos.setContainer(row.id, { ...report.facts, stage, psnr_db: row.container?.psnr_db ?? null });
-    } else {
-      this.#videos.setContainer(row.id, null);
-    }
   }
 
   #track(work: Promise<void>): void {

@@ -1,5 +1,6 @@
 /** A disk that is full to its last byte at one moment or another: the server lives, loses nothing, and goes on by itself. */
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { afterEach, before, beforeEach, describe, test } from 'node:test';
 import type { ServerOptions } from '../../server/index.js';
 import { errorOf, getVideo, untilVideo } from '../helpers/api.js';
@@ -127,5 +128,16 @@ describe('on a disk of 64 MB', { skip: cannotMount ?? false }, () => {
     assert.equal((await fetch(`${server.url}/v1/uploads/${third}`, { method: 'DELETE', headers: { 'Tus-Resumable': '1.0.0' } })).status, 204);
     assert.deepEqual(((await (await fetch(`${server.url}/v1/videos`)).json()) as { data: unknown[] }).data, []);
     await alive();
+  });
+
+  test('whose folder of a video becomes read-only in training: the encode waits, says why, and ends by itself once it can be written', async () => {
+    const id = await upload(server.url, clip, 'readonly.mp4');
+    await untilVideo(server.url, id, ({ progress }) => progress?.stage === 'training');
+    const giveBack = disk.protect(path.join(disk.data, 'videos', id));
+    const stalled = await untilVideo(server.url, id, ({ error }) => error !== null);
+    assert.deepEqual([stalled.state, stalled.error?.code, stalled.askable], ['failed', 'disk_read_only', true]);
+    await alive();
+    giveBack();
+    assert.equal((await untilVideo(server.url, id, ({ state }) => state === 'ready')).error, null);
   });
 });

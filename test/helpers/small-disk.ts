@@ -12,6 +12,11 @@ function canMount(): boolean {
   return spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', '/mnt']).status === 0;
 }
 
+function mount(...words: string[]): void {
+  const { status, stderr } = spawnSync('mount', words, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`mount ${words.join(' ')}: ${stderr}`);
+}
+
 /** A real disk of a few MB, in memory, that can be filled to its last byte. `data` is an empty folder on it. */
 export class SmallDisk {
   private constructor(
@@ -21,8 +26,7 @@ export class SmallDisk {
 
   static async make(bytes: number): Promise<SmallDisk> {
     const folder = await TestFolder.make();
-    const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', folder.path], { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`no disk could be mounted: ${stderr}`);
+    mount('-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', folder.path);
     const data = path.join(folder.path, 'data');
     await mkdir(data);
     return new SmallDisk(folder, data);
@@ -56,9 +60,11 @@ export class SmallDisk {
     await this.folder.remove();
   }
 
-  remount(mode: 'ro' | 'rw'): void {
-    const { status, stderr } = spawnSync('mount', ['-o', `remount,${mode}`, this.folder.path], { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`the disk could not be mounted ${mode}: ${stderr}`);
+  /** Makes a folder of it read-only; gives what takes that back. */
+  protect(folder: string): () => void {
+    mount('--bind', folder, folder);
+    mount('-o', 'remount,bind,ro', folder);
+    return () => void spawnSync('umount', ['-l', folder]);
   }
 
   get #filler(): string {

@@ -6,7 +6,10 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, mock, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { newId } from '../../server/ids.js';
 import { startServer, type RunningServer, type ServerOptions } from '../../server/index.js';
+import { Store } from '../../server/store/database.js';
+import { Uploads, type UploadRow } from '../../server/store/uploads.js';
 import { cliMain } from '../helpers/cli.js';
 import { errorOf } from '../helpers/api.js';
 import { TestFolder } from '../helpers/folder.js';
@@ -104,4 +107,37 @@ test('a clock that jumps a year back and then two ahead loses nothing: uploads g
     mock.timers.reset();
     await server.close();
   }
+});
+
+test('a start ten years later removes nothing: uploads and files age while the server runs', async () => {
+  const start = Date.now();
+  let server: RunningServer = await startServer(options());
+  try {
+    const bytes = Buffer.from('no film to this day');
+    const id = idOf(await createUpload(server.url, { length: bytes.length }));
+    await sendBytes(server.url, id, 0, bytes.subarray(0, 4));
+    const form = new FormData();
+    form.set('purpose', 'batch');
+    form.set('file', new Blob(['{}\n']), 'questions.jsonl');
+    const file = (await (await fetch(`${server.url}/v1/files`, { method: 'POST', body: form })).json()) as { id: string };
+    await server.close();
+    mock.timers.enable({ apis: ['Date'], now: start + 10 * year_ms });
+    server = await startServer(options());
+    assert.equal(await uploadOffset(server.url, id), 4);
+    assert.equal((await fetch(`${server.url}/v1/files/${file.id}`)).status, 200);
+    assert.equal((await sendBytes(server.url, id, 4, bytes.subarray(4))).status, 204);
+  } finally {
+    mock.timers.reset();
+    await server.close();
+  }
+});
+
+test('an upload is idle for as long as the server ran and no byte came', () => {
+  const store = Store.open(path.join(folder.path, 'uploads.db'));
+  const uploads = new Uploads(store);
+  const id = newId('vid');
+  uploads.put({ id, owner: null, size: 100, metadata: {} });
+  const count = (bytes: number, elapsed_s: number): number => uploads.count(uploads.find(id) as UploadRow, bytes, elapsed_s);
+  assert.deepEqual([count(0, 3600), count(0, 3600), count(10, 3600), count(10, 60), count(10, 60)], [3600, 7200, 0, 60, 120]);
+  store.close();
 });
