@@ -26,10 +26,11 @@ import { errorHandlers, refuseConnection, sendError } from './plugins/errors.js'
 import { guard } from './plugins/guard.js';
 import { jsonBodies } from './plugins/json.js';
 import { openApi } from './plugins/openapi.js';
-import { ConversationHub } from './realtime/conversations.js';
+import { ConversationHub } from './realtime/hub.js';
 import { realtimeRoute } from './realtime/route.js';
 import { batchRoutes } from './routes/batches.js';
 import { chatRoutes } from './routes/chat.js';
+import { conversationRoutes } from './routes/conversations.js';
 import { embeddingRoutes } from './routes/embeddings.js';
 import { fileRoutes } from './routes/files.js';
 import { mcpRoutes } from './routes/mcp.js';
@@ -47,6 +48,7 @@ import { Store } from './store/database.js';
 import { Disk } from './store/disk.js';
 import { DataFolder } from './store/files.js';
 import { Facts } from './store/facts.js';
+import { PacedWrites } from './store/paced.js';
 import { Uploads } from './store/uploads.js';
 import { Arrivals } from './uploads/arrivals.js';
 import { Receiver } from './uploads/receiver.js';
@@ -132,11 +134,13 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const { services, receiver } = opened;
   // First of all: loading takes seconds, and everything below can happen beside it.
   services.inference.start();
-  const conversations = new ConversationHub({ ...services, store: new Conversations(store), log: app.log });
+  const conversations = new ConversationHub({ ...services, store: new Conversations(store), writes: new PacedWrites(), log: app.log });
   const elapsed_s = lapTimer();
   const sweep = async (): Promise<void> => {
     const seconds = elapsed_s();
-    await Promise.all([receiver.removeExpired(seconds), services.batches.removeExpired(seconds)]).catch((err: unknown) => app.log.error({ err }, 'sweep failed'));
+    await Promise.all([receiver.removeExpired(seconds), services.batches.removeExpired(seconds)])
+      .then(() => conversations.removeExpired(seconds))
+      .catch((err: unknown) => app.log.error({ err }, 'sweep failed'));
   };
   const sweeper = setInterval(() => void sweep(), sweep_s * 1000).unref();
   // Before sockets are closed: answers that are being written reach who asked for them.
@@ -149,7 +153,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     access.close();
     await services.batches.stop();
     await Promise.all([services.inference.close(), services.decoder.close(), services.library.close()]);
-    await countLast(opened, elapsed_s(), app.log);
+    await countLast(opened, conversations, elapsed_s(), app.log);
     disk.close();
     store.close();
   });
@@ -174,6 +178,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     await uploadRoutes(app, receiver);
     chatRoutes(app, services);
     responseRoutes(app, services);
+    conversationRoutes(app, conversations);
     searchRoutes(app, services);
     embeddingRoutes(app, services);
     await fileRoutes(app, services);
@@ -208,10 +213,11 @@ function lapTimer(): () => number {
 }
 
 /** Servers that never run for an hour grow old as well. */
-async function countLast({ receiver, services }: Opened, seconds: number, log: FastifyBaseLogger): Promise<void> {
+async function countLast({ receiver, services }: Opened, conversations: ConversationHub, seconds: number, log: FastifyBaseLogger): Promise<void> {
   try {
     await receiver.age(seconds);
     services.batches.age(seconds);
+    conversations.age(seconds);
   } catch (err) {
     log.error({ err }, 'the time this server ran could not be counted');
   }

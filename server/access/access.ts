@@ -102,6 +102,11 @@ export class Access {
     return this.#byId.has(id);
   }
 
+  /** True where what belongs to the owner can go: its key was removed. A key file that is lost lets nobody in, but removes nothing either. */
+  isGone(owner: string | null): boolean {
+    return owner !== null && this.size > 0 && !this.has(owner);
+  }
+
   /** null where the key was removed. */
   find(id: string): ApiKey | null {
     return this.#byId.get(id) ?? null;

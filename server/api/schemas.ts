@@ -257,9 +257,9 @@ export const FileSchema = Type.Object({
 export const FileDeletedSchema = Type.Object({ id: Type.String(), object: Type.Literal('file'), deleted: Type.Literal(true) });
 
 /** A page of a list, as OpenAI's clients turn it. */
-const pageOf = <T extends TSchema>(schema: T) =>
+export const pageSchema = <T extends TSchema>(schema: T) =>
   Type.Object({ object: Type.Literal('list'), data: Type.Array(schema), first_id: nullable(Type.String()), last_id: nullable(Type.String()), has_more: Type.Boolean() });
-export const FilePageSchema = pageOf(FileSchema);
+export const FilePageSchema = pageSchema(FileSchema);
 
 const when = (description: string) => nullable(Type.Integer({ description: `Seconds since 1970 when ${description}.` }));
 
@@ -295,7 +295,7 @@ export const BatchSchema = Type.Object({
   metadata: nullable(Type.Record(Type.String(), Type.String())),
 });
 export type Batch = Static<typeof BatchSchema>;
-export const BatchPageSchema = pageOf(BatchSchema);
+export const BatchPageSchema = pageSchema(BatchSchema);
 
 export const BatchRequestSchema = Type.Object(
   {
@@ -317,10 +317,14 @@ export const PageQuerySchema = Type.Object(
   },
   strict,
 );
+/** Of lists that can be turned round. */
+export const OrderedPageQuerySchema = Type.Object(
+  { ...PageQuerySchema.properties, order: Type.Optional(Type.Enum(['asc', 'desc'], { description: 'By age; default desc, newest first.' })) },
+  strict,
+);
 export const FilesQuerySchema = Type.Object(
   {
-    ...PageQuerySchema.properties,
-    order: Type.Optional(Type.Enum(['asc', 'desc'], { description: 'By age; default desc, newest first.' })),
+    ...OrderedPageQuerySchema.properties,
     purpose: Type.Optional(Type.String({ maxLength: 100 })),
   },
   strict,

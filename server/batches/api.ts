@@ -139,15 +139,13 @@ export class BatchApi {
   async removeExpired(elapsed_s: number): Promise<void> {
     const { files, batches, shelf, runner, access, limits } = this.#options;
     await access.refresh();
-    // A key file that is lost lets nobody in, but removes nothing either.
-    const orphaned = (owner: string | null): boolean => owner !== null && access.size > 0 && !access.has(owner);
     if (elapsed_s > 0) this.age(elapsed_s);
     for (const { id, owner, status, ended_s } of batches.list()) {
       const ended = !unfinished.some((other) => other === status);
-      if (orphaned(owner) || (ended && ended_s > limits.fileExpiry_s)) await runner.remove(id);
+      if (access.isGone(owner) || (ended && ended_s > limits.fileExpiry_s)) await runner.remove(id);
     }
     for (const { id, owner, age_s } of files.list()) {
-      if (orphaned(owner) || (age_s > limits.fileExpiry_s && !batches.reads(id))) await shelf.remove(id);
+      if (access.isGone(owner) || (age_s > limits.fileExpiry_s && !batches.reads(id))) await shelf.remove(id);
     }
   }
 }

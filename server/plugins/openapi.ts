@@ -18,7 +18,7 @@ export async function openApi(app: App, version: string, publicUrls: readonly st
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       ...(publicUrls.length === 0 ? {} : { servers: publicUrls.map((url) => ({ url })) }),
-      tags: [{ name: 'server' }, { name: 'videos' }, { name: 'chat' }, { name: 'search' }, { name: 'batches' }, { name: 'mcp' }],
+      tags: [{ name: 'server' }, { name: 'videos' }, { name: 'chat' }, { name: 'conversations' }, { name: 'search' }, { name: 'batches' }, { name: 'mcp' }],
     },
   });
   await app.register(swaggerUi, {

@@ -1,17 +1,23 @@
 import type { FastifyBaseLogger } from 'fastify';
-import { sees, type Caller } from '../access/caller.js';
+import type { Access } from '../access/access.js';
+import type { Caller } from '../access/caller.js';
 import { buildPrompt, checkAskable, checkLength, videoIdOf, type PromptContext, type Turn } from '../chat/prompt.js';
 import { ApiError, toApiError } from '../errors.js';
 import { newId } from '../ids.js';
 import type { Inference, Reply } from '../inference/inference.js';
 import type { ReplyOutcome, ReplyTask, Sampling } from '../inference/messages.js';
 import type { Library } from '../library/library.js';
-import type { Conversations } from '../store/conversations.js';
+import { contentBytes, type Conversations, type ConversationRow } from '../store/conversations.js';
+import type { Disk } from '../store/disk.js';
+import type { PacedWrites } from '../store/paced.js';
 import type { Annotation, ContentPart, Conversation, Item, MessageRole, NewPart, ResponseObject, ServerEventBody } from './protocol.js';
 
-export interface HubContext extends Omit<PromptContext, 'library'> {
+export interface ConversationContext extends Omit<PromptContext, 'library'> {
   readonly library: Pick<Library, 'seenBy'>;
   readonly store: Conversations;
+  readonly disk: Pick<Disk, 'hasRoom'>;
+  readonly writes: PacedWrites;
+  readonly access: Pick<Access, 'isGone'>;
   readonly inference: Inference;
   readonly log: FastifyBaseLogger;
 }
@@ -34,51 +40,25 @@ interface Running {
   text: string;
 }
 
-/** Conversations that sockets look at or that have a response in progress; all others lie in the store. */
-export class ConversationHub {
-  readonly #context: HubContext;
-  readonly #live = new Map<string, LiveConversation>();
-
-  constructor(context: HubContext) {
-    this.#context = context;
-  }
-
-  /** Begins one that belongs to the caller. */
-  create({ owner }: Caller): LiveConversation {
-    return this.#add({ id: newId('conv'), owner }, []);
-  }
-
-  /** Throws `conversation_not_found`, for another's too. */
-  open(id: string, caller: Caller, param = 'conversation'): LiveConversation {
-    const live = this.#live.get(id);
-    const row = live ?? this.#context.store.find(id);
-    if (!row || !sees(caller, row)) throw new ApiError('conversation_not_found', { param });
-    return live ?? this.#add(row, this.#context.store.items(id));
-  }
-
-  #add({ id, owner }: { readonly id: string; readonly owner: string | null }, items: Item[]): LiveConversation {
-    const conversation = new LiveConversation(this.#context, { id, owner }, items, () => this.#live.delete(id));
-    this.#live.set(id, conversation);
-    return conversation;
-  }
-}
-
 /** One conversation: its messages, at most one response in progress, and the sockets that hear of both. */
 export class LiveConversation {
   readonly id: string;
   /** Id of the API key it belongs to; null: begun where no key is asked for. */
   readonly owner: string | null;
-  readonly #context: HubContext;
+  readonly #context: ConversationContext;
   readonly #items: Item[];
   readonly #listeners = new Set<Listener>();
   readonly #release: () => void;
   #running: Running | null = null;
+  #bytes: number;
+  #gone = false;
 
-  constructor(context: HubContext, { id, owner }: { readonly id: string; readonly owner: string | null }, items: Item[], release: () => void) {
+  constructor(context: ConversationContext, { id, owner }: Pick<ConversationRow, 'id' | 'owner'>, items: Item[], release: () => void) {
     this.#context = context;
     this.id = id;
     this.owner = owner;
     this.#items = items;
+    this.#bytes = items.reduce((sum, { content }) => sum + contentBytes(content), 0);
     this.#release = release;
   }
 
@@ -101,24 +81,56 @@ export class LiveConversation {
     };
   }
 
-  /** Adds and stores a message. Throws ApiError naming the part that is wrong. */
-  addItem(caller: Caller, role: MessageRole, content: readonly NewPart[]): Item {
-    const { itemsPerConversation } = this.#context.limits;
-    if (this.#items.length >= itemsPerConversation) {
-      const message = `The conversation has ${this.#items.length} messages; the limit is ${itemsPerConversation}. Start a new one.`;
-      throw new ApiError('conversation_full', { message });
-    }
+  /**
+   * Adds and stores a message, in its client's turn.
+   * @throws ApiError naming the part that is wrong; `conversation_full`, `conversation_quota`, `disk_full`
+   */
+  async addItem({ caller, client }: { readonly caller: Caller; readonly client: string }, role: MessageRole, content: readonly NewPart[]): Promise<void> {
     const parts = content.map((part, index) => this.#checkedPart(caller, role, part, `item.content[${index}]`));
     const empty = parts.every((part) => part.type !== 'input_video' && part.text.trim() === '');
     if (empty) throw new ApiError('empty_question', { param: 'item.content' });
+    checkLength(parts.map((part) => (part.type === 'input_video' ? '' : part.text)).join(''), this.#context.limits, 'item.content');
+    this.#checkRoom(parts);
+    if (!(await this.#context.disk.hasRoom())) throw new ApiError('disk_full');
     const item: Item = { id: newId('item'), object: 'realtime.item', type: 'message', role, status: 'completed', content: parts };
-    const previous = this.lastItemId;
+    await this.#context.writes.run(client, () => {
+      // Others may have written meanwhile.
+      this.#checkRoom(parts);
+      const added = { conversation: this.id, previous_item_id: this.lastItemId, item };
+      this.#keep(item);
+      this.#emit({ type: 'conversation.item.added', ...added });
+      this.#emit({ type: 'conversation.item.done', ...added });
+    });
+  }
+
+  #keep(item: Item): void {
     this.#context.store.addItem(this, item);
     this.#items.push(item);
-    const added = { conversation: this.id, previous_item_id: previous, item };
-    this.#emit({ type: 'conversation.item.added', ...added });
-    this.#emit({ type: 'conversation.item.done', ...added });
-    return item;
+    this.#bytes += contentBytes(item.content);
+  }
+
+  /** Throws where the conversation, or its owner, may not have a message more. */
+  #checkRoom(content: readonly ContentPart[]): void {
+    const { store, limits } = this.#context;
+    if (this.#gone) throw new ApiError('conversation_not_found');
+    if (this.#items.length >= limits.itemsPerConversation) {
+      const message = `The conversation has ${this.#items.length} messages; the limit is ${limits.itemsPerConversation}. Start a new one.`;
+      throw new ApiError('conversation_full', { message });
+    }
+    const bytes = contentBytes(content);
+    if (this.#bytes + bytes > limits.conversationBytes) {
+      throw new ApiError('conversation_full', { message: `The conversation has ${this.#bytes} bytes; the limit is ${limits.conversationBytes}. Start a new one.` });
+    }
+    const owned = store.owned(this.owner);
+    const isNew = this.#items.length === 0;
+    if (owned.bytes + bytes > limits.conversationBytesPerKey || (isNew && owned.conversations >= limits.conversationsPerKey)) throw new ApiError('conversation_quota');
+  }
+
+  /** It was removed: whoever looks at it is told, and its answer is given up. */
+  removed(): void {
+    this.#gone = true;
+    this.#running?.reply.cancel();
+    this.#emit({ type: 'conversation.deleted', conversation: this.id });
   }
 
   /** Id of the last message, or null. */
@@ -130,12 +142,14 @@ export class LiveConversation {
     const index = this.#items.findIndex((item) => item.id === itemId);
     if (index < 0) throw new ApiError('item_not_found', { param: 'item_id' });
     this.#context.store.removeItem(this.id, itemId);
-    this.#items.splice(index, 1);
+    const [removed] = this.#items.splice(index, 1);
+    this.#bytes -= contentBytes(removed?.content ?? []);
     this.#emit({ type: 'conversation.item.deleted', conversation: this.id, item_id: itemId });
   }
 
   /** Starts a response to the messages so far; `ended` resolves when it has ended, in whatever way. */
   respond({ caller, client, instructions, sampling }: ResponseRequest): { readonly reply: Reply; readonly ended: Promise<void> } {
+    if (this.#gone) throw new ApiError('conversation_not_found');
     if (this.#running) throw new ApiError('response_in_progress');
     const turns = this.#items.map(turnOf);
     const prompt = buildPrompt(this.#seenBy(caller), [{ role: 'system', text: instructions, videos: [] }, ...turns], 'item.content');
@@ -181,10 +195,9 @@ export class LiveConversation {
     const item = answerItem(running.itemId, whole ? 'completed' : 'incomplete', text, annotations);
     const previous = this.lastItemId;
     let problem = error;
-    if (text !== '') {
+    if (text !== '' && !this.#gone) {
       try {
-        this.#context.store.addItem(this, item);
-        this.#items.push(item);
+        this.#keep(item);
       } catch (thrown) {
         this.#context.log.error({ err: thrown, conversation: this.id }, 'an answer could not be stored');
         problem ??= toApiError(thrown);

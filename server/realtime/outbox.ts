@@ -2,6 +2,7 @@ import type { WebSocket } from 'ws';
 import type { Limits } from '../config.js';
 import { closeCodes } from './events.js';
 import type { ServerEvent, ServerEventBody } from './protocol.js';
+import type { Tap } from './tap.js';
 
 /** Events that may wait for a slow reader before its socket is closed; text and progress are merged and count once. */
 const mostWaiting = 1000;
@@ -15,13 +16,15 @@ export class Outbox {
   readonly #socket: WebSocket;
   readonly #limits: Limits;
   readonly #prefix: string;
+  readonly #tap: Tap;
   #waiting: ServerEventBody[] = [];
   #congested: NodeJS.Timeout | null = null;
   #sent = 0;
 
   /** @param prefix of the event ids, which are numbered */
-  constructor(socket: WebSocket, limits: Limits, prefix: string) {
+  constructor(socket: WebSocket, tap: Tap, limits: Limits, prefix: string) {
     this.#socket = socket;
+    this.#tap = tap;
     this.#limits = limits;
     this.#prefix = prefix;
   }
@@ -43,7 +46,7 @@ export class Outbox {
     this.#socket.send(JSON.stringify(event), () => this.#written());
     if (this.#socket.bufferedAmount > this.#limits.bufferedBytes && !this.#congested) {
       this.#congested = setTimeout(() => this.#giveUp(), this.#limits.slowReader_s * 1000).unref();
-      this.#socket.pause();
+      this.#tap.close('outbox');
     }
   }
 
@@ -51,7 +54,7 @@ export class Outbox {
     if (!this.#congested || this.#socket.bufferedAmount > this.#limits.bufferedBytes / 2) return;
     clearTimeout(this.#congested);
     this.#congested = null;
-    this.#socket.resume();
+    this.#tap.open('outbox');
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const event of waiting) this.send(event);

@@ -95,6 +95,7 @@ export type ServerEventBody =
   | { readonly type: 'conversation.created' | 'conversation.retrieved'; readonly conversation: Conversation }
   | { readonly type: 'conversation.item.added' | 'conversation.item.done'; readonly conversation: string; readonly previous_item_id: string | null; readonly item: Item }
   | { readonly type: 'conversation.item.deleted'; readonly conversation: string; readonly item_id: string }
+  | { readonly type: 'conversation.deleted'; readonly conversation: string }
   | { readonly type: 'response.created' | 'response.done'; readonly response: ResponseObject }
   | { readonly type: 'response.queued'; readonly response_id: string; readonly conversation: string; readonly position: number }
   | { readonly type: 'response.output_item.added' | 'response.output_item.done'; readonly response_id: string; readonly output_index: 0; readonly item: Item }

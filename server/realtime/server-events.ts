@@ -13,7 +13,7 @@ const part = Type.Union([
   Type.Object({ type: Type.Literal('output_text'), text: Type.String(), annotations: Type.Array(MomentSchema, { description: 'Of answers that say when.' }) }),
 ]);
 
-const item = Type.Object({
+export const ItemSchema = Type.Object({
   id,
   object: Type.Literal('realtime.item'),
   type: Type.Literal('message'),
@@ -43,7 +43,7 @@ const response = Type.Object({
   status_details: nullable(
     Type.Object({ reason: Type.Optional(Type.String()), error: Type.Optional(Type.Object({ code: Type.String(), message: Type.String() })) }),
   ),
-  output: Type.Array(item, { description: "The answer's message, with the moments it names; empty until it is done." }),
+  output: Type.Array(ItemSchema, { description: "The answer's message, with the moments it names; empty until it is done." }),
   usage: nullable(
     Type.Object({
       input_tokens: count,
@@ -58,7 +58,7 @@ const response = Type.Object({
 const conversation = Type.Object({
   id,
   object: Type.Literal('realtime.conversation'),
-  items: Type.Array(item, { description: 'With the answer that is being written, as far as it is, at the end.' }),
+  items: Type.Array(ItemSchema, { description: 'With the answer that is being written, as far as it is, at the end.' }),
   response: nullable(response),
 });
 
@@ -84,21 +84,22 @@ export const serverEvents = {
   'session.updated': event('session.updated', 'Answers session.update.', { session }),
   'conversation.created': event('conversation.created', 'Answers conversation.create.', { conversation }),
   'conversation.retrieved': event('conversation.retrieved', 'Answers conversation.retrieve: all messages, and the answer being written.', { conversation }),
-  'conversation.item.added': event('conversation.item.added', 'A message was stored, or an answer begins.', { conversation: id, previous_item_id: nullable(id), item }),
-  'conversation.item.done': event('conversation.item.done', 'A message is whole: at once for one that was sent, at its end for an answer.', { conversation: id, previous_item_id: nullable(id), item }),
+  'conversation.item.added': event('conversation.item.added', 'A message was stored, or an answer begins.', { conversation: id, previous_item_id: nullable(id), item: ItemSchema }),
+  'conversation.item.done': event('conversation.item.done', 'A message is whole: at once for one that was sent, at its end for an answer.', { conversation: id, previous_item_id: nullable(id), item: ItemSchema }),
   'conversation.item.deleted': event('conversation.item.deleted', 'A message was removed.', { conversation: id, item_id: id }),
+  'conversation.deleted': event('conversation.deleted', 'A conversation was removed, by DELETE /v1/conversations/{id}: nothing can be added to it.', { conversation: id }),
   'response.created': event('response.created', 'An answer was asked for.', { response }),
   'response.queued': event('response.queued', 'The answer waits for the model; sent again whenever its place changes.', {
     response_id: id,
     conversation: id,
     position: Type.Integer({ minimum: 1, description: '1: it is the next to begin.' }),
   }),
-  'response.output_item.added': event('response.output_item.added', "The answer's message begins.", { response_id: id, output_index: Type.Literal(0), item }),
+  'response.output_item.added': event('response.output_item.added', "The answer's message begins.", { response_id: id, output_index: Type.Literal(0), item: ItemSchema }),
   'response.content_part.added': event('response.content_part.added', "The answer's text begins.", { part: textPart, ...place }),
   'response.output_text.delta': event('response.output_text.delta', 'The next piece of an answer.', { delta: Type.String(), ...place }),
   'response.output_text.done': event('response.output_text.done', 'The whole text of an answer.', { text: Type.String(), ...place }),
   'response.content_part.done': event('response.content_part.done', 'The whole text once more, as a part.', { part: textPart, ...place }),
-  'response.output_item.done': event('response.output_item.done', "The answer's message, with the moments it names.", { response_id: id, output_index: Type.Literal(0), item }),
+  'response.output_item.done': event('response.output_item.done', "The answer's message, with the moments it names.", { response_id: id, output_index: Type.Literal(0), item: ItemSchema }),
   'response.done': event('response.done', 'An answer has ended, in whatever way.', { response }),
   'video.progress': event('video.progress', 'A video has changed; a few times a second at most.', { video: VideoSchema }),
   'video.deleted': event('video.deleted', 'A video is gone.', { video_id: id }),

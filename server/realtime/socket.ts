@@ -1,7 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify';
-import type { RawData, WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import type { Access } from '../access/access.js';
-import { TokenBucket } from '../access/bucket.js';
 import type { Caller } from '../access/caller.js';
 import type { ApiKey } from '../access/keys.js';
 import { checkModel } from '../chat/completion.js';
@@ -12,11 +11,14 @@ import type { Inference, Reply } from '../inference/inference.js';
 import type { Library } from '../library/library.js';
 import type { VideoChange } from '../library/feed.js';
 import type { VisibleVideos } from '../library/visible.js';
-import type { ConversationHub, LiveConversation } from './conversations.js';
-import { checkClientEvent, closeCodes, eventIdOf } from './events.js';
+import type { LiveConversation } from './conversations.js';
+import { closeCodes } from './events.js';
+import type { ConversationHub } from './hub.js';
+import { Inbox } from './inbox.js';
 import { Outbox } from './outbox.js';
 import type { ClientEvent, Session, SessionSettings } from './protocol.js';
 import { samplingOf, settingsOf } from './settings.js';
+import { Tap } from './tap.js';
 
 export interface SocketContext {
   readonly access: Access;
@@ -38,9 +40,6 @@ export interface SocketRequest {
   readonly model: string | null;
 }
 
-/** Events dropped for flooding after which the socket is closed, in multiples of the burst. */
-const floodFactor = 10;
-
 /** One client of /v1/realtime: checks its events, answers them, and forwards what happens to its conversations and videos. */
 export class RealtimeSocket {
   readonly #socket: WebSocket;
@@ -60,11 +59,8 @@ export class RealtimeSocket {
   readonly #caller: Caller;
   /** The videos as the caller sees them. */
   readonly #library: VisibleVideos;
-  readonly #bucket: TokenBucket;
-  /** Takes from what is dropped: a client that stays far above the rate empties it, whatever single events get through. */
-  readonly #patience: TokenBucket;
+  readonly #inbox: Inbox;
   #unanswered = 0;
-  #dropping = false;
   /** When something was last asked or answered. */
   #active = performance.now();
 
@@ -74,9 +70,16 @@ export class RealtimeSocket {
     this.#key = key;
     this.#caller = caller;
     this.#library = context.library.seenBy(caller);
-    this.#bucket = new TokenBucket(context.limits.eventsPerSecond, context.limits.eventsBurst);
-    this.#patience = new TokenBucket(context.limits.eventsPerSecond, context.limits.eventsBurst * floodFactor);
-    this.#outbox = new Outbox(socket, context.limits, this.#sessionId.replace('sess', 'event'));
+    const tap = new Tap(socket);
+    this.#inbox = new Inbox({
+      socket,
+      tap,
+      limits: context.limits,
+      admits: () => this.#admits(),
+      handle: (event) => this.#handle(event),
+      refuse: (error, eventId) => this.#refuse(error, eventId),
+    });
+    this.#outbox = new Outbox(socket, tap, context.limits, this.#sessionId.replace('sess', 'event'));
     const problems: ApiError[] = [];
     try {
       this.#default = conversationId === null ? context.hub.create(caller) : context.hub.open(conversationId, caller);
@@ -88,7 +91,7 @@ export class RealtimeSocket {
     this.#unsubscribe = this.#library.subscribe((change) => this.#videoChanged(change));
     this.#unsubscribeKeys = context.access.subscribe(() => this.#keyStillThere());
     this.#heartbeat = setInterval(() => this.#beat(), context.limits.heartbeat_s * 1000).unref();
-    socket.on('message', (data, isBinary) => this.#received(data, isBinary));
+    socket.on('message', (data, isBinary) => this.#inbox.receive(data, isBinary));
     socket.on('pong', () => (this.#unanswered = 0));
     socket.on('close', () => this.#closed());
     this.#outbox.send({ type: 'session.created', session: this.#session(), conversation: this.#default.state() });
@@ -100,28 +103,7 @@ export class RealtimeSocket {
     for (const problem of problems) this.#sendError(problem, null);
   }
 
-  #received(data: RawData, isBinary: boolean): void {
-    let eventId: string | null = null;
-    try {
-      if (!this.#admitted() || !this.#keyStillThere()) return;
-      this.#active = performance.now();
-      const text = textOf(data);
-      if (text.length > this.#context.limits.messageBytes) {
-        const message = `The message has ${text.length} bytes; the limit is ${this.#context.limits.messageBytes}.`;
-        throw new ApiError('message_too_large', { message });
-      }
-      if (isBinary) throw new ApiError('invalid_json', { message: 'Socket messages must be text frames of JSON.' });
-      const value = parseJson(text);
-      eventId = eventIdOf(value);
-      this.#handle(checkClientEvent(value));
-    } catch (error) {
-      const problem = toApiError(error);
-      if (problem.status >= 500) this.#context.log.error({ err: error, session: this.#sessionId }, 'event failed');
-      this.#sendError(problem, eventId);
-    }
-  }
-
-  #handle(event: ClientEvent): void {
+  #handle(event: ClientEvent): Promise<void> | undefined {
     switch (event.type) {
       case 'session.update':
         checkModel(this.#context.model, (event.session as { model?: string }).model, 'session.model');
@@ -140,8 +122,7 @@ export class RealtimeSocket {
         return;
       }
       case 'conversation.item.create':
-        this.#addItem(event);
-        return;
+        return this.#addItem(event);
       case 'conversation.item.delete':
         this.#conversation(event.conversation).removeItem(event.item_id);
         return;
@@ -164,6 +145,11 @@ export class RealtimeSocket {
     }
   }
 
+  /** By what name it takes turns with others. */
+  get #client(): string {
+    return this.#key?.id ?? this.#sessionId;
+  }
+
   #respond(conversation: LiveConversation, overrides: SessionSettings): void {
     if (this.#replies.size >= this.#context.limits.repliesPerSocket) throw new ApiError('queue_full');
     const { limits } = this.#context;
@@ -172,7 +158,7 @@ export class RealtimeSocket {
     if (this.#key) access.admit(this.#key);
     const { reply, ended } = conversation.respond({
       caller: this.#caller,
-      client: this.#key ? { client: this.#key.id, mostOfClient: access.mostReplies(this.#key) } : { client: this.#sessionId },
+      client: { client: this.#client, ...(this.#key ? { mostOfClient: access.mostReplies(this.#key) } : {}) },
       instructions: settings.instructions ?? '',
       sampling: samplingOf(settings, limits),
     });
@@ -180,13 +166,13 @@ export class RealtimeSocket {
     void ended.finally(() => this.#replies.delete(reply));
   }
 
-  #addItem({ conversation, item, previous_item_id }: Extract<ClientEvent, { type: 'conversation.item.create' }>): void {
+  #addItem({ conversation, item, previous_item_id }: Extract<ClientEvent, { type: 'conversation.item.create' }>): Promise<void> {
     const to = this.#conversation(conversation);
     if (previous_item_id !== undefined && previous_item_id !== (to.lastItemId ?? 'root')) {
       const message = 'The field "previous_item_id" must be left out, or name the last message: messages are added at the end.';
       throw new ApiError('unsupported_parameter', { param: 'previous_item_id', message });
     }
-    to.addItem(this.#caller, item.role, item.content);
+    return to.addItem({ caller: this.#caller, client: this.#client }, item.role, item.content);
   }
 
   #session(): Session {
@@ -229,14 +215,9 @@ export class RealtimeSocket {
     this.#outbox.send(change);
   }
 
-  /** False where the event is dropped unread because there are far too many. */
-  #admitted(): boolean {
-    const first = !this.#dropping;
-    this.#dropping = !this.#bucket.take();
-    if (!this.#dropping) return true;
-    if (!this.#patience.take()) this.#socket.close(closeCodes.flooding, 'too many events');
-    else if (first) throw new ApiError('rate_limited');
-    return false;
+  #admits(): boolean {
+    this.#active = performance.now();
+    return this.#keyStillThere();
   }
 
   /** A socket lives long: its key may be removed meanwhile. */
@@ -266,27 +247,21 @@ export class RealtimeSocket {
     clearInterval(this.#heartbeat);
     this.#unsubscribe();
     this.#unsubscribeKeys();
+    this.#inbox.close();
     this.#outbox.close();
     for (const { leave } of this.#conversations.values()) leave();
     // A running answer goes on to its end and is stored; what has not begun is not worth beginning.
     for (const reply of this.#replies) if (!reply.started) reply.cancel();
   }
 
+  #refuse(error: unknown, eventId: string | null): void {
+    const problem = toApiError(error);
+    if (problem.status >= 500 && problem.status !== 507) this.#context.log.error({ err: error, session: this.#sessionId }, 'event failed');
+    this.#sendError(problem, eventId);
+  }
+
   #sendError(error: ApiError, eventId: string | null): void {
     const { code, message, type, param } = error;
     this.#outbox.send({ type: 'error', error: { code, message, type, param, event_id: eventId } });
-  }
-}
-
-function textOf(data: RawData): string {
-  if (Array.isArray(data)) return Buffer.concat(data).toString('utf8');
-  return Buffer.isBuffer(data) ? data.toString('utf8') : Buffer.from(data).toString('utf8');
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    throw new ApiError('invalid_json', { message: 'The socket message is not valid JSON.', cause: error });
   }
 }

@@ -48,6 +48,13 @@ export const migrations: readonly string[] = [
    ALTER TABLE uploads ADD COLUMN counted_bytes INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE files ADD COLUMN age_s REAL NOT NULL DEFAULT 0;
    ALTER TABLE batches ADD COLUMN ended_s REAL NOT NULL DEFAULT 0;`,
+  // What an owner's conversations take is asked before each message.
+  `ALTER TABLE conversations ADD COLUMN messages INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE conversations ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE conversations ADD COLUMN idle_s REAL NOT NULL DEFAULT 0;
+   UPDATE conversations SET (messages, bytes) =
+     (SELECT COUNT(*), COALESCE(SUM(LENGTH(CAST(content AS BLOB))), 0) FROM items WHERE conversation_id = conversations.id);
+   CREATE INDEX conversations_by_owner ON conversations (owner, bytes);`,
 ];
 
 export type SqlValue = string | number | null;

@@ -27,6 +27,7 @@ const sameAsProtocol: Checked = {
   'conversation.item.added': true,
   'conversation.item.done': true,
   'conversation.item.deleted': true,
+  'conversation.deleted': true,
   'response.created': true,
   'response.queued': true,
   'response.output_item.added': true,

@@ -11,6 +11,7 @@ import { defaultLimits } from '../../server/config.js';
 import { newId } from '../../server/ids.js';
 import { startServer, type RunningServer } from '../../server/index.js';
 import { Outbox } from '../../server/realtime/outbox.js';
+import { Tap } from '../../server/realtime/tap.js';
 import type { ServerEvent } from '../../server/realtime/protocol.js';
 import { untilVideo } from '../helpers/api.js';
 import { TestFolder } from '../helpers/folder.js';
@@ -239,7 +240,7 @@ async function slowPair(context: TestContext, bufferedBytes: number, slowReader_
   const [serverSide] = (await connected) as [WebSocket];
   await once(client, 'open');
   client.pause();
-  const outbox = new Outbox(serverSide, { ...defaultLimits, bufferedBytes, slowReader_s }, 'event_test');
+  const outbox = new Outbox(serverSide, new Tap(serverSide), { ...defaultLimits, bufferedBytes, slowReader_s }, 'event_test');
   context.after(() => {
     client.terminate();
     for (const socket of sockets.clients) socket.terminate();
