@@ -81,8 +81,8 @@ export interface AppOptions {
   readonly library?: 'owned' | 'shared';
   readonly limits?: Partial<Limits>;
   /**
-   * Hosts whose http(s) addresses a chat completion may name as videos: `example.com`, `example.com:8443`, or
-   * `*.example.com` for every name below it. Default: none, so that nothing is ever fetched.
+   * Hosts whose https addresses a chat completion may name as videos: `example.com`, `example.com:8443`, `[2001:db8::1]`, or
+   * `*.example.com` for every name below it; `http://example.com` for plain http. Default: none, so that nothing is ever fetched.
    */
   readonly remoteHosts?: readonly string[];
   /** How uploads are encoded. Default: preset `standard` for as long as it takes. */

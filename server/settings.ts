@@ -6,6 +6,8 @@ import { defaultLimits, LimitsSchema } from './config.js';
 import type { ServerOptions } from './index.js';
 
 const LIBRARIES = ['owned', 'shared'] as const;
+/** An entry of remoteHosts: a scheme, a star, a name or an IP address, a port. */
+const HOST_ENTRY = '^(https?://)?((\\*\\.)?[^/:*@?#\\[\\]\\s]+|\\[[0-9A-Fa-f:.]+\\])(:\\d+)?$';
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 export const SettingsSchema = Type.Object(
@@ -35,9 +37,9 @@ export const SettingsSchema = Type.Object(
       default: [],
       description: 'proxies that are believed when they say whom they speak for (X-Forwarded-For): addresses, networks such as 10.0.0.0/8, or loopback',
     }),
-    remoteHosts: Type.Array(Type.String({ pattern: '^(\\*\\.)?[^/:*]+(:\\d+)?$' }), {
+    remoteHosts: Type.Array(Type.String({ pattern: HOST_ENTRY }), {
       default: [],
-      description: 'hosts that videos may be fetched from: example.com, example.com:8443, or *.example.com for all names below it',
+      description: 'hosts that videos may be fetched from, by https: example.com, example.com:8443, [2001:db8::1], or *.example.com for all names below it; http://example.com allows plain http',
     }),
     limits: Type.Partial(LimitsSchema, { additionalProperties: false, default: {}, description: 'limits that differ from their defaults' }),
   },

@@ -9,6 +9,7 @@ import { ApiError } from '../errors.js';
 import type { Services } from '../services.js';
 import type { FileRow } from '../store/api-files.js';
 import { displayName } from '../uploads/receiver.js';
+import { attachment } from './downloads.js';
 import { pageOf } from './pages.js';
 
 const Params = Type.Object({ id: Type.String({ maxLength: 100 }) });
@@ -50,7 +51,7 @@ export async function fileRoutes(app: App, { batches, limits }: Pick<Services, '
       return reply
         .type('application/jsonl')
         .header('content-length', bytes)
-        .header('content-disposition', `attachment; filename*=UTF-8''${encodeURIComponent(name).slice(0, 300)}`)
+        .header('content-disposition', attachment(name))
         .send(stream);
     },
   );

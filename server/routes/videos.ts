@@ -7,6 +7,7 @@ import { ApiError } from '../errors.js';
 import type { Services } from '../services.js';
 import { versionOf } from '../store/files.js';
 import { clientOf, closing } from './answers.js';
+import { attachment } from './downloads.js';
 import { etagMatches, parseRange } from './ranges.js';
 
 const Params = Type.Object({ id: Type.String({ maxLength: 100 }) });
@@ -138,13 +139,6 @@ export function videoRoutes(app: App, services: Services): void {
 
 function acceptedFormat(accept: string | undefined): 'png' | 'jpeg' | 'webp' {
   return (['png', 'jpeg', 'webp'] as const).find((format) => accept?.includes(`image/${format}`)) ?? 'png';
-}
-
-/** Has a browser save an answer under the video's name with another ending. */
-function attachment(name: string, ending: string): string {
-  // By characters, and without halves of any: neither an escape nor a letter may be cut in two.
-  const whole = Array.from(Buffer.from(name.replace(/\.[^.]*$/, '')).toString()).slice(0, 100).join('');
-  return `attachment; filename*=UTF-8''${encodeURIComponent(whole)}${ending}`;
 }
 
 /** Sends an open container. All headers are about this open file, so a newer one taking its place cannot mix with it. */

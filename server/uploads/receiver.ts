@@ -178,5 +178,6 @@ export function displayName(name: string | null): string {
   const base = (name ?? '').split(/[\\/]/).pop() ?? '';
   // Control characters, bidirectional overrides and line separators would disturb what is around the name.
   const clean = base.replace(/[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '').trim();
-  return clean.slice(0, 200) || 'video';
+  // Cut between characters, not inside one.
+  return [...clean.slice(0, 400)].slice(0, 200).join('') || 'video';
 }

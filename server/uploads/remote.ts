@@ -40,7 +40,7 @@ const publicNetwork: RemoteNetwork = { lookup: (host) => systemLookup(host, { al
 export async function fetchRemote(url: URL, file: string, options: RemoteFetchOptions, network = publicNetwork): Promise<void> {
   const { hosts, mostBytes, param, signal, claim } = options;
   if (url.username !== '' || url.password !== '' || !hosts.some((entry) => hostMatches(url, entry))) {
-    throw new ApiError('remote_url_forbidden', { param, message: `This server does not fetch videos from "${url.host}". Upload the file to /v1/uploads.` });
+    throw new ApiError('remote_url_forbidden', { param, message: `This server does not fetch videos from "${url.origin}". Upload the file to /v1/uploads.` });
   }
   const address = await checkedAddress(url, network, param);
   const answer = await request(url, address, signal).catch((cause: unknown) => {
@@ -78,14 +78,14 @@ export async function fetchRemote(url: URL, file: string, options: RemoteFetchOp
   }
 }
 
-/** True where an entry of the host list allows the address: its name, and the port it names or else the usual one. */
+/** True where an entry of the host list allows the address: its name or IP address, its port, or else the usual one, and https unless it says http. */
 export function hostMatches(url: URL, entry: string): boolean {
-  const match = /^(\*\.)?(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(entry.toLowerCase());
-  if (!match) return false;
-  const [, wildcard, name = '', port = ''] = match;
-  if (url.port !== port) return false;
-  const host = url.hostname.toLowerCase();
-  return wildcard === undefined ? host === name : host.endsWith(`.${name}`);
+  const [, scheme = 'https://', wildcard, rest] = /^(https?:\/\/)?(\*\.)?(.+)$/i.exec(entry) ?? [];
+  if (!URL.canParse(`${scheme}${rest}`)) return false;
+  // Read as an address, an entry has its letters, its usual port and its IPv6 address written as those of `url` are.
+  const { protocol, port, hostname } = new URL(`${scheme}${rest}`);
+  if (url.protocol !== protocol || url.port !== port) return false;
+  return wildcard === undefined ? url.hostname === hostname : url.hostname.endsWith(`.${hostname}`);
 }
 
 async function checkedAddress(url: URL, { lookup, mayAsk }: RemoteNetwork, param: string): Promise<{ address: string; family: number }> {

@@ -73,10 +73,15 @@ test('an entry of the host list means its name and port, or with a star every na
   const matches = (url: string, entry: string): boolean => hostMatches(new URL(url), entry);
   assert.ok(matches('https://Example.com/a', 'example.com'));
   assert.ok(matches('https://a.b.example.com/', '*.example.com'));
-  assert.ok(matches('http://example.com:8080/', 'example.com:8080'));
+  for (const [url, entry] of [
+    ['https://example.com:8080/', 'example.com:8080'], ['https://example.com/', 'example.com:443'], ['https://example.com:443/', 'https://example.com'],
+    ['http://example.com:8080/', 'http://example.com:8080'], ['http://example.com/', 'http://example.com:80'], ['http://a.example.com/', 'http://*.example.com'],
+    ['https://[2606:4700::1111]/', '[2606:4700:0:0::1111]'], ['https://[2606:4700::1111]:8443/', '[2606:4700::1111]:8443'], ['https://9.9.9.9/', '9.9.9.9'],
+  ] as const) assert.ok(matches(url, entry), `${url} by ${entry}`);
   for (const [url, entry] of [
     ['https://example.com/', '*.example.com'], ['https://evilexample.com/', '*.example.com'], ['https://example.com.evil.org/', 'example.com'],
     ['https://example.com:8443/', 'example.com'], ['https://example.com/', 'example.com:8443'], ['https://sub.example.com/', 'example.com'],
+    ['http://example.com/', 'example.com'], ['http://example.com:443/', 'example.com:443'], ['https://example.com/', 'http://example.com'], ['https://example.com/', 'example.com:80'],
   ] as const) assert.ok(!matches(url, entry), `${url} by ${entry}`);
 });
 
@@ -96,7 +101,7 @@ async function host(context: TestContext, listener: RequestListener): Promise<{ 
     url: (place) => new URL(place, `http://films.test:${port}`),
     network: { lookup, mayAsk: () => true },
     lookups,
-    options: (mostBytes = 1000) => ({ hosts: [`films.test:${port}`], mostBytes, param: 'url', signal: AbortSignal.timeout(5000), claim: { take: async () => undefined, release: () => undefined } }),
+    options: (mostBytes = 1000) => ({ hosts: [`http://films.test:${port}`], mostBytes, param: 'url', signal: AbortSignal.timeout(5000), claim: { take: async () => undefined, release: () => undefined } }),
   };
 }
 

@@ -7,6 +7,7 @@ import { ApiError } from '../../server/errors.js';
 import { isId, newId } from '../../server/ids.js';
 import { Turns } from '../../server/inference/turns.js';
 import { VideoFeed, type Told, type VideoChange } from '../../server/library/feed.js';
+import { attachment } from '../../server/routes/downloads.js';
 import { etagMatches, parseRange } from '../../server/routes/ranges.js';
 import type { VideoRow } from '../../server/store/videos.js';
 import { displayName } from '../../server/uploads/receiver.js';
@@ -85,6 +86,16 @@ test('names of uploads lose folders, control characters and excess length', () =
   assert.equal(displayName('///'), 'video');
   assert.equal(displayName('x'.repeat(500)).length, 200);
   assert.equal(displayName('Käse – 猫.mp4'), 'Käse – 猫.mp4');
+});
+
+test('names of downloads are never cut inside a character, and say what RFC 8187 lets them', () => {
+  const nameOf = (disposition: string): string => decodeURIComponent(disposition.replace("attachment; filename*=UTF-8''", ''));
+  for (const name of ['é'.repeat(400), 'a' + '長'.repeat(400), '👩‍🚀'.repeat(300), "l'été (2) *.mov", '\ud83d half', '']) {
+    const disposition = attachment(name, '.linr');
+    assert.match(disposition, /^attachment; filename\*=UTF-8''(?:[A-Za-z0-9!#$&+.^_`|~-]|%[0-9A-F]{2})*\.linr$/);
+    assert.ok(disposition.length <= 2100 && Buffer.from(name).toString().startsWith(nameOf(disposition).slice(0, -'.linr'.length)), name.slice(0, 20));
+  }
+  assert.equal(displayName('🎬'.repeat(300)), '🎬'.repeat(200));
 });
 
 test('the type of a file is judged from its bytes', () => {

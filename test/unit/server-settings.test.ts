@@ -82,6 +82,15 @@ test('--print-config shows what came together, and wrong flags and files are tol
   assert.match(file.stderr, /^latentchat: .*wrong\.json: there is no setting "prot"/);
 });
 
+test('hosts to fetch from are names, addresses and ports, by https or http', () => {
+  const field = fields.find(({ path: place }) => place === 'remoteHosts') as (typeof fields)[number];
+  const hosts = 'example.com,*.example.com:8443,[2001:db8::1],[::1]:8443,http://example.com,https://*.example.com';
+  assert.deepEqual(parseField(field, hosts, 'test'), hosts.split(','));
+  for (const wrong of ['ftp://example.com', 'example.com/films', 'a@example.com', '2001:db8::1', '*.*.com', 'exam ple.com']) {
+    assert.throws(() => parseField(field, wrong, 'test'), /remoteHosts/, wrong);
+  }
+});
+
 test('keys are made, listed and removed by the command line, and only their hash is kept', async () => {
   const data = path.join(folder.path, 'with-keys');
   const added = await runCli(['keys', 'add', 'Ada', '--data', data, '--concurrent', '2']);
