@@ -41,6 +41,11 @@ function hasBody({ headers }: FastifyRequest): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
+/** True while a part of the body has not come. Requests that the server makes to itself have no `complete`. */
+export function isComing(request: FastifyRequest): boolean {
+  return hasBody(request) && !request.raw.complete && !request.raw.readableEnded;
+}
+
 /** A body of unknown length takes its room as it comes. */
 function counted(payload: Readable, place: BodyPlace, free: number): Readable {
   const counter = Object.assign(
@@ -70,7 +75,7 @@ function watch(request: FastifyRequest, reply: FastifyReply, { body_s, bodyIdle_
   let received = raw.socket.bytesRead;
   let cameAt = began;
   const look = (): void => {
-    if (raw.complete) return stop();
+    if (!isComing(request)) return stop();
     const now = performance.now();
     // A buffer that is full waits for this server's disk, not for the client.
     if (raw.socket.bytesRead !== received || raw.readableLength >= raw.readableHighWaterMark) cameAt = now;

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Tally } from '../access/tally.js';
 import type { Limits } from '../config.js';
+import { isComing } from './bodies.js';
 import { isLoopback } from './guard.js';
 
 /** Seconds for which a refused client that still sends may read its answer. */
@@ -32,9 +33,10 @@ export function limitConnections(server: Server, { connections, connectionsPerAd
  * Ends the connection with the answer. Whatever the client still sends is read for a moment and thrown away: a connection that is closed
  * over unread bytes is reset, and the client would see that in place of its answer.
  */
-export function endConnection({ raw }: FastifyRequest, reply: FastifyReply): void {
+export function endConnection(request: FastifyRequest, reply: FastifyReply): void {
   reply.header('connection', 'close');
-  if (raw.complete) return;
+  if (!isComing(request)) return;
+  const { raw } = request;
   const { socket } = raw;
   // What Node calls when the answer is written.
   socket.destroySoon = () => {

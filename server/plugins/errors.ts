@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
 import type { App } from '../api/typed.js';
 import { ApiError, toApiError } from '../errors.js';
+import { isComing } from './bodies.js';
 import { endConnection } from './connections.js';
 
 export function sendError(reply: FastifyReply, error: ApiError): FastifyReply {
@@ -24,7 +25,7 @@ export function errorHandlers(app: App): void {
     if (error.status >= 500 && error.retryAfter_s === null) request.log.error({ err: thrown }, 'request failed');
     else request.log.info({ code: error.code, param: error.param }, 'request refused');
     // Who may not ask keeps no connection, and what is refused before it was read cannot use its own again.
-    if (error.status === 401 || error.status === 403 || !request.raw.complete) endConnection(request, reply);
+    if (error.status === 401 || error.status === 403 || isComing(request)) endConnection(request, reply);
     if (error.retryAfter_s !== null) reply.header('retry-after', Math.ceil(error.retryAfter_s));
     if (error.status === 401) reply.header('www-authenticate', 'Bearer');
     return sendError(reply, error);

@@ -4,10 +4,14 @@ import { once } from 'node:events';
 import net, { type Socket } from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import Fastify from 'fastify';
 import { WebSocket } from 'ws';
 import { BodyRoom } from '../../server/access/bodies.js';
 import { KeyFile } from '../../server/access/keys.js';
+import type { App } from '../../server/api/typed.js';
+import { defaultLimits } from '../../server/config.js';
 import { startServer, type RunningServer, type ServerOptions } from '../../server/index.js';
+import { bodies } from '../../server/plugins/bodies.js';
 import { errorOf } from '../helpers/api.js';
 import { TestFolder } from '../helpers/folder.js';
 import { createUpload, uploadOffset } from '../helpers/tus.js';
@@ -121,6 +125,18 @@ test('what is above the limit of its route is refused by its length alone', asyn
   const { socket, answer } = await connection(server, chatHead(server, 'Content-Length: 900000000'));
   assert.match(await answer, /^HTTP\/1\.1 413 .*connection: close.*body_too_large/is);
   socket.destroy();
+});
+
+test('a request that the server makes to itself is not ended for its body, which has come whole', async () => {
+  const app = Fastify() as unknown as App;
+  bodies(app, { ...defaultLimits, bodyIdle_s: 0.05, body_s: 0.05 });
+  app.post('/', async () => {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    return 'late';
+  });
+  const answer = await app.inject({ method: 'POST', url: '/', payload: { a: 1 } });
+  assert.deepEqual([answer.statusCode, answer.body], [200, 'late']);
+  await app.close();
 });
 
 test('bodies have room in all and for each client, and give it back', () => {
