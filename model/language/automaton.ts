@@ -50,7 +50,9 @@ export interface ShortestStep {
 export class Automaton {
   /** Stacks that were looked at so far: what the automaton has cost. */
   work = 0;
-  readonly #stacks = new Map<number, Stack>();
+  /** By what they rest on and their top. */
+  readonly #stacks = new Map<Stack | null, Map<Grammar, Stack>>();
+  #made = 0;
   readonly #states = new Map<string, State>();
   readonly #repeats = new Map<string, Repeat>();
   /** The names that may come next in an object, as one machine. */
@@ -92,19 +94,19 @@ export class Automaton {
   }
 
   get #kept(): number {
-    return this.#stacks.size + this.#states.size + this.#entries;
+    return this.#made + this.#states.size + this.#entries;
   }
 
   push(given: Grammar, rest: Stack | null): Stack | null {
     if (given.kind === 'sequence') return given.parts.reduceRight<Stack | null>((stack, part) => this.push(part, stack), rest);
     if (given.kind === 'repeat' && given.max === 0) return rest;
     const top = given.kind === 'repeat' ? this.#repeat(given) : given;
-    // Both numbers stay far below 2^26.
-    const key = top.id * 2 ** 26 + (rest === null ? 0 : rest.id);
-    let stack = this.#stacks.get(key);
+    let above = this.#stacks.get(rest);
+    if (above === undefined) this.#stacks.set(rest, (above = new Map<Grammar, Stack>()));
+    let stack = above.get(top);
     if (stack === undefined) {
       if (this.#kept > MAX_KEPT_IN_STEP) throw new SchemaError('#', `needs more than ${MAX_KEPT_IN_STEP} states of a grammar for one token: simplify its alternatives`);
-      this.#stacks.set(key, (stack = { id: this.#stacks.size + 1, top, rest, size: shortest(top) + (rest?.size ?? 0) }));
+      above.set(top, (stack = { id: ++this.#made, top, rest, size: shortest(top) + (rest?.size ?? 0) }));
     }
     return stack;
   }

@@ -4,10 +4,10 @@
  */
 import { choice, later, member, oneOf, literal, sequence, type Grammar, type Member } from './grammar.js';
 import { anyValue, jsonObject, list, record, string } from './json-text.js';
-import { numberIn } from './number-text.js';
+import { numberIn, type NumberRange } from './number-text.js';
 import { SchemaError } from './schema-error.js';
 import { partsKey, type Form, type Parts, type Properties } from './schema-forms.js';
-import { checkSize } from './schema-limits.js';
+import { checkSize, MAX_RANGES } from './schema-limits.js';
 import { SchemaReader } from './schema-reader.js';
 import { shortest } from './shortest.js';
 
@@ -23,6 +23,7 @@ class Compiler {
   /** By what they say, so that equal parts of a schema are one grammar. */
   readonly #made = new Map<string, Grammar>();
   readonly #members = new Map<string, Member>();
+  #ranges = 0;
   readonly #waiting: (() => void)[] = [];
 
   constructor(private readonly reader: SchemaReader) {}
@@ -52,7 +53,7 @@ class Compiler {
       case 'string':
         return this.#once(`string ${form.min} ${form.max}`, () => string(form.min, form.max));
       case 'number':
-        return this.#once(`number ${form.integer} ${JSON.stringify([form.low, form.high])}`, () => numberIn(form));
+        return this.#once(`number ${form.integer} ${JSON.stringify([form.low, form.high])}`, () => this.#range(form));
       case 'array': {
         const item = this.#grammarOf(form.items);
         return this.#once(`list ${item.id} ${form.min} ${form.max}`, () => list(item, form.min, form.max));
@@ -60,6 +61,11 @@ class Compiler {
       case 'object':
         return this.#object(form);
     }
+  }
+
+  #range(range: NumberRange): Grammar {
+    if (++this.#ranges > MAX_RANGES) throw new SchemaError('#', `has more than ${MAX_RANGES} different ranges of numbers`);
+    return numberIn(range);
   }
 
   #object({ properties, required, others, path }: Properties): Grammar {

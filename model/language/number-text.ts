@@ -1,6 +1,5 @@
 /** Numbers as JSON writes them, without exponents, inside a range: exact automata over their digits. */
-import { EMPTY, ending, MachineNode, type Grammar } from './grammar.js';
-import { shortest } from './shortest.js';
+import { EMPTY, MachineNode, type Grammar } from './grammar.js';
 
 /** Digits before and after the point together: what a double holds exactly, so that no rounding moves a number over a bound. */
 export const MAX_DIGITS = 15;
@@ -58,12 +57,34 @@ function magnitudes(low: Bound | null, high: Bound | null, integer: boolean): Ma
   return new Magnitudes(low === null ? null : digitsOf(low), high === null ? null : digitsOf(high), integer).start();
 }
 
+/** A place from which nothing leads on yet. Places that lead on are made after those they lead to, so each knows its shortest way at once. */
+function place(): MachineNode {
+  const node = new MachineNode();
+  node.least = Infinity;
+  return node;
+}
+
+function end(node: MachineNode): void {
+  node.then = EMPTY;
+  node.least = 0;
+}
+
+/** Where no number of the range can come after a digit, it may not come either. */
+function lead(node: MachineNode, byte: number, to: MachineNode): void {
+  const least = 1 + (to.least ?? Infinity);
+  if (least === Infinity) return;
+  node.next.set(byte, to);
+  node.least = Math.min(node.least ?? Infinity, least);
+}
+
 /** Ends and fractions that no bound limits any more, by the digits that are left. */
-const fractions: MachineNode[] = [ending()];
+const fractions: MachineNode[] = [place()];
+end(fractions[0] as MachineNode);
 function anyFraction(left: number): MachineNode {
   for (let digits = fractions.length; digits <= left; digits++) {
-    const node = ending();
-    for (let digit = 0; digit < 10; digit++) node.next.set(0x30 + digit, fractions[digits - 1] as MachineNode);
+    const node = place();
+    end(node);
+    for (let digit = 0; digit < 10; digit++) lead(node, 0x30 + digit, fractions[digits - 1] as MachineNode);
     fractions.push(node);
   }
   return fractions[left] as MachineNode;
@@ -79,15 +100,11 @@ class Magnitudes {
   ) {}
 
   start(): MachineNode {
-    const root = new MachineNode();
+    const root = place();
     for (let digit = 0; digit < 10; digit++) {
       const low = this.low === null ? 'open' : compared(digit, this.low.whole[0]);
       const high = this.high === null ? 'open' : compared(digit, this.high.whole[0]);
-      root.next.set(0x30 + digit, this.#whole(1, digit === 0, low, high));
-    }
-    // Digits after which no number of the range can come.
-    for (const { next } of [root, ...this.#made.values()]) {
-      for (const [byte, node] of next) if (shortest(node) === Infinity) next.delete(byte);
+      lead(root, 0x30 + digit, this.#whole(1, digit === 0, low, high));
     }
     return root;
   }
@@ -97,22 +114,23 @@ class Magnitudes {
     const key = `${count} ${zero} ${low} ${high}`;
     const known = this.#made.get(key);
     if (known !== undefined) return known;
-    const node = new MachineNode();
+    const node = place();
     this.#made.set(key, node);
     const [least, most] = [atPoint(low, count, this.low), atPoint(high, count, this.high)];
     const [lowEnd, highEnd]: [Side, Side] = [least === 1 ? 'open' : least === -1 ? null : least, most === -1 ? 'open' : most === 1 ? null : most];
     if (lowEnd !== null && highEnd !== null) {
-      if (this.#mayEnd(0, lowEnd, highEnd)) node.then = EMPTY;
+      if (this.#mayEnd(0, lowEnd, highEnd)) end(node);
       if (!this.integer && count < MAX_DIGITS) {
-        const point = node.after(0x2e);
-        for (const [byte, to] of this.#fraction(count, 0, lowEnd, highEnd).next) point.next.set(byte, to);
+        const point = place();
+        for (const [byte, to] of this.#fraction(count, 0, lowEnd, highEnd).next) lead(point, byte, to);
+        lead(node, 0x2e, point);
       }
     }
     if (zero || count === MAX_DIGITS) return node;
     for (let digit = 0; digit < 10; digit++) {
       const [a, b] = [further(low, digit, count, this.low), further(high, digit, count, this.high)];
       // More digits than a bound has are more than it.
-      if (b !== null) node.next.set(0x30 + digit, this.#whole(count + 1, false, a ?? 'open', b));
+      if (b !== null) lead(node, 0x30 + digit, this.#whole(count + 1, false, a ?? 'open', b));
     }
     return node;
   }
@@ -123,15 +141,15 @@ class Magnitudes {
     const key = `${count}.${after} ${low} ${high}`;
     const known = this.#made.get(key);
     if (known !== undefined) return known;
-    const node = new MachineNode();
+    const node = place();
     this.#made.set(key, node);
-    if (after > 0 && this.#mayEnd(after, low, high)) node.then = EMPTY;
+    if (after > 0 && this.#mayEnd(after, low, high)) end(node);
     if (count + after === MAX_DIGITS) return node;
     for (let digit = 0; digit < 10; digit++) {
       const least = low === 'open' ? 1 : compared(digit, this.low?.fraction[after] ?? '0');
       const most = high === 'open' ? -1 : compared(digit, this.high?.fraction[after] ?? '0');
       if (least === -1 || most === 1) continue;
-      node.next.set(0x30 + digit, this.#fraction(count, after + 1, least === 1 ? 'open' : 0, most === -1 ? 'open' : 0));
+      lead(node, 0x30 + digit, this.#fraction(count, after + 1, least === 1 ? 'open' : 0, most === -1 ? 'open' : 0));
     }
     return node;
   }

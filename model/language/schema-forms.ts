@@ -110,7 +110,7 @@ export function tighter(a: Bound | null, b: Bound | null, sign: 1 | -1): Bound |
 export function allows(form: Form, value: unknown, fits: Fits): boolean {
   switch (form.type) {
     case 'values':
-      return form.values.some((other) => canonical(other) === canonical(value));
+      return textsOf(form).has(canonical(value));
     case 'string': {
       const length = typeof value === 'string' ? [...value].length : -1;
       return length >= form.min && length <= form.max;
@@ -134,6 +134,19 @@ export function allows(form: Form, value: unknown, fits: Fits): boolean {
 function keeps(value: number, { low, high }: Numbers): boolean {
   if (low !== null && (value < low.value || (low.exclusive && value === low.value))) return false;
   return high === null || value < high.value || (!high.exclusive && value === high.value);
+}
+
+const valueTexts = new WeakMap<Values, ReadonlySet<string>>();
+
+function textsOf(form: Values): ReadonlySet<string> {
+  let known = valueTexts.get(form);
+  if (known === undefined) valueTexts.set(form, (known = new Set(form.values.map(canonical))));
+  return known;
+}
+
+/** What it costs to put a form together with another. */
+export function weightOf(form: Form): number {
+  return form.type === 'object' ? 1 + form.properties.size : form.type === 'values' ? 1 + form.values.length : 1;
 }
 
 /** A value's text, the same for equal values. */

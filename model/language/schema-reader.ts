@@ -1,7 +1,7 @@
 /** Reads the keywords of JSON schemas into forms. What it does not know, and what no answer could be held to, it refuses by name. */
 import type { Bound } from './number-text.js';
 import { SchemaError } from './schema-error.js';
-import { allows, ANYTHING, both, united, type Form, type Part, type Parts } from './schema-forms.js';
+import { allows, ANYTHING, both, united, weightOf, type Form, type Part, type Parts } from './schema-forms.js';
 import { MAX_COUNT, MAX_NESTING, MAX_PAIRS, MAX_PARTS } from './schema-limits.js';
 
 type Schema = Readonly<Record<string, unknown>>;
@@ -56,7 +56,8 @@ export class SchemaReader {
 
   #both(a: readonly Form[], b: readonly Form[], path: string): readonly Form[] {
     if (a === ANYTHING) return b;
-    this.#pairs += a.length * b.length;
+    const weight = (forms: readonly Form[]): number => forms.reduce((sum, form) => sum + weightOf(form), 0);
+    this.#pairs += weight(a) * b.length + weight(b) * a.length;
     if (this.#pairs > MAX_PAIRS) throw new SchemaError(path, TOO_MANY_PAIRS);
     return united(a.flatMap((one) => b.flatMap((other) => both(one, other, this.#fits) ?? [])), path);
   }
@@ -206,7 +207,8 @@ export class SchemaReader {
   }
 
   #meet(a: Form, b: Form): boolean {
-    if (++this.#pairs > MAX_PAIRS) throw new SchemaError('#', TOO_MANY_PAIRS);
+    this.#pairs += weightOf(a) + weightOf(b);
+    if (this.#pairs > MAX_PAIRS) throw new SchemaError('#', TOO_MANY_PAIRS);
     const common = both(a, b, this.#fits);
     if (common?.type !== 'object') return common !== null;
     return ![...common.required].some((name) => this.#allOf(common.properties.get(name) ?? []).length === 0);

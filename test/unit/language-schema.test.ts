@@ -131,6 +131,8 @@ for (const [what, schema, message] of [
   ['an empty range', { type: 'integer', exclusiveMinimum: 1, exclusiveMaximum: 2 }, /^# allows no value/],
   ['a bound that is none', { type: 'number', exclusiveMinimum: true }, /^#\/exclusiveMinimum must be a number/],
   ['alternatives of which one value fits two', { oneOf: [{ type: 'string' }, { minLength: 3 }] }, /^#\/oneOf has alternatives that one value could fit both/],
+  ['hundreds of ranges', { type: 'object', properties: Object.fromEntries(many(300, (index) => [`p${index}`, { type: 'number', minimum: index }])) }, /^# has more than 200 different ranges/],
+  ['too much that must hold at once', { properties: Object.fromEntries(many(900, (index) => [`p${index}`, true])), allOf: many(900, () => ({ minLength: 1 })) }, /too many alternatives that must hold together/],
   ['unique items', { type: 'array', uniqueItems: true }, /^#\/uniqueItems is not supported/],
   ['a chain of references', { $ref: '#/$defs/0', $defs: many(1000, (index) => ({ $ref: `#/$defs/${index + 1}` })) }, /is reached through more than 96 others/],
 ] as const) {
