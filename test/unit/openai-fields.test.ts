@@ -21,13 +21,17 @@ after(async () => {
 
 const hi = [{ role: 'user', content: 'Hi' }];
 
-async function ask(body: object): Promise<{ status: number; code: string; message: string; param: string | null }> {
-  const answer = await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ messages: hi, ...body }) });
-  return errorOf(answer);
-}
+type Told = Awaited<ReturnType<typeof errorOf>>;
 
-async function assertTaken(body: object): Promise<void> {
-  const { code, message } = await ask(body);
+async function post(place: string, body: object): Promise<Told> {
+  return errorOf(await fetch(server.url + place, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }));
+}
+const ask = (body: object): Promise<Told> => post('/v1/chat/completions', { messages: hi, ...body });
+const respond = (body: object): Promise<Told> => post('/v1/responses', { input: 'Hi', ...body });
+const embed = (body: object): Promise<Told> => post('/v1/embeddings', { input: 'a dog', ...body });
+
+async function assertTaken(body: object, by = ask): Promise<void> {
+  const { code, message } = await by(body);
   assert.ok(code === 'model_unavailable' || code === 'model_loading', `${JSON.stringify(body)}: ${message}`);
 }
 
@@ -77,13 +81,48 @@ test('the table has every field of the package openai but those that every reque
 for (const [name, taken, refused] of fields) {
   test(`${name}: null is as if it was left out, what changes nothing is taken${refused.length > 0 ? ', the rest is refused by its name' : ''}`, async () => {
     for (const value of [null, ...taken]) await assertTaken({ [name]: value });
-    for (const value of refused) {
-      const { status, code, param, message } = await ask({ [name]: value });
-      assert.deepEqual([status, code, param], [400, 'unsupported_parameter', name], message);
-      assert.match(message, new RegExp(`^The field "${name}" .*[.]$`));
-    }
+    for (const value of refused) await assertRefused(name, value);
   });
 }
+
+async function assertRefused(name: string, value: unknown, by = ask): Promise<void> {
+  const { status, code, param, message } = await by({ [name]: value });
+  assert.deepEqual([status, code, param], [400, 'unsupported_parameter', name], message);
+  assert.match(message, new RegExp(`^The field "${name}" .*[.]$`));
+}
+
+/** As above, of responses and embeddings; what chat completions have too is taken by the same table. */
+const responseFields: typeof fields = [
+  ['reasoning', [{ effort: 'low', summary: null }], []],
+  ['truncation', ['auto', 'disabled'], []],
+  ['max_tool_calls', [3], []],
+  ['include', [[], ['reasoning.encrypted_content']], [['message.output_text.logprobs']]],
+  ['background', [false], [true]],
+  ['store', [true, false], []],
+  ['text', [{ format: { type: 'text' }, verbosity: 'low' }, { format: { type: 'json_schema', name: 'x', schema: { type: 'object', properties: {} }, strict: true } }], []],
+  ['stream_options', [{ include_obfuscation: false }], []],
+  ['max_output_tokens', [16], []],
+  ['top_p', [0, 1], []],
+  ['metadata', [{ topic: 'films' }], []],
+  ['parallel_tool_calls', [true], []],
+  ['tool_choice', ['auto', 'none'], ['required']],
+  ['tools', [[]], [[{ type: 'web_search' }]]],
+  ['previous_response_id', [], ['resp_1']],
+  ['conversation', [], ['conv_1', { id: 'conv_1' }]],
+  ['prompt', [], [{ id: 'pmpt_1' }]],
+  ['context_management', [[]], [[{ type: 'compaction' }]]],
+];
+for (const [name, taken, refused] of responseFields) {
+  test(`of a response ${name}: null, what changes nothing, and what would be disobeyed`, async () => {
+    for (const value of [null, ...taken]) await assertTaken({ [name]: value }, respond);
+    for (const value of refused) await assertRefused(name, value, respond);
+  });
+}
+
+test('of embeddings user and encoding_format are taken, dimensions refused by name', async () => {
+  for (const body of [{ user: 'someone' }, { encoding_format: 'base64' }, { dimensions: null }, { input: ['a dog', 'a cat'] }]) await assertTaken(body, embed);
+  await assertRefused('dimensions', 64, embed);
+});
 
 test('a field that nobody knows is refused by its name, and passed over where it is null', async () => {
   await assertTaken({ top_k: null });
@@ -149,6 +188,25 @@ for (const [name, body, field, sentence] of plain) {
     assert.deepEqual([status, param], [400, field], told);
     assert.match(told, sentence);
     assert.doesNotMatch(told, /anyOf|const\b|undefined/);
+  });
+}
+
+for (const [name, by, body, code, field, sentence] of [
+  ['a response to instructions alone', respond, { input: [{ type: 'reasoning', summary: [] }], instructions: 'Be brief.' }, 'empty_question', 'input', /no text/],
+  ['a response to a tool\'s result', respond, { input: [{ type: 'function_call_output', call_id: 'a', output: '5' }] }, 'invalid_request', 'input[0]', /is of type "function_call_output"; it must be one of message, reasoning/],
+  ['a response to a file', respond, { input: [{ role: 'user', content: [{ type: 'input_file', file_id: 'a' }] }] }, 'invalid_request', 'input[0].content[0]', /is of type "input_file"; it must be one of/],
+  ['a response to a file of theirs', respond, { input: [{ role: 'user', content: [{ type: 'input_image', file_id: 'a' }] }] }, 'unsupported_parameter', 'input[0].content[0].file_id', /is not supported/],
+  ['a response to nothing', respond, { input: ' ' }, 'empty_question', 'input', /no text/],
+  ['a response in a schema that cannot be held', respond, { text: { format: { type: 'json_schema', name: 'x', schema: { type: 'object', properties: { a: { type: 'string', pattern: '^a' } } } } } }, 'invalid_schema', 'text.format.schema', /pattern/],
+  ['embeddings of tokens', embed, { input: [1, 2, 3] }, 'invalid_request', 'input[0]', /is 1; it must be a text/],
+  ['embeddings of lists of tokens', embed, { input: [[1, 2, 3]] }, 'invalid_request', 'input[0]', /is a list; it must be a text/],
+  ['embeddings of nothing', embed, { input: ['a dog', ''] }, 'empty_question', 'input[1]', /has no words/],
+  ['embeddings of no video', embed, { input: ['video://vid_0123456789abcdef01234567'] }, 'video_not_found', 'input[0]', /There is no video/],
+] as const) {
+  test(`${name}: refused in plain words that name the field`, async () => {
+    const { code: told, param, message: words } = await by(body);
+    assert.deepEqual([told, param], [code, field], words);
+    assert.match(words, sentence);
   });
 }
 

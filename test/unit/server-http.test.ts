@@ -56,7 +56,7 @@ test('answers carry security headers and a request id, and no page may be framed
 
 test('the OpenAPI page lists the routes and their errors', async () => {
   const api = (await (await get('/openapi.json')).json()) as { paths: Record<string, object> };
-  for (const place of ['/health', '/v1/models', '/v1/models/{id}', '/v1/videos', '/v1/videos/{id}', '/v1/videos/{id}/container', '/v1/videos/{id}/frames/{t}', '/v1/chat/completions', '/v1/uploads', '/v1/files', '/v1/files/{id}', '/v1/files/{id}/content', '/v1/batches', '/v1/batches/{id}', '/v1/batches/{id}/cancel']) {
+  for (const place of ['/health', '/v1/models', '/v1/models/{id}', '/v1/videos', '/v1/videos/{id}', '/v1/videos/{id}/container', '/v1/videos/{id}/frames/{t}', '/v1/chat/completions', '/v1/responses', '/v1/embeddings', '/v1/uploads', '/v1/files', '/v1/files/{id}', '/v1/files/{id}/content', '/v1/batches', '/v1/batches/{id}', '/v1/batches/{id}/cancel']) {
     assert.ok(place in api.paths, place);
   }
   assert.equal((await get('/docs/')).status, 200);
