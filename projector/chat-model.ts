@@ -18,7 +18,7 @@ import type { Runtime } from '../model/runtime/types.js';
 import { fitConversation, joinNeighbors } from './conversation.js';
 import { promptEmbeddings } from './embeddings.js';
 import { Line } from './line.js';
-import { checkVideo, type ChatMessage } from './messages.js';
+import { checkVideo, type ChatMessage, type VideoPart } from './messages.js';
 import { Projector } from './network.js';
 import { PrefixCache } from './prefix-cache.js';
 import { buildPrompt, type PromptToken } from './prompt.js';
@@ -219,12 +219,19 @@ export class ChatModel {
   private reading(messages: readonly ChatMessage[], room: { readonly answer: number; readonly shortest: number }, signal: AbortSignal | undefined): PromptReading {
     const { decoder } = this.language;
     const { context } = decoder;
-    const prompt = fitConversation(messages, { ...room, context, tokensOf: (text) => this.counts.of(text), build: (kept) => this.prompt(kept) });
+    const prompt = fitConversation(messages, {
+      ...room, context, tokensOf: (text) => this.counts.of(text), videoTokens: (video) => this.videoTokens(video), build: (kept) => this.prompt(kept),
+    });
     return new PromptReading(prompt, { decoder, prefixes: this.prefixes, embed: (tokens) => this.embeddings(tokens), signal });
   }
 
   private embeddings(tokens: readonly PromptToken[]): Promise<Float32Array> {
     return promptEmbeddings(tokens, { decoder: this.language.decoder, projector: this.projector, latent: this.manifest.latent });
+  }
+
+  private videoTokens({ times_s }: VideoPart): number {
+    const { latent, prompt, projector } = this.manifest;
+    return projector.video === undefined ? Math.min(times_s.length, prompt.max_frames) * latent.tokens : latent.tokens;
   }
 
   private prompt(messages: readonly ChatMessage[]): PromptToken[] {

@@ -15,6 +15,8 @@ const prompt = {
 const build = (messages: readonly ChatMessage[]): PromptToken[] =>
   buildPrompt(joinNeighbors(messages), { tokenizer, template: new ChatTemplate(CHATML), prompt, tokensPerFrame: 2 });
 
+const videoTokens = (video: VideoPart): number => 2 * Math.min(4, video.times_s.length);
+
 interface Room {
   readonly context: number;
   readonly answer?: number;
@@ -22,7 +24,7 @@ interface Room {
 }
 
 function fitted(messages: readonly ChatMessage[], { context, answer = 50, shortest = 10 }: Room): readonly PromptToken[] {
-  return fitConversation(messages, { context, answer, shortest, tokensOf: (text) => tokenizer.encode(text).length, build });
+  return fitConversation(messages, { context, answer, shortest, tokensOf: (text) => tokenizer.encode(text).length, videoTokens, build });
 }
 
 /** The prompt as text, where a video is told by the letter that is its id, once a frame. */
@@ -92,7 +94,6 @@ describe('of a conversation that is too long', () => {
     assert.match(text, /Answer 28/);
     assert.doesNotMatch(text, /Look at this|Question 3\?/);
     assert.equal(text.split('[a]').length - 1, 2, 'once a frame');
-    assert.ok(text.indexOf('[a]') < text.indexOf('Question'), 'where the conversation now begins');
     assert.match(text, /^system\nBe kind\.\nuser\n/, 'it begins with a question');
   });
 
@@ -135,7 +136,7 @@ describe('of a conversation that is too long', () => {
     let built = 0;
     const messages = talk(3000, () => 'ok');
     const tokens = fitConversation(messages, {
-      context: 2000, answer: 50, shortest: 10, tokensOf: (text) => tokenizer.encode(text).length,
+      context: 2000, answer: 50, shortest: 10, tokensOf: (text) => tokenizer.encode(text).length, videoTokens,
       build: (kept) => {
         built++;
         return build(kept);
@@ -143,6 +144,31 @@ describe('of a conversation that is too long', () => {
     });
     assert.ok(tokens.length <= 1950);
     assert.ok(built <= 14, `${built} prompts were built`);
+  });
+});
+
+describe('a video', () => {
+  const shown = (between: number, frames = 2): string => read(fitted([say('user', 'Look.', clip('a', frames)), say('assistant', 'x'.repeat(between)), say('user', 'What?')], { context: 5000 }));
+
+  test('stays where it was shown while the talk about it is short, and is shown beside the question once it is long', () => {
+    assert.match(shown(150), /user\n2:\n.*\[a\][^]*Look\./);
+    assert.match(shown(300), /^user\nLook\.[^]*user\n2:\n.*\[a\][^]*What\?/);
+    assert.equal(shown(300).split('[a]').length - 1, 2, 'once a frame');
+  });
+
+  test('that is shown again later stays there; several keep their order', () => {
+    const again = [say('user', 'A.', clip('a')), say('user', 'B.', clip('b')), say('assistant', 'x'.repeat(300)), say('user', 'C.', clip('a')), say('assistant', 'Yes.'), say('user', 'What?')];
+    const text = read(fitted(again, { context: 5000 }));
+    assert.ok(text.indexOf('[a]') > 0 && text.indexOf('[a]') < text.indexOf('What?'));
+    const both = [say('user', 'A.', clip('a')), say('user', 'B.', clip('b')), say('assistant', 'x'.repeat(300)), say('user', 'What?')];
+    assert.match(read(fitted(both, { context: 5000 })), /x{300}[^]*\[a\][^]*\[b\][^]*What\?/);
+  });
+
+  test('of more tokens than the talk is not read anew with each question', () => {
+    const long = fitConversation([say('user', 'Look.', clip('a')), say('assistant', 'x'.repeat(300)), say('user', 'What?')], {
+      context: 5000, answer: 50, shortest: 10, tokensOf: (text) => tokenizer.encode(text).length, videoTokens: () => 1000, build,
+    });
+    assert.match(read(long), /\[a\][^]*Look/);
   });
 });
 
