@@ -68,6 +68,11 @@ export class Demuxer {
     return microseconds > 0 ? microseconds / 1e6 : null;
   }
 
+  /** All tracks. */
+  get streams(): readonly Stream[] {
+    return this.#context.streams;
+  }
+
   /** The tracks of pictures. */
   videoTracks(): VideoTrack[] {
     return this.#context.streams.filter(isVideo).map((stream) => ({

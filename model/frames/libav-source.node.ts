@@ -12,6 +12,7 @@ import type { MediaFile } from './open.node.js';
 import { uniformTimes } from './sampling.js';
 import { RgbScaler } from './scaler.node.js';
 import { FrameClock } from './timeline.js';
+import { openTiles } from './tiles.node.js';
 import { TrackDecoder } from './track-decoder.node.js';
 import { readTrack, type TrackFacts } from './track-facts.node.js';
 import type { Frame, FrameSource, FramesOptions } from './types.js';
@@ -30,8 +31,7 @@ interface TimedFrame {
 
 /** @throws FrameSourceError `not_media`, `no_video_track`, `codec_unsupported`, `too_large`, `video_truncated`, `media_damaged`. */
 export async function openLibavSource(file: MediaFile): Promise<FrameSource> {
-  const facts = await readTrack(file);
-  return new LibavSource(file, facts);
+  return (await openTiles(file)) ?? new LibavSource(file, await readTrack(file));
 }
 
 class LibavSource implements FrameSource {

@@ -41,6 +41,12 @@ export const MAX_TOP_LEVEL_BOXES = 8192;
 /** Elements of a live Matroska recording that are looked at for truncation: ten minutes of pictures and sound, a second of reading. */
 export const MAX_LIVE_ELEMENTS = 50_000;
 
+/** Items and properties of a HEIF photo: a telephone's has some fifty tiles, the largest take a few hundred. */
+export const MAX_HEIF_ITEMS = 4096;
+
+/** Bytes of a HEIF photo's description. */
+export const MAX_HEIF_META_BYTES = 2 ** 20;
+
 /** @throws FrameSourceError `too_large` when a video's upright size is above the limits, `media_damaged` below 1 x 1. */
 export function checkSize(name: string, width: number, height: number, maxPixels: number): void {
   if (!(width >= 1 && height >= 1)) {

@@ -118,7 +118,8 @@ export class TrackDecoder {
   }
 }
 
-function openCodec(stream: Stream, name: string): CodecContext {
+/** A decoder for the track. @throws FrameSourceError `codec_unsupported`. */
+export function openCodec(stream: Stream, name: string): CodecContext {
   const { codecpar } = stream;
   const decoder = Codec.findDecoder(codecpar.codecId);
   const unsupported = (reason: string): FrameSourceError =>

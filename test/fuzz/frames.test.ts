@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { after, test } from 'node:test';
 import sharp from 'sharp';
 import { FrameSourceError } from '../../model/frames/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
+import { fixture } from '../helpers/fixtures.js';
 import { TestFolder } from '../helpers/folder.js';
 import { randomNumbers, type RandomNumbers } from '../helpers/random.js';
 import { corners, makeVideo, movingPicture, type VideoRecipe } from '../helpers/videos.js';
@@ -75,6 +76,8 @@ const photos: Readonly<Record<string, () => Promise<Uint8Array>>> = {
   webp: () => sharp(corners(40, 30), raw).webp().toBuffer(),
   tiff: () => sharp(corners(40, 30), raw).tiff().toBuffer(),
   avif: () => sharp(corners(40, 30), raw).avif().toBuffer(),
+  heic: () => readFile(fixture('inputs/single.heic')),
+  'heic of tiles': () => readFile(fixture('inputs/tiles.heic')),
 };
 const videos: Readonly<Record<string, () => Promise<Uint8Array>>> = {
   mp4: clip('mp4', 'libx264'),

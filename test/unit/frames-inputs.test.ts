@@ -26,6 +26,8 @@ const files: Readonly<Record<string, readonly [string, Expected]>> = {
   'negts.mkv': ['times that begin before zero', { frames: 48, size: QVGA, ...EVERY_40_MS }],
   'noctts.mp4': ['B-frames without the times they are shown', { frames: 46, size: QVGA, starts_s: [0, 0.04, 0.08], last_s: 1.8 }],
   'obs-cut.mkv': ['a recording cut by a crash', { frames: 24, size: QVGA, starts_s: [0, 0.04, 0.08], last_s: 0.92, warning: /cut off.*says that it lasts 1\.92 s; its pictures end after 0\.96 s/s }],
+  'single.heic': ['a HEIC photo', { frames: 1, size: [320, 240], kind: 'photo' }],
+  'tiles.heic': ['a HEIC photo of tiles, to be turned', { frames: 1, size: [100, 128], kind: 'photo' }],
   'tall.jpg': ['a tall photo', { frames: 1, size: [300, 2000], kind: 'photo' }],
   'three.webp': ['an animated WebP', { frames: 3, size: [64, 36], starts_s: [0, 0.5, 1], last_s: 1 }],
   'ts-off.m2t': ['a transport stream joined midway', { frames: 48, size: QVGA, ...EVERY_40_MS }],
@@ -52,16 +54,19 @@ for (const [name, [what, expected]] of Object.entries(files)) {
   });
 }
 
-test('HDR is shown in the colors of its source', async () => {
-  const source = await openFrames(fixture('inputs/hlg.mp4'));
+for (const [name, what, ...quarters] of [
+  ['hlg.mp4', 'HDR is', [220, 20, 20], [20, 200, 20], [20, 20, 220], [235, 235, 235]],
+  ['single.heic', 'A HEIC photo is', [220, 30, 30], [30, 200, 30], [30, 30, 220], [235, 235, 235]],
+  ['tiles.heic', 'A turned HEIC photo of tiles is', [30, 30, 220], [220, 30, 30], [235, 235, 235], [30, 200, 30]],
+] as const) test(`${what} shown in the colors of its source`, async () => {
+  const source = await openFrames(fixture(`inputs/${name}`));
   const { value: frame } = await source.frames()[Symbol.asyncIterator]().next() as { value: Frame };
-  const patches = { '0.25 0.25': [220, 20, 20], '0.75 0.25': [20, 200, 20], '0.25 0.75': [20, 20, 220], '0.75 0.75': [235, 235, 235] };
-  for (const [place, color] of Object.entries(patches)) {
-    const [x, y] = place.split(' ').map(Number) as [number, number];
+  for (const [k, [x, y]] of ([[0.25, 0.25], [0.75, 0.25], [0.25, 0.7], [0.75, 0.7]] as const).entries()) {
+    const color = quarters[k] ?? [];
     const at = (Math.floor(y * frame.height) * frame.width + Math.floor(x * frame.width)) * 3;
     const shown = [...frame.data.subarray(at, at + 3)];
     const off = Math.max(...shown.map((value, i) => Math.abs(value - (color[i] ?? NaN))));
-    assert.ok(off <= 6, `${shown.join(' ')} at ${place}, the source has ${color.join(' ')}`);
+    assert.ok(off <= 6, `${shown.join(' ')} at ${x}, ${y}, the source has ${color.join(' ')}`);
   }
   await source.close();
 });
