@@ -10,7 +10,7 @@ import { randomNumbers, type RandomNumbers } from '../helpers/random.js';
 import { corners, makeVideo, movingPicture, type VideoRecipe } from '../helpers/videos.js';
 
 /** Files tried for each format. A video that takes its decoder down costs a process. */
-const FILES = { photo: 150, video: 30 };
+const FILES = { photo: 60, video: 16 };
 /** Seconds after which a single small file counts as a hang: the decoder process sees its own hangs in half a minute. */
 const PATIENCE_S = 60;
 
