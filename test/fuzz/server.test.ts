@@ -57,6 +57,11 @@ test('every route answers made-up requests with a success or an error of the tab
         const told = `${method} ${String(request.url)} ${JSON.stringify(request.headers)} ${JSON.stringify(request.payload)?.slice(0, 600)} -> ${answer.statusCode} ${answer.body.slice(0, 300)}`;
         seen.set(`${method} ${answer.statusCode}`, (seen.get(`${method} ${answer.statusCode}`) ?? 0) + 1);
         if (answer.statusCode < 400 || method === 'head') continue;
+        if (place === '/mcp' && 'jsonrpc' in (answer.json() as object)) {
+          // What the protocol itself refuses is told in the protocol's own form.
+          assert.ok(answer.statusCode < 500, told);
+          continue;
+        }
         const { error } = answer.json() as { error: { code: keyof typeof errorTable; message: string } };
         assert.ok(Object.hasOwn(errorTable, error.code), told);
         assert.equal(errorTable[error.code][0], answer.statusCode, told);

@@ -55,7 +55,7 @@ const wrongEvents: readonly (readonly [string, unknown, string, string | null])[
   ['a name of Object.prototype as type', { type: '__proto__' }, 'unknown_event', 'type'],
   ['a missing field', { type: 'conversation.item.create' }, 'invalid_request', 'item'],
   ['an unknown field', { type: 'response.create', voice: 'alloy' }, 'unsupported_parameter', 'voice'],
-  ['an unknown field inside', { type: 'session.update', session: { tools: [] } }, 'unsupported_parameter', 'session.tools'],
+  ['an unknown field inside', { type: 'session.update', session: { colour: 'red' } }, 'unsupported_parameter', 'session.colour'],
   ['a wrong kind', { type: 'session.update', session: { temperature: 'hot' } }, 'invalid_request', 'session.temperature'],
   ['a number out of range', { type: 'session.update', session: { temperature: 3 } }, 'invalid_request', 'session.temperature'],
   [
