@@ -123,7 +123,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const folder = new DataFolder(options.dataDir);
   const disk = new Disk({ folder, limits, log: app.log });
   const store = Store.open(folder.database, { giveReserve: () => disk.giveReserve() });
-  void disk.fillReserve();
+  void disk.fillReserve().catch((err: unknown) => app.log.error({ err }, 'the reserve could not be made'));
   const access = await Access.open({
     keys: new KeyFile(folder.root), limits, always: options.requireKey ?? false, open: options.open ?? false, facts: new Facts(store), log: app.log,
   }).catch((error: unknown) => {

@@ -32,7 +32,7 @@ export interface EncodeQueueOptions {
   readonly limits: Pick<Limits, 'encodeCrashes' | 'stop_s' | 'childSilence_s' | 'readingTurn_s' | 'reading_s'>;
 }
 
-/** Each place holds one encode: see EncodeQueue. */
+/** See EncodeQueue. */
 type Place = 'reading' | 'slow' | 'training';
 
 interface Running {
@@ -40,9 +40,9 @@ interface Running {
   place: Place;
   /** When it began, in milliseconds of performance.now(). */
   readonly began: number;
+  readonly turnTimer: NodeJS.Timeout;
   /** Ends when its frames and features are there. */
   readonly readingTimer: NodeJS.Timeout;
-  readonly turnTimer: NodeJS.Timeout;
   progress: VideoProgress;
   /** Why it was told to stop, if it was. */
   stopped: 'cancel' | 'yield' | 'late' | 'shutdown' | null;
@@ -93,9 +93,7 @@ export class EncodeQueue {
 
   /** Seconds that running encodes still need, as far as they know. */
   get seconds_left(): number {
-    let left = 0;
-    for (const { progress } of this.#running.values()) left += progress.eta_s ?? 0;
-    return left;
+    return [...this.#running.values()].reduce((left, { progress }) => left + (progress.eta_s ?? 0), 0);
   }
 
   /** Trainings stand aside while an answer is being written. */
@@ -137,11 +135,10 @@ export class EncodeQueue {
   #schedule(): void {
     if (!this.#open) return;
     const { hasLatents } = this.#options;
-    const isSlow = ({ videoId }: Job): boolean => this.#slow.has(videoId);
     const fits: Readonly<Record<Place, (job: Job) => boolean>> = {
-      reading: (job) => !isSlow(job) && !hasLatents(job.videoId),
-      slow: isSlow,
-      training: (job) => !isSlow(job) && hasLatents(job.videoId),
+      reading: ({ videoId }) => !this.#slow.has(videoId) && !hasLatents(videoId),
+      slow: ({ videoId }) => this.#slow.has(videoId),
+      training: ({ videoId }) => !this.#slow.has(videoId) && hasLatents(videoId),
     };
     if (this.#waiting.some(fits.reading)) this.#endTurn();
     for (const place of ['reading', 'slow', 'training'] as const) {
@@ -196,8 +193,7 @@ export class EncodeQueue {
         else last = message;
       },
       onEnd: (how) => {
-        clearTimeout(run.readingTimer);
-        clearTimeout(run.turnTimer);
+        for (const timer of [run.turnTimer, run.readingTimer]) clearTimeout(timer);
         this.#running.delete(videoId);
         try {
           if (run.stopped !== 'cancel') this.#ended(job, run, last, how);
@@ -212,7 +208,10 @@ export class EncodeQueue {
       place,
       began: performance.now(),
       turnTimer: later(limits.readingTurn_s, 'the end of a turn', () => this.#schedule()),
-      readingTimer: later(limits.reading_s, 'the end of the time for reading', () => this.#late(run)),
+      readingTimer: later(limits.reading_s, 'the end of the time for reading', () => {
+        run.stopped ??= 'late';
+        run.child.kill('SIGKILL');
+      }),
       progress: started,
       stopped: null,
     };
@@ -246,11 +245,6 @@ export class EncodeQueue {
     }
     run.place = 'training';
     this.#schedule();
-  }
-
-  #late(run: Running): void {
-    run.stopped ??= 'late';
-    run.child.kill('SIGKILL');
   }
 
   #ended(job: Job, run: Running, last: FromEncoder | null, how: ChildEnd): void {

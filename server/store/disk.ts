@@ -1,5 +1,5 @@
 import { unlinkSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
@@ -41,6 +41,8 @@ export class Disk {
   readonly #claims = new Set<OpenClaim>();
   readonly #closed = new AbortController();
   #refilling: Promise<void> | null = null;
+  /** One trial at a time, for all who wait. */
+  #trying: Promise<boolean> | null = null;
 
   constructor(options: DiskOptions) {
     this.#options = options;
@@ -93,23 +95,31 @@ export class Disk {
 
   /** Resolves once the disk takes a small file, after a pause at least. Rejects when the signal aborts or the disk is closed. */
   async untilWritable(signal?: AbortSignal): Promise<void> {
-    const { limits, folder } = this.#options;
+    const { limits } = this.#options;
     const stopped = signal ? AbortSignal.any([signal, this.#closed.signal]) : this.#closed.signal;
+    do await wait(limits.diskRetry_s * 1000, undefined, { signal: stopped, ref: false });
+    while (!(await (this.#trying ??= this.#tryToWrite().finally(() => (this.#trying = null)))));
+  }
+
+  async #tryToWrite(): Promise<boolean> {
+    const { folder, log } = this.#options;
     const trial = path.join(folder.root, 'trial');
-    for (;;) {
-      await wait(limits.diskRetry_s * 1000, undefined, { signal: stopped, ref: false });
-      try {
-        await writeAtomically(trial, 'Can this folder be written?\n', { mode: PRIVATE_MODE });
-        await rm(trial, { force: true });
-        return;
-      } catch (error) {
-        this.#options.log.debug({ err: error }, 'the disk cannot be written yet');
-      }
+    try {
+      await writeAtomically(trial, 'Can this folder be written?\n', { mode: PRIVATE_MODE });
+      await rm(trial, { force: true });
+      return true;
+    } catch (error) {
+      log.debug({ err: error }, 'the disk cannot be written yet');
+      return false;
     }
   }
 
-  /** Makes the reserve where there is none: now, or when there is room for it. */
+  /** After a start: removes what a kill left of writing here, and makes the reserve where there is none, now or when there is room for it. */
   async fillReserve(): Promise<void> {
+    const { root } = this.#options.folder;
+    for (const name of await readdir(root)) {
+      if (/^(reserve|trial)\.\d+\.part$/.test(name)) await rm(path.join(root, name), { force: true });
+    }
     if (await this.#writeReserve()) return;
     this.#options.log.warn('there is no room for the reserve that deletions take on a full disk');
     this.#refillLater();

@@ -117,6 +117,12 @@ describe('on a small disk', { skip: cannotMount ?? false }, () => {
     store.close();
   });
 
+  test('what a kill left of the reserve is removed at the next start, and nothing else', async () => {
+    for (const name of ['reserve.12.part', 'trial.3.part', 'keys.json.4.part']) await writeFile(path.join(small.data, name), 'half');
+    await disk().fillReserve();
+    assert.deepEqual((await readdir(small.data)).filter((name) => name.includes('.') || name === 'reserve'), ['keys.json.4.part', 'reserve']);
+  });
+
   test('deletions take the reserve on a full disk, which is made again when there is room', async () => {
     const room = disk();
     await room.fillReserve();
