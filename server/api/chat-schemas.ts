@@ -5,9 +5,19 @@ import { chatFields, messageFields, optional, partFields, responseFields } from 
 const strict = { additionalProperties: false };
 
 const address = Type.String({
-  description: 'video://<id> of an upload, data:<type>;base64,<bytes>, or an http(s) address where the server may fetch from its host.',
+  description:
+    'video://<id> of an upload, data:<type>;base64,<bytes>, or an http(s) address where the server may fetch from its host.',
 });
-const addressed = Type.Union([address, Type.Object({ url: address, detail: optional(Type.String({ description: 'Accepted: every frame and photo is read at one size.' })) }, strict)]);
+const addressed = Type.Union([
+  address,
+  Type.Object(
+    {
+      url: address,
+      detail: optional(Type.String({ description: 'Accepted: every frame and photo is read at one size.' })),
+    },
+    strict,
+  ),
+]);
 
 /** Text, by the names that chat completions, responses and the socket have for it. */
 const TextPart = Type.Object(
@@ -26,7 +36,12 @@ const VideoUrlPart = Type.Object({ type: Type.Literal('video_url'), video_url: a
 const ImageUrlPart = Type.Object({ type: Type.Literal('image_url'), image_url: addressed, ...partFields }, strict);
 /** A photo, as OpenAI's responses name it. */
 const InputImagePart = Type.Object(
-  { type: Type.Literal('input_image'), image_url: addressed, detail: optional(Type.String({ description: 'Accepted: every frame and photo is read at one size.' })), ...partFields },
+  {
+    type: Type.Literal('input_image'),
+    image_url: addressed,
+    detail: optional(Type.String({ description: 'Accepted: every frame and photo is read at one size.' })),
+    ...partFields,
+  },
   strict,
 );
 const bytes = Type.String({ description: 'The bytes of the file in base64, or a data: address.' });
@@ -35,7 +50,14 @@ const InputVideoPart = Type.Object(
   {
     type: Type.Literal('input_video'),
     input_video: optional(
-      Type.Object({ data: optional(bytes), url: optional(address), format: optional(Type.String({ description: 'Accepted: the file is read as what its bytes are.' })) }, strict),
+      Type.Object(
+        {
+          data: optional(bytes),
+          url: optional(address),
+          format: optional(Type.String({ description: 'Accepted: the file is read as what its bytes are.' })),
+        },
+        strict,
+      ),
     ),
     data: optional(bytes),
     url: optional(address),
@@ -47,12 +69,22 @@ const InputVideoPart = Type.Object(
   strict,
 );
 
-export const ContentPartSchema = Type.Union([TextPart, RefusalPart, VideoUrlPart, InputVideoPart, ImageUrlPart, InputImagePart]);
+export const ContentPartSchema = Type.Union([
+  TextPart,
+  RefusalPart,
+  VideoUrlPart,
+  InputVideoPart,
+  ImageUrlPart,
+  InputImagePart,
+]);
 export type RequestPart = Static<typeof ContentPartSchema>;
 
 export const ContentSchema = Type.Union([Type.String(), Type.Array(ContentPartSchema, { maxItems: 64 })]);
 
-const AskingMessage = Type.Object({ role: Type.Enum(['system', 'developer', 'user']), content: ContentSchema, ...messageFields }, strict);
+const AskingMessage = Type.Object(
+  { role: Type.Enum(['system', 'developer', 'user']), content: ContentSchema, ...messageFields },
+  strict,
+);
 /** An answer may be sent back as it came, from this server or another, with whatever its client has added. */
 const AnswerMessage = Type.Object(
   {
@@ -68,8 +100,16 @@ export type RequestMessage = Static<typeof ChatMessageSchema>;
 
 /** Ranges of sampling fields, the same over HTTP and the socket. */
 export const sampling = {
-  temperature: Type.Number({ minimum: 0, maximum: 2, description: '0 (the default) always takes the likeliest token.' }),
-  topP: Type.Number({ minimum: 0, maximum: 1, description: 'Draws from the likeliest tokens that together have this probability; 0: from the likeliest alone.' }),
+  temperature: Type.Number({
+    minimum: 0,
+    maximum: 2,
+    description: '0 (the default) always takes the likeliest token.',
+  }),
+  topP: Type.Number({
+    minimum: 0,
+    maximum: 1,
+    description: 'Draws from the likeliest tokens that together have this probability; 0: from the likeliest alone.',
+  }),
   seed: Type.Integer({ minimum: -(2 ** 53) + 1, maximum: 2 ** 53 - 1 }),
   penalty: Type.Number({ minimum: -2, maximum: 2 }),
 };
@@ -87,15 +127,29 @@ const schemaFields = {
 };
 const TextFormat = Type.Object({ type: Type.Literal('text') }, strict);
 const ObjectFormat = Type.Object({ type: Type.Literal('json_object') }, strict);
-const SchemaFormat = Type.Object({ type: Type.Literal('json_schema'), json_schema: Type.Object(schemaFields, strict) }, strict);
-const ChoiceFormat = Type.Object({ type: Type.Literal('choice'), choice: Type.Array(Type.String({ minLength: 1, maxLength: 500 }), { minItems: 1, maxItems: 100 }) }, strict);
+const SchemaFormat = Type.Object(
+  { type: Type.Literal('json_schema'), json_schema: Type.Object(schemaFields, strict) },
+  strict,
+);
+const ChoiceFormat = Type.Object(
+  {
+    type: Type.Literal('choice'),
+    choice: Type.Array(Type.String({ minLength: 1, maxLength: 500 }), { minItems: 1, maxItems: 100 }),
+  },
+  strict,
+);
 
 /** What an answer must be. The first three are OpenAI's; `choice` is ours. */
 const ResponseFormatSchema = Type.Union([TextFormat, ObjectFormat, SchemaFormat, ChoiceFormat]);
 export type ResponseFormat = Static<typeof ResponseFormatSchema>;
 
 /** The same, as OpenAI's responses write it: a schema without a layer of its own. */
-export const TextFormatSchema = Type.Union([TextFormat, ObjectFormat, Type.Object({ type: Type.Literal('json_schema'), ...schemaFields }, strict), ChoiceFormat]);
+export const TextFormatSchema = Type.Union([
+  TextFormat,
+  ObjectFormat,
+  Type.Object({ type: Type.Literal('json_schema'), ...schemaFields }, strict),
+  ChoiceFormat,
+]);
 
 /** Whether events of a stream are padded, against eavesdroppers who measure them. */
 const include_obfuscation = optional(Type.Boolean(), { description: 'Accepted: events are not padded.' });
@@ -115,7 +169,12 @@ export const ChatRequestSchema = Type.Object(
     max_completion_tokens: optional(Type.Integer({ minimum: 1, description: 'Goes before max_tokens.' })),
     stop: optional(Type.Union([stopString, Type.Array(stopString, { maxItems: 4 })])),
     response_format: optional(ResponseFormatSchema),
-    caption: optional(Type.Boolean({ description: 'Whether the best caption of what is shown is searched for, and sent whole, instead of written word by word. true: only at temperature 0, without response_format and penalties. Default: where messages end with the model pack\'s own question for a caption.' })),
+    caption: optional(
+      Type.Boolean({
+        description:
+          "Whether the best caption of what is shown is searched for, and sent whole, instead of written word by word. true: only at temperature 0, without response_format and penalties. Default: where messages end with the model pack's own question for a caption.",
+      }),
+    ),
     ...chatFields,
   },
   strict,

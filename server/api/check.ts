@@ -5,8 +5,8 @@ import { Value } from 'typebox/value';
 import { ApiError } from '../errors.js';
 
 /**
- * Stands beside a schema that accepts only what asks for nothing special, and says why there is no more: it follows the field's name.
- * A value that does not fit is then refused as `unsupported_parameter`, not as a wrong value.
+ * Stands beside a schema that accepts only what asks for nothing special, and says why there is no more: it follows
+ * the field's name. A value that does not fit is then refused as `unsupported_parameter`, not as a wrong value.
  */
 export const REFUSAL = 'x-refusal';
 
@@ -37,8 +37,8 @@ const LONGEST_PARAM = 200;
 const LONGEST_VALUE = 60;
 
 /**
- * A function that gives a value as its schema's type. Fields that are null are as if they were left out, known ones and others alike; they are
- * removed from the value itself.
+ * A function that gives a value as its schema's type. Fields that are null are as if they were left out, known ones and
+ * others alike; they are removed from the value itself.
  * @param whole what the value is called where it is wrong as a whole
  */
 export function checker<T extends TSchema>(schema: T, whole = 'body'): (value: unknown) => Static<T> {
@@ -51,7 +51,11 @@ export function checker<T extends TSchema>(schema: T, whole = 'body'): (value: u
 }
 
 /** Fastify's own validator turns texts into numbers, which an address needs and a JSON body must not have. */
-export function strictValidator({ schema }: { schema: unknown }): (value: unknown) => { value: unknown } | { error: Error } {
+export function strictValidator({
+  schema,
+}: {
+  schema: unknown;
+}): (value: unknown) => { value: unknown } | { error: Error } {
   const check = checker(schema as TSchema);
   return (value) => {
     try {
@@ -69,11 +73,17 @@ export function explain(schema: TSchema, value: unknown, whole = 'body'): ApiErr
   function problemOf(shape: Shape, at: unknown, place: string): ApiError | null {
     if (Value.Check(shape as TSchema, at)) return null;
     const refusal = shape[REFUSAL];
-    if (refusal !== undefined) return new ApiError('unsupported_parameter', { param: named(place), message: `The field "${named(place)}" ${refusal}` });
+    if (refusal !== undefined)
+      return new ApiError('unsupported_parameter', {
+        param: named(place),
+        message: `The field "${named(place)}" ${refusal}`,
+      });
     if (shape.anyOf) return ofUnion(shape.anyOf, at, place);
     if (shape.enum) return wrong(place, whole, `is ${shown(at)}; it must be one of ${shape.enum.join(', ')}`);
-    if (shape.const !== undefined) return wrong(place, whole, `is ${shown(at)}; it must be ${JSON.stringify(shape.const)}`);
-    if (shape.type !== undefined && !isOfType(shape.type, at)) return wrong(place, whole, `is ${shown(at)}; it must be ${typeName(shape)}`);
+    if (shape.const !== undefined)
+      return wrong(place, whole, `is ${shown(at)}; it must be ${JSON.stringify(shape.const)}`);
+    if (shape.type !== undefined && !isOfType(shape.type, at))
+      return wrong(place, whole, `is ${shown(at)}; it must be ${typeName(shape)}`);
     if (isObject(at)) return ofObject(shape, at, place);
     if (Array.isArray(at)) return ofList(shape, at, place);
     return wrong(place, whole, rangeRule(shape, at));
@@ -85,10 +95,17 @@ export function explain(schema: TSchema, value: unknown, whole = 'body'): ApiErr
     const missing = required.find((name) => !Object.hasOwn(at, name));
     const unknown = Object.keys(at).find((name) => !Object.hasOwn(properties, name));
     if (unknown !== undefined && shape.additionalProperties === false) {
-      return new ApiError('unsupported_parameter', { param: of(unknown), message: `The field "${of(unknown)}" is not supported.` });
+      return new ApiError('unsupported_parameter', {
+        param: of(unknown),
+        message: `The field "${of(unknown)}" is not supported.`,
+      });
     }
-    if (missing !== undefined) return new ApiError('invalid_request', { param: of(missing), message: `The field "${of(missing)}" is missing.` });
-    const other = typeof shape.additionalProperties === 'object' ? shape.additionalProperties : Object.values(shape.patternProperties ?? {})[0];
+    if (missing !== undefined)
+      return new ApiError('invalid_request', { param: of(missing), message: `The field "${of(missing)}" is missing.` });
+    const other =
+      typeof shape.additionalProperties === 'object'
+        ? shape.additionalProperties
+        : Object.values(shape.patternProperties ?? {})[0];
     for (const [name, field] of Object.entries(at)) {
       const schemaOfField = Object.hasOwn(properties, name) ? properties[name] : other;
       const problem = schemaOfField && problemOf(schemaOfField, field, of(name));
@@ -99,7 +116,12 @@ export function explain(schema: TSchema, value: unknown, whole = 'body'): ApiErr
 
   function ofList(shape: Shape, at: readonly unknown[], place: string): ApiError {
     const { minItems = 0, maxItems = Infinity, items } = shape;
-    if (at.length < minItems) return wrong(place, whole, at.length === 0 ? 'is empty' : `has ${at.length} entries; it must have at least ${minItems}`);
+    if (at.length < minItems)
+      return wrong(
+        place,
+        whole,
+        at.length === 0 ? 'is empty' : `has ${at.length} entries; it must have at least ${minItems}`,
+      );
     if (at.length > maxItems) return wrong(place, whole, `has ${at.length} entries; at most ${maxItems} are allowed`);
     for (const [index, entry] of at.entries()) {
       const problem = items && problemOf(items, entry, `${place}[${index}]`);
@@ -108,18 +130,25 @@ export function explain(schema: TSchema, value: unknown, whole = 'body'): ApiErr
     return wrong(place, whole, 'is not a valid list');
   }
 
-  /** Of objects that are told apart by a field the one that was meant is explained; of other alternatives the one of the value's own kind. */
+  /** Explains the object that was meant, where a field tells objects apart, else the alternative of the value's kind. */
   function ofUnion(branches: readonly Shape[], at: unknown, place: string): ApiError {
     const flat = branches.flatMap((branch) => branch.anyOf ?? [branch]);
     const like = flat.filter((branch) => isOfType(kindOf(branch), at));
-    const name = NAMES_THE_KIND.find((field) => like.length > 1 && like.every(({ properties }) => valuesOf(properties?.[field]).length > 0));
+    const name = NAMES_THE_KIND.find(
+      (field) => like.length > 1 && like.every(({ properties }) => valuesOf(properties?.[field]).length > 0),
+    );
     if (isObject(at) && name !== undefined) {
-      const kinds = new Map(like.flatMap((branch) => valuesOf(branch.properties?.[name]).map((value) => [value, branch] as const)));
+      const kinds = new Map(
+        like.flatMap((branch) => valuesOf(branch.properties?.[name]).map((value) => [value, branch] as const)),
+      );
       // Where the field may be left out, it is left out of the first.
-      const meant = Object.hasOwn(at, name) ? kinds.get(at[name]) : like.find(({ required = [] }) => !required.includes(name));
+      const meant = Object.hasOwn(at, name)
+        ? kinds.get(at[name])
+        : like.find(({ required = [] }) => !required.includes(name));
       if (meant) return problemOf(meant, at, place) ?? wrong(place, whole, 'is not valid');
       const field = named(place === '' ? name : `${place}.${name}`);
-      if (at[name] === undefined) return new ApiError('invalid_request', { param: field, message: `The field "${field}" is missing.` });
+      if (at[name] === undefined)
+        return new ApiError('invalid_request', { param: field, message: `The field "${field}" is missing.` });
       return wrong(place, whole, `is of ${name} ${shown(at[name])}; it must be one of ${[...kinds.keys()].join(', ')}`);
     }
     const [only] = like;
@@ -131,7 +160,7 @@ export function explain(schema: TSchema, value: unknown, whole = 'body'): ApiErr
 /** Fields by which objects of one list are told apart. */
 const NAMES_THE_KIND = ['type', 'role'];
 
-/** Removes fields that are null, at any depth that a request has; texts and schemas of the user's own are left alone. */
+/** Removes fields that are null, at any depth that a request has; schemas of the user's own are left alone. */
 function dropNulls(value: unknown, depth = 0): void {
   if (depth > DEEPEST) return;
   if (Array.isArray(value)) {
@@ -185,7 +214,15 @@ function isOfType(type: string | undefined, value: unknown): boolean {
   }
 }
 
-const typeNames: Readonly<Record<string, string>> = { object: 'an object', array: 'a list', string: 'a text', integer: 'a whole number', number: 'a number', boolean: 'true or false', null: 'null' };
+const typeNames: Readonly<Record<string, string>> = {
+  object: 'an object',
+  array: 'a list',
+  string: 'a text',
+  integer: 'a whole number',
+  number: 'a number',
+  boolean: 'true or false',
+  null: 'null',
+};
 
 function typeName(shape: Shape): string {
   if (shape.const !== undefined) return JSON.stringify(shape.const);
@@ -195,8 +232,10 @@ function typeName(shape: Shape): string {
 
 function rangeRule({ minimum, exclusiveMinimum, maximum, minLength, maxLength }: Shape, value: unknown): string {
   if (typeof value === 'string') {
-    if (minLength !== undefined && value.length < minLength) return value === '' ? 'is an empty text' : `has ${value.length} characters; it must have at least ${minLength}`;
-    if (maxLength !== undefined && value.length > maxLength) return `has ${value.length} characters; at most ${maxLength} are allowed`;
+    if (minLength !== undefined && value.length < minLength)
+      return value === '' ? 'is an empty text' : `has ${value.length} characters; it must have at least ${minLength}`;
+    if (maxLength !== undefined && value.length > maxLength)
+      return `has ${value.length} characters; at most ${maxLength} are allowed`;
   }
   const least = exclusiveMinimum === undefined ? minimum : `more than ${exclusiveMinimum}`;
   if (least !== undefined && maximum !== undefined) return `is ${shown(value)}; it must be from ${least} to ${maximum}`;

@@ -1,18 +1,21 @@
 /**
- * The fields of OpenAI's requests that change nothing here, in one table for every route that speaks that API: what each is taken as, and why
- * there is no more. Those marked `accepted` are passed over. Those marked `only` are taken where they ask for what happens anyway; any other
- * value would be disobeyed, so it is refused by the field's name. Every field may also be null.
+ * The fields of OpenAI's requests that change nothing here, in one table for every route that speaks that API: what
+ * each is taken as, and why there is no more. Those marked `accepted` are passed over. Those marked `only` are taken
+ * where they ask for what happens anyway; any other value would be disobeyed, so it is refused by the field's name.
+ * Every field may also be null.
  */
 import Type, { type TSchema, type TSchemaOptions } from 'typebox';
 import { REFUSAL } from './check.js';
 
 /** `T | null`, or left out: clients send null for what they do not set. */
-export const optional = <T extends TSchema>(schema: T, options: TSchemaOptions = {}) => Type.Optional(Type.Union([schema, Type.Null()], options));
+export const optional = <T extends TSchema>(schema: T, options: TSchemaOptions = {}) =>
+  Type.Optional(Type.Union([schema, Type.Null()], options));
 
 const accepted = <T extends TSchema>(schema: T, description: string) => optional(schema, { description });
 
 /** @param refusal what is said of any other value, after the field's name */
-export const only = <T extends TSchema>(schema: T, refusal: string) => optional(schema, { description: `Not supported: it ${refusal}`, [REFUSAL]: refusal });
+export const only = <T extends TSchema>(schema: T, refusal: string) =>
+  optional(schema, { description: `Not supported: it ${refusal}`, [REFUSAL]: refusal });
 
 const shortText = Type.String({ maxLength: 512 });
 const nothing = Type.Array(Type.Unknown(), { maxItems: 0 });
@@ -24,7 +27,10 @@ const NO_SOUND = 'must be left out: this server writes text only.';
 const ofAnswers = {
   user: accepted(shortText, 'Accepted: requests are told apart by their key.'),
   safety_identifier: accepted(shortText, 'Accepted: requests are told apart by their key.'),
-  metadata: accepted(Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 512 }), { maxProperties: 16 }), 'Accepted: answers are not kept, so there is nothing to find by it.'),
+  metadata: accepted(
+    Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 512 }), { maxProperties: 16 }),
+    'Accepted: answers are not kept, so there is nothing to find by it.',
+  ),
   store: accepted(Type.Boolean(), 'Accepted: answers are not kept, whatever it says.'),
   service_tier: accepted(shortText, 'Accepted: there is one tier.'),
   prompt_cache_key: accepted(shortText, 'Accepted: prompts are cached by what they hold.'),
@@ -43,10 +49,16 @@ export const chatFields = {
   reasoning_effort: accepted(shortText, 'Accepted: the model answers without reasoning first.'),
   verbosity: accepted(shortText, 'Accepted, without effect; max_tokens bounds an answer.'),
   prediction: accepted(anything, 'Accepted: it could only make the same answer faster.'),
-  modalities: only(Type.Array(Type.Literal('text'), { maxItems: 1 }), 'must be ["text"]: this server writes text only.'),
+  modalities: only(
+    Type.Array(Type.Literal('text'), { maxItems: 1 }),
+    'must be ["text"]: this server writes text only.',
+  ),
   audio: only(Type.Never(), NO_SOUND),
   logprobs: only(Type.Literal(false), 'must be false: this server tells no probabilities.'),
-  logit_bias: only(Type.Record(Type.String(), Type.Literal(0)), 'must be empty: this server does not bias single tokens.'),
+  logit_bias: only(
+    Type.Record(Type.String(), Type.Literal(0)),
+    'must be empty: this server does not bias single tokens.',
+  ),
   functions: only(nothing, NO_TOOLS),
   function_call: only(Type.Enum(['none', 'auto']), 'must be "none" or "auto": this server calls no tools.'),
   web_search_options: only(Type.Never(), 'must be left out: this server searches no web.'),
@@ -57,17 +69,33 @@ export const chatFields = {
 export const responseFields = {
   ...ofAnswers,
   reasoning: accepted(anything, 'Accepted: the model answers without reasoning first.'),
-  truncation: accepted(Type.Enum(['auto', 'disabled']), 'Accepted: of a conversation that is too long the oldest turns are left out.'),
+  truncation: accepted(
+    Type.Enum(['auto', 'disabled']),
+    'Accepted: of a conversation that is too long the oldest turns are left out.',
+  ),
   max_tool_calls: accepted(Type.Integer(), 'Accepted: no tools are called.'),
   include: only(
-    Type.Array(Type.Enum([
-      'reasoning.encrypted_content', 'file_search_call.results', 'web_search_call.results', 'web_search_call.action.sources',
-      'computer_call_output.output.image_url', 'code_interpreter_call.outputs', 'message.input_image.image_url',
-    ])),
+    Type.Array(
+      Type.Enum([
+        'reasoning.encrypted_content',
+        'file_search_call.results',
+        'web_search_call.results',
+        'web_search_call.action.sources',
+        'computer_call_output.output.image_url',
+        'code_interpreter_call.outputs',
+        'message.input_image.image_url',
+      ]),
+    ),
     'may name nothing that an answer has here: this server tells no probabilities.',
   ),
-  background: only(Type.Literal(false), 'must be false: an answer is written while its request waits. /v1/batches answers in the background.'),
-  previous_response_id: only(Type.Never(), 'must be left out: responses are not kept. Send the conversation\'s messages in "input".'),
+  background: only(
+    Type.Literal(false),
+    'must be false: an answer is written while its request waits. /v1/batches answers in the background.',
+  ),
+  previous_response_id: only(
+    Type.Never(),
+    'must be left out: responses are not kept. Send the conversation\'s messages in "input".',
+  ),
   conversation: only(Type.Never(), 'must be left out: send the conversation\'s messages in "input".'),
   prompt: only(Type.Never(), 'must be left out: this server keeps no prompts. Send "instructions" and "input".'),
   context_management: only(nothing, 'must be empty: of a conversation that is too long the oldest turns are left out.'),
@@ -109,7 +137,10 @@ export const realtimeFields = {
   output_audio_format: accepted(shortText, 'Accepted: there is no sound, so it has no effect.'),
   input_audio_transcription: accepted(anything, 'Accepted: there is no sound, so it has no effect.'),
   input_audio_noise_reduction: accepted(anything, 'Accepted: there is no sound, so it has no effect.'),
-  turn_detection: accepted(anything, 'Accepted: there is no sound, so it has no effect. A response begins with response.create.'),
+  turn_detection: accepted(
+    anything,
+    'Accepted: there is no sound, so it has no effect. A response begins with response.create.',
+  ),
   tracing: accepted(anything, 'Accepted: nothing is traced.'),
   truncation: accepted(anything, 'Accepted: of a conversation that is too long the oldest turns are left out.'),
   include: accepted(Type.Array(Type.String()), 'Accepted: there is no sound, so it has no effect.'),

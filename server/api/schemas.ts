@@ -1,10 +1,9 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import { SCOPES } from '../../model/retrieval/hits.js';
-import { TextFormatSchema } from './chat-schemas.js';
-import { embeddingFields, optional } from './openai-fields.js';
+import { optional } from './openai-fields.js';
 
 /** `T | null` in JSON schema. */
-const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
 export const ErrorSchema = Type.Object({
   error: Type.Object({
@@ -140,30 +139,6 @@ export const SearchResultsSchema = Type.Object({
   data: Type.Array(SearchResultSchema, { description: 'Best first.' }),
 });
 
-export const EmbeddingRequestSchema = Type.Object(
-  {
-    model: optional(Type.String({ maxLength: 200 })),
-    input: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], { description: 'Texts, and videos as video://<id>. Texts only, no lists of tokens.' }),
-    encoding_format: optional(Type.Enum(['float', 'base64'], { description: 'base64: of 32-bit floats, little-endian. Default float.' })),
-    ...embeddingFields,
-  },
-  strict,
-);
-export type EmbeddingRequest = Static<typeof EmbeddingRequestSchema>;
-
-export const EmbeddingListSchema = Type.Object({
-  object: Type.Literal('list'),
-  data: Type.Array(
-    Type.Object({
-      object: Type.Literal('embedding'),
-      index: Type.Integer({ description: 'Of the input, from 0.' }),
-      embedding: Type.Union([Type.Array(Type.Number()), Type.String()], { description: 'A unit vector.' }),
-    }),
-  ),
-  model: Type.String(),
-  usage: Type.Object({ prompt_tokens: Type.Integer({ description: 'Of the texts; videos count none.' }), total_tokens: Type.Integer() }),
-});
-
 /** A moment an answer names. */
 export const MomentSchema = Type.Object({
   type: Type.Literal('moment'),
@@ -187,60 +162,6 @@ export const ChatCompletionSchema = Type.Object({
     }),
   ),
   usage: UsageSchema,
-});
-
-const ResponseTextSchema = Type.Object({
-  type: Type.Literal('output_text'),
-  text: Type.String(),
-  annotations: Type.Array(MomentSchema, { description: 'Of answers that say when.' }),
-  logprobs: Type.Array(Type.Unknown(), { description: 'Always empty.' }),
-});
-export const ResponseOutputSchema = Type.Object({
-  id: Type.String(),
-  type: Type.Literal('message'),
-  status: Type.Enum(['in_progress', 'completed', 'incomplete']),
-  role: Type.Literal('assistant'),
-  content: Type.Array(ResponseTextSchema),
-});
-
-/** An answer as OpenAI's responses have it, with the fields that its clients read; nothing of it is kept. */
-export const ResponseSchema = Type.Object({
-  id: Type.String(),
-  object: Type.Literal('response'),
-  created_at: Type.Integer({ description: 'Seconds since 1970.' }),
-  completed_at: nullable(Type.Integer()),
-  status: Type.Enum(['in_progress', 'completed', 'incomplete', 'failed'], { description: 'incomplete: the answer was cut at max_output_tokens.' }),
-  background: Type.Literal(false),
-  error: nullable(VideoErrorSchema),
-  incomplete_details: nullable(Type.Object({ reason: Type.Literal('max_output_tokens') })),
-  instructions: nullable(Type.String()),
-  max_output_tokens: Type.Integer(),
-  max_tool_calls: Type.Null(),
-  model: Type.String(),
-  output: Type.Array(ResponseOutputSchema),
-  parallel_tool_calls: Type.Boolean(),
-  previous_response_id: Type.Null(),
-  reasoning: Type.Object({ effort: Type.Null(), summary: Type.Null() }),
-  service_tier: Type.Literal('default'),
-  store: Type.Literal(false),
-  temperature: Type.Number(),
-  text: Type.Object({ format: TextFormatSchema }),
-  tool_choice: Type.Enum(['none', 'auto']),
-  tools: Type.Array(Type.Unknown(), { maxItems: 0 }),
-  top_logprobs: Type.Literal(0),
-  top_p: Type.Number(),
-  truncation: Type.Literal('auto'),
-  usage: nullable(
-    Type.Object({
-      input_tokens: Type.Integer(),
-      input_tokens_details: Type.Object({ cached_tokens: Type.Integer() }),
-      output_tokens: Type.Integer(),
-      output_tokens_details: Type.Object({ reasoning_tokens: Type.Literal(0) }),
-      total_tokens: Type.Integer(),
-    }),
-  ),
-  user: Type.Null(),
-  metadata: Type.Record(Type.String(), Type.String()),
 });
 
 export const FileSchema = Type.Object({

@@ -1,4 +1,4 @@
-/** Answers that are asked for over HTTP: from the body of a request to what the model is to do, and to the body of a chat completion. */
+/** Answers that are asked for over HTTP: from a request to what the model is to do, and to a chat completion. */
 import type { Static } from 'typebox';
 import type { Caller } from '../access/caller.js';
 import { SchemaError } from '../../model/language/schema-error.js';
@@ -33,12 +33,22 @@ export function completionHead({ model }: Pick<Services, 'model'>): CompletionHe
 /** @throws ApiError `cancelled` for an answer that was given up */
 export function completionOf(head: CompletionHead, outcome: ReplyOutcome): Static<typeof ChatCompletionSchema> {
   if (outcome.finish === 'cancelled') throw new ApiError('cancelled');
-  const message = { role: 'assistant' as const, content: outcome.text, refusal: null, annotations: [...outcome.annotations] };
-  return { ...head, object: 'chat.completion', choices: [{ index: 0, message, finish_reason: outcome.finish, logprobs: null }], usage: usageOf(outcome) };
+  const message = {
+    role: 'assistant' as const,
+    content: outcome.text,
+    refusal: null,
+    annotations: [...outcome.annotations],
+  };
+  return {
+    ...head,
+    object: 'chat.completion',
+    choices: [{ index: 0, message, finish_reason: outcome.finish, logprobs: null }],
+    usage: usageOf(outcome),
+  };
 }
 
 /** What an answer is asked for with, whatever route it came by. */
-export interface Request extends SamplingFields {
+export interface AnswerRequest extends SamplingFields {
   readonly model?: string | null;
   readonly messages: readonly AskedMessage[];
 }
@@ -63,28 +73,48 @@ interface SamplingFields {
 }
 
 /** As `taskOf`, for the body of a chat completion. */
-export function chatTaskOf(services: CompletionServices, body: ChatRequest, client: Asking, signal: AbortSignal): Promise<ReplyTask> {
+export function chatTaskOf(
+  services: CompletionServices,
+  body: ChatRequest,
+  client: Asking,
+  signal: AbortSignal,
+): Promise<ReplyTask> {
   const limit = typeof body.max_completion_tokens === 'number' ? 'max_completion_tokens' : 'max_tokens';
-  const messages = body.messages.map((message, index) => ({ message, param: `messages[${index}]`, content: `messages[${index}].content` }));
+  const messages = body.messages.map((message, index) => ({
+    message,
+    param: `messages[${index}]`,
+    content: `messages[${index}].content`,
+  }));
   const format = { value: body.response_format ?? null, param: 'response_format.json_schema.schema' };
-  return taskOf(services, { ...body, messages, maxTokens: { value: body[limit] ?? null, param: limit }, format }, client, signal);
+  return taskOf(
+    services,
+    { ...body, messages, maxTokens: { value: body[limit] ?? null, param: limit }, format },
+    client,
+    signal,
+  );
 }
 
 /**
  * What the model is to answer; videos that the request brings along are waited for.
  * @throws ApiError naming the field that is wrong
  */
-export async function taskOf(services: CompletionServices, request: Request, { caller, ...client }: Asking, signal: AbortSignal): Promise<ReplyTask> {
+export async function taskOf(
+  services: CompletionServices,
+  request: AnswerRequest,
+  { caller, ...client }: Asking,
+  signal: AbortSignal,
+): Promise<ReplyTask> {
   const { limits } = services;
   const { messages } = request;
   checkModel(services.model?.id, request.model);
+  const last = messages.at(-1);
   if (messages.length > limits.requestMessages) {
     const message = `There are ${messages.length} messages; the limit is ${limits.requestMessages}.`;
-    throw new ApiError('invalid_request', { param: messages[0]?.param.replace(/\[.*$/, '') ?? null, message });
+    throw new ApiError('invalid_request', { param: last?.param.replace(/\[.*$/, '') ?? null, message });
   }
-  const last = messages.at(-1);
   if (last?.message.role === 'assistant') {
-    const message = 'The last message is of the assistant. It must be of the user: an answer that was begun is not gone on with.';
+    const message =
+      'The last message is of the assistant. It must be of the user: an answer that was begun is not gone on with.';
     throw new ApiError('invalid_request', { param: `${last.param}.role`, message });
   }
   // What costs nothing to check is checked before any video is fetched.
@@ -97,7 +127,11 @@ export async function taskOf(services: CompletionServices, request: Request, { c
 
 /** Throws `model_not_found` where another model is asked for than there is. */
 export function checkModel(served: string | undefined, asked: string | null | undefined, param = 'model'): void {
-  if (asked && served && asked !== served) throw new ApiError('model_not_found', { param, message: `There is no model "${asked}". This server runs "${served}".` });
+  if (asked && served && asked !== served)
+    throw new ApiError('model_not_found', {
+      param,
+      message: `There is no model "${asked}". This server runs "${served}".`,
+    });
 }
 
 function samplingOf({ limits }: CompletionServices, request: SamplingFields): Sampling {
@@ -105,7 +139,10 @@ function samplingOf({ limits }: CompletionServices, request: SamplingFields): Sa
   const maxTokens = request.maxTokens.value ?? Math.min(256, limits.answerTokens);
   if (maxTokens > limits.answerTokens) {
     const { param } = request.maxTokens;
-    throw new ApiError('invalid_request', { param, message: `The field "${param}" may be at most ${limits.answerTokens}.` });
+    throw new ApiError('invalid_request', {
+      param,
+      message: `The field "${param}" may be at most ${limits.answerTokens}.`,
+    });
   }
   checkFormat(format);
   const penalties = { frequencyPenalty: frequency_penalty ?? 0, presencePenalty: presence_penalty ?? 0 };
@@ -122,7 +159,10 @@ function samplingOf({ limits }: CompletionServices, request: SamplingFields): Sa
 }
 
 /** Whether a caption is searched for, which leaves no room for chance, penalties and forms. */
-function captionOf({ caption, temperature, format }: SamplingFields, { frequencyPenalty, presencePenalty }: Pick<Sampling, 'frequencyPenalty' | 'presencePenalty'>): boolean | null {
+function captionOf(
+  { caption, temperature, format }: SamplingFields,
+  { frequencyPenalty, presencePenalty }: Pick<Sampling, 'frequencyPenalty' | 'presencePenalty'>,
+): boolean | null {
   const penalty = frequencyPenalty !== 0 ? 'frequency_penalty' : presencePenalty !== 0 ? 'presence_penalty' : null;
   if (caption !== true) return penalty === null ? (caption ?? null) : false;
   const refuse = (param: string, message: string): never => {
@@ -130,7 +170,8 @@ function captionOf({ caption, temperature, format }: SamplingFields, { frequency
   };
   if ((temperature ?? 0) > 0) refuse('temperature', 'A caption is searched for, which needs temperature 0.');
   if (penalty !== null) refuse(penalty, 'A caption is searched for, which takes no penalties.');
-  if (format.value !== null && format.value.type !== 'text') refuse('response_format', 'A caption cannot be held to a response_format.');
+  if (format.value !== null && format.value.type !== 'text')
+    refuse('response_format', 'A caption cannot be held to a response_format.');
   return true;
 }
 

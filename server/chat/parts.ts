@@ -19,7 +19,13 @@ interface Media {
  * @param param the content's place in the request
  * @throws ApiError naming the part that is wrong
  */
-export async function turnOf(services: Pick<Services, 'limits' | 'arrivals' | 'library'>, message: RequestMessage, param: string, caller: Caller, signal: AbortSignal): Promise<Turn> {
+export async function turnOf(
+  services: Pick<Services, 'limits' | 'arrivals' | 'library'>,
+  message: RequestMessage,
+  param: string,
+  caller: Caller,
+  signal: AbortSignal,
+): Promise<Turn> {
   const { role } = message;
   const parts = partsOf(message);
   const texts: string[] = [];
@@ -27,7 +33,11 @@ export async function turnOf(services: Pick<Services, 'limits' | 'arrivals' | 'l
   for (const [index, part] of parts.entries()) {
     const text = textOf(part);
     if (text !== null) texts.push(text);
-    else if (role !== 'user') throw new ApiError('invalid_request', { param: `${param}[${index}]`, message: 'Only a message of the user can have a video or a photo.' });
+    else if (role !== 'user')
+      throw new ApiError('invalid_request', {
+        param: `${param}[${index}]`,
+        message: 'Only a message of the user can have a video or a photo.',
+      });
   }
   const text = texts.join('\n');
   checkLength(text, services.limits, param);
@@ -96,8 +106,16 @@ function inputVideo(part: Extract<RequestPart, { readonly type: 'input_video' }>
   add('video_id', video_id, (id) => `video://${id}`);
   if (video_url) found.push(addressOf(video_url, `${param}.video_url`));
   const [media, second] = found;
-  if (!media) throw new ApiError('invalid_request', { param: `${param}.input_video`, message: `The part "${param}" names no video: it needs "data" or "url".` });
-  if (second) throw new ApiError('invalid_request', { param: second.param, message: `The part "${param}" names two videos. Send a part for each.` });
+  if (!media)
+    throw new ApiError('invalid_request', {
+      param: `${param}.input_video`,
+      message: `The part "${param}" names no video: it needs "data" or "url".`,
+    });
+  if (second)
+    throw new ApiError('invalid_request', {
+      param: second.param,
+      message: `The part "${param}" names two videos. Send a part for each.`,
+    });
   return media;
 }
 

@@ -1,7 +1,7 @@
-/** A response, as OpenAI's newer API calls an answer: from the body of its request to the object, and to the events of a stream. */
+/** A response, as OpenAI's newer API calls an answer: from the body of its request to the object that is sent. */
 import type { Static } from 'typebox';
 import type { ResponseFormat, ResponseRequest } from '../api/chat-schemas.js';
-import type { ResponseOutputSchema, ResponseSchema } from '../api/schemas.js';
+import type { ResponseOutputSchema, ResponseSchema } from '../api/response-schemas.js';
 import { ApiError } from '../errors.js';
 import { newId } from '../ids.js';
 import type { ReplyOutcome, ReplyTask } from '../inference/messages.js';
@@ -12,11 +12,22 @@ type OutputMessage = Static<typeof ResponseOutputSchema>;
 type OutputText = OutputMessage['content'][number];
 
 /** As `taskOf`, for the body of a response's request. */
-export function responseTaskOf(services: CompletionServices, body: ResponseRequest, client: Asking, signal: AbortSignal): Promise<ReplyTask> {
+export function responseTaskOf(
+  services: CompletionServices,
+  body: ResponseRequest,
+  client: Asking,
+  signal: AbortSignal,
+): Promise<ReplyTask> {
   const { instructions, input, max_output_tokens, text } = body;
   const messages: AskedMessage[] = [];
-  if (instructions) messages.push({ message: { role: 'system', content: instructions }, param: 'instructions', content: 'instructions' });
-  if (typeof input === 'string') messages.push({ message: { role: 'user', content: input }, param: 'input', content: 'input' });
+  if (instructions)
+    messages.push({
+      message: { role: 'system', content: instructions },
+      param: 'instructions',
+      content: 'instructions',
+    });
+  if (typeof input === 'string')
+    messages.push({ message: { role: 'user', content: input }, param: 'input', content: 'input' });
   else {
     for (const [index, item] of input.entries()) {
       if (item.type === 'reasoning') continue;

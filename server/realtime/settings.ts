@@ -16,7 +16,10 @@ export function settingsOf(fields: SettingsFields, limits: Limits, param: string
   const name = fields.max_output_tokens === undefined ? 'max_response_output_tokens' : 'max_output_tokens';
   const tokens = fields[name];
   if (typeof tokens === 'number' && tokens > limits.answerTokens) {
-    throw new ApiError('invalid_request', { param: `${param}.${name}`, message: `The field "${param}.${name}" may be at most ${limits.answerTokens}.` });
+    throw new ApiError('invalid_request', {
+      param: `${param}.${name}`,
+      message: `The field "${param}.${name}" may be at most ${limits.answerTokens}.`,
+    });
   }
   return {
     ...(instructions === undefined ? {} : { instructions }),

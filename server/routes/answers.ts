@@ -1,4 +1,4 @@
-/** What routes that give answers have in common: who asks, when nobody listens any more, and answers by server-sent events. */
+/** What routes that give answers have in common: who asks, when nobody listens any more, server-sent events. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Asking } from '../chat/completion.js';
 import { ApiError } from '../errors.js';
@@ -14,7 +14,9 @@ export function answerBodyLimit({ limits }: Services): number {
 
 /** Clients are told apart by their keys, without keys by their addresses. */
 export function clientOf({ access }: Services, { apiKey, caller, ip }: FastifyRequest): Asking {
-  return apiKey ? { caller, client: apiKey.id, mostOfClient: access.mostReplies(apiKey) } : { caller, client: `http:${ip}` };
+  return apiKey
+    ? { caller, client: apiKey.id, mostOfClient: access.mostReplies(apiKey) }
+    : { caller, client: `http:${ip}` };
 }
 
 /** Aborts when the client hangs up before it has its answer. */
@@ -52,10 +54,16 @@ export class EventStream {
       this.#begun = true;
       const headers = sentHeaders(this.#reply);
       this.#reply.hijack();
-      raw.writeHead(200, { ...headers, 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' });
+      raw.writeHead(200, {
+        ...headers,
+        'content-type': 'text/event-stream; charset=utf-8',
+        'cache-control': 'no-cache',
+        'x-accel-buffering': 'no',
+      });
     }
     if (raw.destroyed) return;
-    raw.write(`${event === undefined ? '' : `event: ${event}\n`}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
+    const name = event === undefined ? '' : `event: ${event}\n`;
+    raw.write(`${name}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
   }
 
   end(): FastifyReply {

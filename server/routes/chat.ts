@@ -18,7 +18,8 @@ export function chatRoutes(app: App, services: Services): void {
       bodyLimit: answerBodyLimit(services),
       schema: {
         tags: ['chat'],
-        summary: 'Ask about videos; OpenAI-compatible. Name a video with a content part {"type": "video_url", "video_url": {"url": "video://<id>"}}',
+        summary:
+          'Ask about videos; OpenAI-compatible. Name a video with a content part {"type": "video_url", "video_url": {"url": "video://<id>"}}',
         body: ChatRequestSchema,
         response: { 200: ChatCompletionSchema, '4xx': ErrorSchema, '5xx': ErrorSchema },
       },

@@ -1,5 +1,6 @@
 import { strictValidator } from '../api/check.js';
-import { EmbeddingListSchema, EmbeddingRequestSchema, ErrorSchema, type EmbeddingRequest } from '../api/schemas.js';
+import { EmbeddingListSchema, EmbeddingRequestSchema, type EmbeddingRequest } from '../api/embedding-schemas.js';
+import { ErrorSchema } from '../api/schemas.js';
 import type { App } from '../api/typed.js';
 import type { Caller } from '../access/caller.js';
 import { checkModel } from '../chat/completion.js';
@@ -18,7 +19,8 @@ export function embeddingRoutes(app: App, services: Services): void {
       validatorCompiler: strictValidator,
       schema: {
         tags: ['search'],
-        summary: 'Texts and videos (video://<id>) as vectors of one space, in which a text lies near the videos it tells of; OpenAI-compatible',
+        summary:
+          'Texts and videos (video://<id>) as vectors of one space, in which a text lies near the videos it tells of; OpenAI-compatible',
         body: EmbeddingRequestSchema,
         response: { 200: EmbeddingListSchema, '4xx': ErrorSchema, '5xx': ErrorSchema },
       },
@@ -33,9 +35,18 @@ export function embeddingRoutes(app: App, services: Services): void {
         gone.throwIfAborted();
         const { vector, tokens: read } = await services.inference.embed(task);
         tokens += read;
-        data.push({ object: 'embedding', index, embedding: body.encoding_format === 'base64' ? base64Of(vector) : [...vector] });
+        data.push({
+          object: 'embedding',
+          index,
+          embedding: body.encoding_format === 'base64' ? base64Of(vector) : [...vector],
+        });
       }
-      return { object: 'list' as const, data, model: services.model?.id ?? '', usage: { prompt_tokens: tokens, total_tokens: tokens } };
+      return {
+        object: 'list' as const,
+        data,
+        model: services.model?.id ?? '',
+        usage: { prompt_tokens: tokens, total_tokens: tokens },
+      };
     },
   );
 }
@@ -45,7 +56,10 @@ function tasksOf(services: Services, { model, input }: EmbeddingRequest, caller:
   checkModel(services.model?.id, model);
   const inputs = typeof input === 'string' ? [input] : input;
   if (inputs.length > limits.embeddingInputs) {
-    throw new ApiError('invalid_request', { param: 'input', message: `The field "input" has ${inputs.length} entries; at most ${limits.embeddingInputs} are allowed.` });
+    throw new ApiError('invalid_request', {
+      param: 'input',
+      message: `The field "input" has ${inputs.length} entries; at most ${limits.embeddingInputs} are allowed.`,
+    });
   }
   const library = services.library.seenBy(caller);
   return inputs.map((text, index) => {

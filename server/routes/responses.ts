@@ -1,7 +1,8 @@
 import type { FastifyReply } from 'fastify';
 import { ResponseRequestSchema } from '../api/chat-schemas.js';
 import { strictValidator } from '../api/check.js';
-import { ErrorSchema, ResponseSchema } from '../api/schemas.js';
+import { ResponseSchema } from '../api/response-schemas.js';
+import { ErrorSchema } from '../api/schemas.js';
 import type { App } from '../api/typed.js';
 import { outputText, ResponseDraft, responseTaskOf } from '../chat/response.js';
 import { toApiError } from '../errors.js';
@@ -9,7 +10,7 @@ import type { ReplyTask } from '../inference/messages.js';
 import type { Services } from '../services.js';
 import { answerBodyLimit, cancelWithClient, clientOf, closing, EventStream } from './answers.js';
 
-/** POST /v1/responses, as OpenAI's clients speak it by default: text, videos and photos in, text out, whole or streamed. Nothing is kept. */
+/** POST /v1/responses, as OpenAI's clients speak it: text, videos and photos in, text out, whole or streamed. */
 export function responseRoutes(app: App, services: Services): void {
   app.post(
     '/v1/responses',
@@ -18,7 +19,8 @@ export function responseRoutes(app: App, services: Services): void {
       bodyLimit: answerBodyLimit(services),
       schema: {
         tags: ['chat'],
-        summary: 'Ask about videos; OpenAI-compatible. Name a video with a content part {"type": "input_video", "video_url": "video://<id>"}',
+        summary:
+          'Ask about videos; OpenAI-compatible. Name a video with a content part {"type": "input_video", "video_url": "video://<id>"}',
         body: ResponseRequestSchema,
         response: { 200: ResponseSchema, '4xx': ErrorSchema, '5xx': ErrorSchema },
       },
@@ -37,7 +39,13 @@ export function responseRoutes(app: App, services: Services): void {
 }
 
 /** The events of a response in the order that OpenAI's clients put it together from. */
-async function stream(services: Services, reply: FastifyReply, gone: AbortSignal, task: ReplyTask, draft: ResponseDraft): Promise<FastifyReply> {
+async function stream(
+  services: Services,
+  reply: FastifyReply,
+  gone: AbortSignal,
+  task: ReplyTask,
+  draft: ResponseDraft,
+): Promise<FastifyReply> {
   const events = new EventStream(reply);
   let sent = 0;
   const send = (type: string, fields: object): void => events.send({ type, sequence_number: sent++, ...fields }, type);
@@ -60,7 +68,8 @@ async function stream(services: Services, reply: FastifyReply, gone: AbortSignal
     begin();
     const { text, annotations } = outcome;
     send('response.output_text.done', { ...place, text, logprobs: [] });
-    for (const [annotation_index, annotation] of annotations.entries()) send('response.output_text.annotation.added', { ...place, annotation_index, annotation });
+    for (const [annotation_index, annotation] of annotations.entries())
+      send('response.output_text.annotation.added', { ...place, annotation_index, annotation });
     send('response.content_part.done', { ...place, part: outputText(text, annotations) });
     send('response.output_item.done', { output_index: 0, item: response.output[0] });
     send(response.status === 'completed' ? 'response.completed' : 'response.incomplete', { response });

@@ -1,14 +1,15 @@
 /** The bytes of `data:` addresses (RFC 2397), in all the ways that programs write them. */
 import { ApiError } from '../errors.js';
 
-/** What comes before the bytes: a media type and parameters, such as a list of codecs. Anything longer is not worth searching for its end. */
+/** Characters before the bytes: a media type and parameters, such as a list of codecs. */
 const LONGEST_HEAD = 300;
-/** Recorders in browsers put a list of codecs into the type as it is, commas included: the mark of base64 is looked for before a comma. */
+/** Recorders in browsers put a list of codecs into the type, commas included: `;base64,` is looked for before a comma. */
 const BASE64_HEAD = new RegExp(`^data:[^]{0,${LONGEST_HEAD}}?;\\s*base64\\s*,`, 'i');
 const PERCENT = 0x25;
 
 /**
- * The bytes of a `data:` address: base64 of either alphabet, with or without padding, line breaks and escapes, or escaped bytes.
+ * The bytes of a `data:` address: base64 of either alphabet, with or without padding, line breaks and escapes, or
+ * escaped bytes.
  * Their type is judged later, from themselves.
  * @param most bytes
  * @throws ApiError `invalid_data_url`, `upload_too_large`, `empty_file`, naming `param`
@@ -21,7 +22,9 @@ export function dataUrlBytes(url: string, most: number, param: string): Buffer {
 }
 
 function base64Bytes(written: string, most: number, param: string): Buffer {
-  const unescaped = written.includes('%') ? written.replace(/%([0-7][0-9a-f])/gi, (_escape, code: string) => String.fromCharCode(Number.parseInt(code, 16))) : written;
+  const unescaped = written.includes('%')
+    ? written.replace(/%([0-7][0-9a-f])/gi, (_escape, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+    : written;
   const encoded = unescaped.replace(/\s+/g, '');
   const digits = encoded.replace(/={1,2}$/, '').length;
   checkSize(Math.floor((digits * 3) / 4), most, param);
@@ -48,5 +51,8 @@ function escapedBytes(url: string, most: number, param: string): Buffer {
 
 function checkSize(length: number, most: number, param: string): void {
   if (length <= most) return;
-  throw new ApiError('upload_too_large', { param, message: `The data: address holds ${length} bytes; the limit is ${most}. Upload the file to /v1/uploads.` });
+  throw new ApiError('upload_too_large', {
+    param,
+    message: `The data: address holds ${length} bytes; the limit is ${most}. Upload the file to /v1/uploads.`,
+  });
 }

@@ -9,14 +9,28 @@ import { baseURL, model as name, video } from './site.js';
 const options = { model: name, apiKey: 'none', maxRetries: 0, maxTokens: 120, configuration: { baseURL } };
 const chat = new ChatOpenAI(options);
 /** Its own types for content know no videos. */
-const about = (text: string): HumanMessage => new HumanMessage({ content: [{ type: 'video_url', video_url: { url: video } }, { type: 'text', text }] });
-const Scene = z.object({ animal: z.enum(['dog', 'rabbit', 'cat']), count: z.number().int().min(0).max(9), said: z.string(), indoors: z.boolean() });
+const about = (text: string): HumanMessage =>
+  new HumanMessage({
+    content: [
+      { type: 'video_url', video_url: { url: video } },
+      { type: 'text', text },
+    ],
+  });
+const Scene = z.object({
+  animal: z.enum(['dog', 'rabbit', 'cat']),
+  count: z.number().int().min(0).max(9),
+  said: z.string(),
+  indoors: z.boolean(),
+});
 
 test('invoke, and a conversation that goes on with its messages', async () => {
   const first = await chat.invoke([new SystemMessage('Answer in one sentence.'), about('What do you see?')]);
   assert.match(first.text, /\w/);
   assert.match(JSON.stringify(first.usage_metadata), /"output_tokens":[1-9]/);
-  assert.match((await chat.invoke([about('What do you see?'), first, new HumanMessage('Which colour is it?')])).text, /\w/);
+  assert.match(
+    (await chat.invoke([about('What do you see?'), first, new HumanMessage('Which colour is it?')])).text,
+    /\w/,
+  );
 });
 
 test('stream gives the text in pieces', async () => {
@@ -36,7 +50,10 @@ test('the Responses API, whole and streamed', async () => {
   let text = '';
   for await (const chunk of await responses.stream('Say hello.')) text += chunk.text;
   assert.equal(text, whole.text);
-  assert.match((await responses.invoke([new HumanMessage('Say hello.'), whole, new HumanMessage('Again.')])).text, /\w/);
+  assert.match(
+    (await responses.invoke([new HumanMessage('Say hello.'), whole, new HumanMessage('Again.')])).text,
+    /\w/,
+  );
 });
 
 test('embeddings of a question and of documents', async () => {

@@ -44,24 +44,57 @@ class Heard {
 async function talk(socket: OpenAIRealtimeEmitter): Promise<void> {
   const heard = new Heard(socket);
   await heard.next('session.created');
-  socket.send({ type: 'session.update', session: { type: 'realtime', model, output_modalities: ['text'], instructions: 'Answer in one sentence.', tools: [], tool_choice: 'auto', tracing: null, max_output_tokens: 24 } });
+  socket.send({
+    type: 'session.update',
+    session: {
+      type: 'realtime',
+      model,
+      output_modalities: ['text'],
+      instructions: 'Answer in one sentence.',
+      tools: [],
+      tool_choice: 'auto',
+      tracing: null,
+      max_output_tokens: 24,
+    },
+  });
   assert.equal((await heard.next('session.updated')).session.type, 'realtime');
   for (const question of ['What do you see?', 'Which colour is it?']) {
     const from = heard.events.length;
-    const content = [{ type: 'input_video', video }, { type: 'input_text', text: question }] as never;
+    const content = [
+      { type: 'input_video', video },
+      { type: 'input_text', text: question },
+    ] as never;
     socket.send({ type: 'conversation.item.create', item: { type: 'message', role: 'user', content } });
-    socket.send({ type: 'response.create', response: { output_modalities: ['text'], metadata: { a: 'b' }, conversation: 'auto' } });
+    socket.send({
+      type: 'response.create',
+      response: { output_modalities: ['text'], metadata: { a: 'b' }, conversation: 'auto' },
+    });
     const { response } = await heard.next('response.done', from);
     const answer = heard.events.slice(from);
     const text = answer.map((event) => (event.type === 'response.output_text.delta' ? event.delta : '')).join('');
     assert.match(text, /\w/);
     assert.equal((await heard.next('response.output_text.done', from)).text, text);
     assert.equal(response.output?.length, 1);
-    const types = answer.map(({ type }) => type).filter((type, index, all) => /^(response|conversation)/.test(type) && type !== all[index - 1]);
-    assert.deepEqual(types.filter((type) => (type as string) !== 'response.queued'), [
-      'conversation.item.added', 'conversation.item.done', 'response.created', 'response.output_item.added', 'conversation.item.added', 'response.content_part.added',
-      'response.output_text.delta', 'response.output_text.done', 'response.content_part.done', 'response.output_item.done', 'conversation.item.done', 'response.done',
-    ]);
+    const types = answer
+      .map(({ type }) => type)
+      .filter((type, index, all) => /^(response|conversation)/.test(type) && type !== all[index - 1]);
+    assert.deepEqual(
+      types.filter((type) => (type as string) !== 'response.queued'),
+      [
+        'conversation.item.added',
+        'conversation.item.done',
+        'response.created',
+        'response.output_item.added',
+        'conversation.item.added',
+        'response.content_part.added',
+        'response.output_text.delta',
+        'response.output_text.done',
+        'response.content_part.done',
+        'response.output_item.done',
+        'conversation.item.done',
+        'response.done',
+      ],
+    );
   }
 }
 
@@ -71,9 +104,13 @@ test('OpenAIRealtimeWS holds a conversation about a video', async () => {
   socket.close();
 });
 
-test('OpenAIRealtimeWebSocket, whose key is a subprotocol, does so too', { skip: typeof WebSocket === 'undefined' && 'this Node has no WebSocket' }, async () => {
-  const socket = new OpenAIRealtimeWebSocket({ model, dangerouslyAllowBrowser: true }, client);
-  await talk(socket);
-  assert.equal(socket.socket.protocol, 'realtime');
-  socket.close();
-});
+test(
+  'OpenAIRealtimeWebSocket, whose key is a subprotocol, does so too',
+  { skip: typeof WebSocket === 'undefined' && 'this Node has no WebSocket' },
+  async () => {
+    const socket = new OpenAIRealtimeWebSocket({ model, dangerouslyAllowBrowser: true }, client);
+    await talk(socket);
+    assert.equal(socket.socket.protocol, 'realtime');
+    socket.close();
+  },
+);

