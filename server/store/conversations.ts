@@ -96,7 +96,8 @@ export class Conversations {
   /** True when the conversation had the item. */
   removeItem(conversationId: string, itemId: string): boolean {
     if (this.#store.remove('DELETE FROM items WHERE id = ? AND conversation_id = ?', itemId, conversationId) === 0) return false;
-    this.#store.run(
+    // A part of the deletion: it has the same room on a full disk.
+    this.#store.remove(
       `UPDATE conversations SET (messages, bytes) = (SELECT COUNT(*), COALESCE(SUM(LENGTH(CAST(content AS BLOB))), 0) FROM items WHERE conversation_id = ?1)
        WHERE id = ?1`,
       conversationId,
