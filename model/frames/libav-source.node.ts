@@ -108,7 +108,8 @@ class LibavSource implements FrameSource {
     const clock = new FrameClock(step_s);
     for (let index = 0; ; index++) {
       const frame = decoder.next();
-      if (frame === null) return;
+      // What was told of is what is given, even where threads race over a damaged packet.
+      if (frame === null || index === starts_s?.length) return;
       const told = clock.next(decoder.timeOf(frame));
       yield { frame, time_s: starts_s === null ? Math.max(told - start_s, 0) : (starts_s[index] as number) };
       // Messages of the program, to stop for instance, are read between two frames.

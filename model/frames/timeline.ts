@@ -24,32 +24,24 @@ export function repairTimes(told: readonly (number | null)[], step_s: number): F
   return times.map((time) => time - start);
 }
 
-/** Times that are not told lie evenly between those that are. */
+/** Times that are not told lie evenly between those that are, and as far apart before the first and after the last. */
 function withoutGaps(told: readonly (number | null)[], step_s: number): Float64Array {
   const times = new Float64Array(told.length);
-  const first = told.findIndex((time) => time !== null);
-  const start = first < 0 ? 0 : (told[first] as number) - first * meanStep(told, step_s);
-  let last = { index: 0, time: start };
-  const step = meanStep(told, step_s);
-  told.forEach((time, index) => {
-    times[index] = time ?? last.time + (index - last.index) * step;
-    if (time === null) return;
-    const gap = index - last.index;
-    for (let between = last.index + 1; between < index; between++) {
-      times[between] = last.time + ((time - last.time) * (between - last.index)) / gap;
-    }
-    last = { index, time };
-  });
+  const known = told.flatMap((time, index) => (time === null ? [] : [{ index, time }]));
+  const [first, last] = [known[0], known.at(-1)];
+  const mean = first === undefined || last === undefined ? 0 : (last.time - first.time) / (last.index - first.index);
+  const step = Number.isFinite(mean) && mean > 0 ? mean : step_s;
+  let before = { index: 0, time: first === undefined ? 0 : first.time - first.index * step };
+  let next = 0;
+  for (let index = 0; index < told.length; index++) {
+    const after = known[next];
+    const slope = after === undefined || after.index === before.index ? step : (after.time - before.time) / (after.index - before.index);
+    times[index] = told[index] ?? before.time + (index - before.index) * slope;
+    if (after?.index !== index) continue;
+    before = after;
+    next += 1;
+  }
   return times;
-}
-
-/** Seconds between the told times of neighbours, on average. */
-function meanStep(told: readonly (number | null)[], step_s: number): number {
-  const known = told.filter((time) => time !== null);
-  const first = told.findIndex((time) => time !== null);
-  const span = (known.at(-1) ?? 0) - (known[0] ?? 0);
-  const last = told.findLastIndex((time) => time !== null);
-  return last > first && span > 0 ? span / (last - first) : step_s;
 }
 
 /** A clock that was started anew goes on where it stopped. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import sharp, { type Sharp } from 'sharp';
 import type { Frame, FrameSource } from '../../model/frames/index.js';
+import { MAX_COUNTED_PIXELS } from '../../model/frames/limits.js';
 import { openFrames } from '../../model/frames/open.node.js';
 import { TestFolder } from '../helpers/folder.js';
 import { BLUE, corners, GREEN, grey, makeSound, makeVideo, movingPicture, RED, WHITE, type Colour, type VideoRecipe } from '../helpers/videos.js';
@@ -177,6 +178,24 @@ describe('videos', () => {
     const frames = await all(source, { limit: 4 });
     assert.deepEqual(times(frames), [1350, 4050, 6750, 9450]);
     for (const frame of frames) assert.ok(Math.abs(brightness(frame) - (frame.time_s / 10_800) * 250) <= 4);
+    await source.close();
+  });
+
+  test('a video too long to be decoded for counting is counted by its packets, and sampled by jumping', async () => {
+    const total = 330;
+    const source = await open({
+      container: 'mkv', width: 1280, height: 720, times: Array.from({ length: total }, (_, i) => i / 25), lastDuration: 0.04,
+      picture: (i, w, h) => grey((i / total) * 250, w, h), settings: { codecOptions: { preset: 'ultrafast', crf: '12' }, ticksPerSecond: 1000 },
+    });
+    assert.ok(total * 1280 * 720 > MAX_COUNTED_PIXELS);
+    assert.equal(source.info.frames, total);
+    const size = { width: 8, height: 8 };
+    const sampled = await all(source, { limit: 2, size });
+    assert.deepEqual(times(sampled), [3.28, 9.88]);
+    for (const frame of sampled) assert.ok(Math.abs(brightness(frame) - (frame.time_s / 13.2) * 250) <= 4, `${brightness(frame)} at ${frame.time_s}`);
+    const every = times(await all(source, { size }));
+    assert.equal(every.length, total);
+    assert.deepEqual(every.slice(-2), [13.12, 13.16]);
     await source.close();
   });
 
