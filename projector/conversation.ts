@@ -1,6 +1,6 @@
 /**
- * Which turns of a long conversation the model is shown. A turn is a message of the user's with the answer to it. The newest turn, the system
- * text and the videos stay; of the other turns the oldest are left out as soon as not all fit.
+ * What of a long conversation the model is shown, and where its videos are. A turn is a message of the user's with the answer to it. The newest turn,
+ * the system text and the videos stay; of the other turns the oldest are left out as soon as not all fit.
  */
 import { ContextError } from '../model/language/index.js';
 import { firstKept } from './first-kept.js';
@@ -49,9 +49,9 @@ const STEP_SHARE = 1 / 2;
 const FAR = 200;
 
 /**
- * The prompt of a conversation: all of it, or without the oldest turns. Videos that were shown
- * long before the newest question are shown beside it, others of turns that are left out in the first turn that is kept. Where
- * not even the newest turn fits beside all videos, those shown first are left out.
+ * The prompt of a conversation: all of it, or without the oldest turns. Videos that were shown long before the newest question are shown beside it,
+ * others of turns that are left out in the first turn that is kept. Where not even the newest turn fits beside all videos, those shown first are
+ * left out.
  * @throws ContextError when the newest message does not fit with the system text and its own videos
  */
 export function fitConversation<Prompt>(told: readonly ChatMessage[], shown: Shown<Prompt>): readonly Prompt[] {
