@@ -67,7 +67,7 @@ export class DataFolder {
     return path.join(this.files, checked('file', id));
   }
 
-  /** The original as it was uploaded; `file` is the name the store keeps, such as `source.mp4`. */
+  /** The original as it was uploaded; `file` is the name the store keeps, such as `source.media`. */
   source(id: string, file: string): string {
     return path.join(this.video(id), path.basename(file));
   }

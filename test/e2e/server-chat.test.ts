@@ -63,7 +63,7 @@ test('an upload can be asked about while it is in training, and is ready later',
   const stages = new Set(socket.events.flatMap((event) => (event.type === 'video.progress' && event.video.progress ? [event.video.progress.stage] : [])));
   assert.ok(stages.has('training'), [...stages].join());
   await socket.close();
-  assert.deepEqual((await readdir(path.join(folder.path, 'videos', id))).sort(), ['source.mp4', 'video.linr']);
+  assert.deepEqual((await readdir(path.join(folder.path, 'videos', id))).sort(), ['source.media', 'video.linr']);
 });
 
 test('an answer streams: its deltas are its text, and it is stored in its conversation', async () => {

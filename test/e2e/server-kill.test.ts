@@ -66,7 +66,7 @@ test('a video whose server is killed again and again while it is encoded becomes
   assert.ok((await getVideo(server.url, vid)).askable, 'what could be asked about still can be');
   const video = await untilVideo(server.url, vid, ({ state }) => state === 'ready' || state === 'failed');
   assert.equal(video.state, 'ready', JSON.stringify(video.error));
-  assert.deepEqual((await readdir(path.join(folder.path, 'videos', vid))).sort(), ['source.mp4', 'video.linr']);
+  assert.deepEqual((await readdir(path.join(folder.path, 'videos', vid))).sort(), ['source.media', 'video.linr']);
   assert.deepEqual(await readdir(path.join(folder.path, 'uploads')), []);
 });
 

@@ -328,7 +328,7 @@ async function noLitter(dataDir: string, url: string, ledger: Ledger, clip: Uint
   }
   for (const id of ledger.videos) {
     const names = (await readdir(path.join(dataDir, 'videos', id))).sort();
-    assert.deepEqual(names, ['source.mp4', 'video.linr']);
-    assert.deepEqual(new Uint8Array(await readFile(path.join(dataDir, 'videos', id, 'source.mp4'))), clip, `the original of ${id} differs`);
+    assert.deepEqual(names, ['source.media', 'video.linr']);
+    assert.deepEqual(new Uint8Array(await readFile(path.join(dataDir, 'videos', id, 'source.media'))), clip, `the original of ${id} differs`);
   }
 }
