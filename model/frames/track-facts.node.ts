@@ -41,6 +41,18 @@ export interface TrackFacts {
   readonly warnings: readonly string[];
 }
 
+/** A file under reading. */
+interface Opened {
+  readonly file: MediaFile;
+  readonly demuxer: Demuxer;
+  readonly decoder: TrackDecoder;
+  readonly tracks: readonly VideoTrack[];
+  /** The one of `tracks` that is read. */
+  readonly track: VideoTrack;
+  /** The packets of the track that were read by now. */
+  readonly packets: FrameCounter;
+}
+
 /** @throws FrameSourceError as `openLibavSource`. */
 export async function readTrack(file: MediaFile): Promise<TrackFacts> {
   const demuxer = await open(file);
@@ -56,7 +68,7 @@ export async function readTrack(file: MediaFile): Promise<TrackFacts> {
     decoder = new TrackDecoder(demuxer, track.index, ({ time_s, duration_s, hidden }) => {
       if (!hidden) packets.add(time_s, duration_s);
     });
-    return await describe(file, demuxer, decoder, track, tracks, packets);
+    return await describe({ file, demuxer, decoder, tracks, track, packets });
   } catch (cause) {
     throw cause instanceof FrameSourceError ? cause : damaged(file.name, cause);
   } finally {
@@ -82,7 +94,7 @@ async function withoutIndex(file: MediaFile): Promise<FrameSourceError | null> {
   return new FrameSourceError('video_truncated', `${file.name} cannot be read: what is there lacks its index. ${cut} Copy or download it again.`);
 }
 
-async function describe(file: MediaFile, demuxer: Demuxer, decoder: TrackDecoder, track: VideoTrack, tracks: VideoTrack[], packets: FrameCounter): Promise<TrackFacts> {
+async function describe({ file, demuxer, decoder, tracks, track, packets }: Opened): Promise<TrackFacts> {
   const { stream } = decoder;
   const cut = await cutOff(file);
   const first = decoder.next();
