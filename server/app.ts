@@ -25,6 +25,7 @@ import { limitConnections } from './plugins/connections.js';
 import { errorHandlers, refuseConnection, sendError } from './plugins/errors.js';
 import { guard } from './plugins/guard.js';
 import { jsonBodies } from './plugins/json.js';
+import { methods } from './plugins/methods.js';
 import { openApi } from './plugins/openapi.js';
 import { ConversationHub } from './realtime/hub.js';
 import { realtimeRoute } from './realtime/route.js';
@@ -170,6 +171,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
 
   try {
     await guard(app, { access, corsOrigins: options.corsOrigins ?? [], publicUrls: options.publicUrls ?? [] });
+    methods(app);
     bodies(app, limits);
     await openApi(app, services.version, options.publicUrls ?? []);
     await realtimeRoute(app, { ...services, hub: conversations, model: services.model?.id ?? '', log: app.log });

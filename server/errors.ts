@@ -11,7 +11,7 @@ export const errorTable = {
   too_many_conversations: [400, 'invalid_request_error', 'The socket has too many conversations open.'],
   conversation_full: [400, 'invalid_request_error', 'The conversation has too many messages, or too long ones. Start a new one.'],
   context_too_long: [400, 'invalid_request_error', 'The newest message is longer than the model can read. Shorten it.'],
-  clip_out_of_range: [400, 'invalid_request_error', 'The times of the clip are no part of the video.'],
+  clip_out_of_range: [404, 'not_found_error', 'The times of the clip are no part of the video.'],
   clip_too_long: [400, 'invalid_request_error', 'The clip is longer than this server cuts. Cut several.'],
   not_a_video: [400, 'invalid_request_error', 'Clips are cut from videos; this is a single picture.'],
   unsupported_video_url: [400, 'invalid_request_error', 'Videos are named as video://<id>; upload the file to /v1/uploads first.'],

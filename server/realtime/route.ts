@@ -52,7 +52,8 @@ export async function realtimeRoute(app: FastifyInstance, context: SocketContext
   app.route({
     method: 'GET',
     url: place,
-    schema: { tags: ['chat'], summary: 'The WebSocket, which /asyncapi.json describes; over plain HTTP it answers 426' },
+    // /asyncapi.json describes it.
+    schema: { hide: true },
     handler: (_request, reply) => {
       reply.header('upgrade', 'websocket').header('connection', 'upgrade');
       throw new ApiError('upgrade_required');

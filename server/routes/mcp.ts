@@ -2,7 +2,6 @@ import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
 import type { FastifyRequest } from 'fastify';
-import Type from 'typebox';
 import type { App } from '../api/typed.js';
 import { ApiError, toApiError } from '../errors.js';
 import { ToolError } from '../mcp/backend.js';
@@ -20,12 +19,8 @@ export function mcpRoutes(app: App, { version }: Pick<Services, 'version'>, publ
   app.post(
     '/mcp',
     {
-      schema: {
-        tags: ['mcp'],
-        summary: 'Tools for language models: the Model Context Protocol over streamable HTTP, without sessions',
-        headers: Type.Object({ accept: Type.Optional(Type.String()) }),
-        body: Type.Unknown({ description: 'A JSON-RPC message.' }),
-      },
+      // The protocol describes itself; docs/mcp.md has the rest.
+      schema: { hide: true },
     },
     async (request, reply) => {
       const server = mcpServer(new HttpVideos(api.requests(callerOf(request)), (path) => Promise.resolve(addressOf(request, publicUrls, path))), version, describe);

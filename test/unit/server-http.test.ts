@@ -77,7 +77,7 @@ const refusals: readonly (readonly [string, () => Promise<Response>, number, str
   ['a negative frame', () => get(`/v1/videos/${nobody}/frames/-1`), 400, 'invalid_request'],
   ['a frame with an unknown option', () => get(`/v1/videos/${nobody}/frames/0?size=3`), 400, 'unsupported_parameter'],
   ['deleting an unknown video', () => fetch(`${server.url}/v1/videos/${nobody}`, { method: 'DELETE' }), 404, 'video_not_found'],
-  ['another method', () => fetch(`${server.url}/v1/videos`, { method: 'PUT' }), 404, 'not_found'],
+  ['another method', () => fetch(`${server.url}/v1/videos`, { method: 'PUT' }), 405, 'method_not_allowed'],
   ['a chat that is no JSON', () => post('/v1/chat/completions', '{"messages": ['), 400, 'invalid_json'],
   ['a chat without a body', () => post('/v1/chat/completions', ''), 400, 'invalid_json'],
   ['a chat of another type', () => fetch(`${server.url}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'text/csv' }, body: 'a,b' }), 415, 'unsupported_media_type'],
