@@ -11,7 +11,7 @@ await buildAll();
 const folder = path.join(root, 'dist/test/bench');
 const available = readdirSync(folder).filter((name) => name.endsWith('.bench.js')).map((name) => name.slice(0, -'.bench.js'.length));
 /** Benchmarks that take arguments; the others would pass over them in silence. */
-const configurable = ['caption', 'caption-kill', 'codec', 'decode', 'interpolation', 'kill'];
+const configurable = ['caption', 'caption-kill', 'codec', 'decode', 'interpolation', 'kill', 'soak'];
 const words = process.argv.slice(2);
 const configured = configurable.includes(words[0]) && words.slice(1).some((word) => !available.includes(word));
 const wanted = configured ? words.slice(0, 1) : words;
