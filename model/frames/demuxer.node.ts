@@ -18,9 +18,9 @@ const PROBE_BYTES = 2 ** 18;
 
 /**
  * Demuxers that hold no pictures of their own: playlists name other files, and of texts libav would draw the letters. None of them is
- * a file of somebody's video.
+ * a file of somebody's video. Drawings in SVG have no decoder here.
  */
-const NOT_PICTURES = new Set(['hls', 'dash', 'concat', 'imf', 'sdp', 'rtsp', 'webvtt', 'tty', 'bin', 'xbin', 'adf', 'idf', 'data']);
+const NOT_PICTURES = new Set(['hls', 'dash', 'concat', 'imf', 'sdp', 'rtsp', 'webvtt', 'tty', 'bin', 'xbin', 'adf', 'idf', 'data', 'svg_pipe']);
 
 export class Demuxer {
   readonly #context: FormatContext;

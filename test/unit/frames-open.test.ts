@@ -358,6 +358,7 @@ describe('what cannot be read', () => {
   test('an empty file', () => refused('empty.mp4', '', 'file_empty', /is empty/));
   test('a text file named .mp4', () => refused('text.mp4', 'BMW drives, MP4 does not.\n'.repeat(50), 'not_media', /neither a photo nor a video/));
   test('a text of one letter', () => refused('x.mp4', 'x', 'not_media', /neither a photo nor a video/));
+  test('a drawing in SVG', () => refused('a.svg', '<svg xmlns="http://www.w3.org/2000/svg"/>', 'not_media', /neither a photo nor a video/));
   test('zero bytes', () => refused('zero.mp4', new Uint8Array(5000), 'not_media', /neither a photo nor a video/));
   test('an MP4 cut before its index', () => refused('start.mp4', video.subarray(0, 36), 'video_truncated', /lacks its index.*cut off.*again\./));
   test('a playlist, which names other files', async () => {
