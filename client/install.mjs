@@ -14,9 +14,11 @@ export function ensureInstalled({ dev }) {
     stop(`latentchat needs Node ${MIN_NODE.join('.')} or newer; this is ${process.versions.node}.`);
   }
   if (installed(dev)) return;
-  console.log(`Installing ${dev ? 'what the tests need' : 'dependencies'} (once, a minute or two) ...`);
+  // What the tests need stays where it is: npm would take it away.
+  const whole = dev || hasTestModules();
+  console.log(`Installing ${whole ? 'what the tests need' : 'dependencies'} (once, a minute or two) ...`);
   const started = Date.now();
-  const result = spawnSync('npm', ['ci', ...(dev ? [] : ['--omit=dev']), '--no-audit', '--no-fund', '--loglevel=error'], {
+  const result = spawnSync('npm', ['ci', ...(whole ? [] : ['--omit=dev']), '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     stdio: 'inherit',
     shell: process.platform === 'win32',
@@ -29,7 +31,11 @@ function installed(dev) {
   const stamp = path.join(root, 'node_modules/.package-lock.json');
   if (!existsSync(stamp)) return false;
   if (statSync(stamp).mtimeMs < statSync(path.join(root, 'package-lock.json')).mtimeMs) return false;
-  return !dev || existsSync(path.join(root, 'node_modules/typescript'));
+  return !dev || hasTestModules();
+}
+
+function hasTestModules() {
+  return existsSync(path.join(root, 'node_modules/typescript'));
 }
 
 function stop(message) {

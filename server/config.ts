@@ -3,6 +3,9 @@ import { Value } from 'typebox/value';
 
 const MiB = 1024 * 1024;
 
+/** Tokens of an answer where its request does not say how many it may have. */
+export const DEFAULT_ANSWER_TOKENS = 256;
+
 const limit = (value: number, description: string) => Type.Number({ minimum: 0, default: value, description });
 
 /** Every limit of the server with its default and its reason; `ServerOptions` and the settings can override each. */
@@ -44,7 +47,7 @@ export const LimitsSchema = Type.Object(
     requestMessages: limit(256, 'Messages in one chat completion request.'),
     videosPerChat: limit(8, 'Videos in one conversation.'),
     workerSilence_s: limit(30, 'Seconds without a sign of life after which the worker of the model, or of the frames, is ended and started again. The time inside a run of the model does not count.'),
-    answerTokens: limit(512, 'Most tokens one answer may have.'),
+    answerTokens: limit(512, 'Most tokens one answer may have. Where a request allows more, its answer ends here.'),
     replyQueue: limit(256, 'Replies that may wait for the model, all clients together.'),
     repliesPerSocket: limit(16, 'Replies that one socket may have waiting or running.'),
     messageBytes: limit(MiB, 'A socket message above this many bytes is answered with an error; the socket stays open.'),

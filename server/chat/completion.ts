@@ -4,6 +4,7 @@ import type { Caller } from '../access/caller.js';
 import { SchemaError } from '../../model/language/schema-error.js';
 import { nucleusOf, type ChatRequest, type RequestMessage, type ResponseFormat } from '../api/chat-schemas.js';
 import type { ChatCompletionSchema, Usage } from '../api/schemas.js';
+import { DEFAULT_ANSWER_TOKENS } from '../config.js';
 import { ApiError } from '../errors.js';
 import { newId } from '../ids.js';
 import { grammarOf } from '../inference/format.js';
@@ -68,7 +69,8 @@ interface SamplingFields {
   readonly presence_penalty?: number | null;
   readonly stop?: string | readonly string[] | null;
   readonly caption?: boolean | null;
-  readonly maxTokens: { readonly value: number | null; readonly param: string };
+  /** Most tokens of the answer; null: the server's choice. */
+  readonly maxTokens: number | null;
   readonly format: { readonly value: ResponseFormat | null; readonly param: string };
 }
 
@@ -79,19 +81,14 @@ export function chatTaskOf(
   client: Asking,
   signal: AbortSignal,
 ): Promise<ReplyTask> {
-  const limit = typeof body.max_completion_tokens === 'number' ? 'max_completion_tokens' : 'max_tokens';
   const messages = body.messages.map((message, index) => ({
     message,
     param: `messages[${index}]`,
     content: `messages[${index}].content`,
   }));
   const format = { value: body.response_format ?? null, param: 'response_format.json_schema.schema' };
-  return taskOf(
-    services,
-    { ...body, messages, maxTokens: { value: body[limit] ?? null, param: limit }, format },
-    client,
-    signal,
-  );
+  const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? null;
+  return taskOf(services, { ...body, messages, maxTokens, format }, client, signal);
 }
 
 /**
@@ -136,14 +133,8 @@ export function checkModel(served: string | undefined, asked: string | null | un
 
 function samplingOf({ limits }: CompletionServices, request: SamplingFields): Sampling {
   const { temperature, top_p, seed, stop, format, frequency_penalty, presence_penalty } = request;
-  const maxTokens = request.maxTokens.value ?? Math.min(256, limits.answerTokens);
-  if (maxTokens > limits.answerTokens) {
-    const { param } = request.maxTokens;
-    throw new ApiError('invalid_request', {
-      param,
-      message: `The field "${param}" may be at most ${limits.answerTokens}.`,
-    });
-  }
+  // A most is kept by a smaller one: an answer that ends at the server's own limit says so by its `finish_reason`.
+  const maxTokens = Math.min(request.maxTokens ?? DEFAULT_ANSWER_TOKENS, limits.answerTokens);
   checkFormat(format);
   const penalties = { frequencyPenalty: frequency_penalty ?? 0, presencePenalty: presence_penalty ?? 0 };
   return {

@@ -36,7 +36,7 @@ export function responseTaskOf(
     }
   }
   if (messages.at(-1)?.param === 'instructions') throw new ApiError('empty_question', { param: 'input' });
-  const maxTokens = { value: max_output_tokens ?? null, param: 'max_output_tokens' };
+  const maxTokens = max_output_tokens ?? null;
   const format = { value: formatOf(text?.format ?? null), param: 'text.format.schema' };
   return taskOf(services, { ...body, messages, maxTokens, format }, client, signal);
 }

@@ -1,8 +1,7 @@
 /** What a session, or one response, is asked to be: the fields of its event that have an effect here. */
 import { nucleusOf } from '../api/chat-schemas.js';
 import { checkLength } from '../chat/prompt.js';
-import type { Limits } from '../config.js';
-import { ApiError } from '../errors.js';
+import { DEFAULT_ANSWER_TOKENS, type Limits } from '../config.js';
 import type { Sampling } from '../inference/messages.js';
 import type { SessionSettings } from './protocol.js';
 
@@ -13,14 +12,8 @@ export type SettingsFields = SessionSettings & { readonly max_response_output_to
 export function settingsOf(fields: SettingsFields, limits: Limits, param: string): SessionSettings {
   const { instructions, temperature, top_p, seed } = fields;
   checkLength(instructions ?? '', limits, `${param}.instructions`);
-  const name = fields.max_output_tokens === undefined ? 'max_response_output_tokens' : 'max_output_tokens';
-  const tokens = fields[name];
-  if (typeof tokens === 'number' && tokens > limits.answerTokens) {
-    throw new ApiError('invalid_request', {
-      param: `${param}.${name}`,
-      message: `The field "${param}.${name}" may be at most ${limits.answerTokens}.`,
-    });
-  }
+  const most = fields.max_output_tokens ?? fields.max_response_output_tokens;
+  const tokens = typeof most === 'number' ? Math.min(most, limits.answerTokens) : most;
   return {
     ...(instructions === undefined ? {} : { instructions }),
     ...(temperature === undefined ? {} : { temperature }),
@@ -31,7 +24,7 @@ export function settingsOf(fields: SettingsFields, limits: Limits, param: string
 }
 
 export function samplingOf(settings: SessionSettings, limits: Limits): Sampling {
-  const tokens = settings.max_output_tokens ?? Math.min(256, limits.answerTokens);
+  const tokens = settings.max_output_tokens ?? Math.min(DEFAULT_ANSWER_TOKENS, limits.answerTokens);
   return {
     maxTokens: tokens === 'inf' ? limits.answerTokens : tokens,
     temperature: settings.temperature ?? 0,

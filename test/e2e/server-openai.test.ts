@@ -70,6 +70,11 @@ test('max_tokens cuts with "length", a stop string with "stop", and the stop str
   }
 });
 
+test('more tokens than an answer may have are allowed as far as the server allows them', async () => {
+  const { choices } = await client.chat.completions.create({ model, messages: [{ role: 'user', content: 'Say yes.' }], max_tokens: 100_000 });
+  assert.equal(choices[0]?.finish_reason, 'stop');
+});
+
 test('a seed makes a sampled answer repeat itself, and another one may differ', async () => {
   const ask = async (seed: number): Promise<string> => answerOf(await client.chat.completions.create({ model, messages: [{ role: 'user', content: 'Tell me a story.' }], temperature: 1.2, top_p: 0.95, max_tokens: 24, seed }));
   const [one, again, two] = [await ask(1), await ask(1), await ask(2)];

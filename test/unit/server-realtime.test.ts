@@ -92,6 +92,8 @@ test('what OpenAI\'s clients set, without effect here, is taken; null is as if i
   assert.deepEqual([updated.type, updated.output_modalities, updated.max_output_tokens, updated.instructions], ['realtime', ['text'], defaultLimits.answerTokens, 'Be brief.']);
   socket.sendRaw(JSON.stringify({ type: 'session.update', session: { max_response_output_tokens: 7 } }));
   assert.equal((await socket.next('session.updated')).session.max_output_tokens, 7);
+  socket.sendRaw(JSON.stringify({ type: 'session.update', session: { max_output_tokens: 100_000 } }));
+  assert.equal((await socket.next('session.updated')).session.max_output_tokens, defaultLimits.answerTokens);
   socket.sendRaw(JSON.stringify({ type: 'conversation.item.create', previous_item_id: null, item: { type: 'message', object: 'realtime.item', status: 'completed', role: 'user', content: [{ type: 'input_text', text: 'Hi' }] } }));
   const { item } = await socket.next('conversation.item.added');
   assert.deepEqual((await socket.next('conversation.item.done')).item, item);
