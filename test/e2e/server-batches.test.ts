@@ -83,7 +83,7 @@ test('a batch answers its lines in order; those that cannot be answered have the
   assert.match(answers[2]?.response?.body.choices[0]?.message.content ?? '', /^(in|out)doors$/);
   const failures = (await results(done.error_file_id)).map(({ custom_id, response }) => [custom_id, response?.status_code, response?.body.error?.code, response?.body.error?.param]);
   assert.deepEqual(failures, [
-    ['unknown video', 404, 'video_not_found', 'messages[0].content'],
+    ['unknown video', 404, 'video_not_found', 'messages[0].content[0].video_url.url'],
     ['wrong field', 400, 'unsupported_parameter', 'logprobs'],
     ['streamed', 400, 'unsupported_parameter', 'stream'],
   ]);
