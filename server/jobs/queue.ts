@@ -38,8 +38,8 @@ type Place = 'reading' | 'slow' | 'training';
 interface Running {
   readonly child: ChildProcess;
   place: Place;
-  /** When it began, in milliseconds of performance.now(). */
-  readonly began: number;
+  /** It has been read for as long as it may keep others from being read. */
+  turnOver: boolean;
   readonly turnTimer: NodeJS.Timeout;
   /** Ends when its frames and features are there. */
   readonly readingTimer: NodeJS.Timeout;
@@ -152,9 +152,9 @@ export class EncodeQueue {
 
   /** Whoever has been read for longer than its turn makes place: it goes on beside the next, or later where another does that already. */
   #endTurn(): void {
-    const { limits, log } = this.#options;
+    const { log } = this.#options;
     for (const [videoId, run] of this.#running) {
-      if (run.place !== 'reading' || run.stopped !== null || performance.now() - run.began < limits.readingTurn_s * 1000) continue;
+      if (run.place !== 'reading' || run.stopped !== null || !run.turnOver) continue;
       log.info({ video: videoId }, 'a video that is slow to read lets the next one go first');
       this.#slow.add(videoId);
       if (this.#at('slow')) {
@@ -206,8 +206,11 @@ export class EncodeQueue {
     const run: Running = {
       child,
       place,
-      began: performance.now(),
-      turnTimer: later(limits.readingTurn_s, 'the end of a turn', () => this.#schedule()),
+      turnOver: false,
+      turnTimer: later(limits.readingTurn_s, 'the end of a turn', () => {
+        run.turnOver = true;
+        this.#schedule();
+      }),
       readingTimer: later(limits.reading_s, 'the end of the time for reading', () => {
         run.stopped ??= 'late';
         run.child.kill('SIGKILL');
