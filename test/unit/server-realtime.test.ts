@@ -56,7 +56,7 @@ const refusals: readonly (readonly [string, string | Buffer, string])[] = [
   ['a question with no text', '{"type":"conversation.item.create","item":{"role":"user","content":[{"type":"input_text","text":" \\n"}]}}', 'empty_question'],
   ['a question of 100,000 characters', JSON.stringify({ type: 'conversation.item.create', item: { role: 'user', content: [{ type: 'input_text', text: long }] } }), 'question_too_long'],
   ['instructions of 100,000 characters', JSON.stringify({ type: 'session.update', session: { instructions: long } }), 'question_too_long'],
-  ['more tokens than allowed', '{"type":"session.update","session":{"max_output_tokens":100000}}', 'invalid_request'],
+  ['an answer of no tokens', '{"type":"session.update","session":{"max_output_tokens":0}}', 'invalid_request'],
   ['an unknown video', JSON.stringify({ type: 'conversation.item.create', item: { role: 'user', content: [{ type: 'input_video', video_id: nobody }] } }), 'video_not_found'],
   ['an unknown video by address', JSON.stringify({ type: 'conversation.item.create', item: { role: 'user', content: [{ type: 'input_video', video: `video://${nobody}` }] } }), 'video_not_found'],
   ['a remote video', JSON.stringify({ type: 'conversation.item.create', item: { role: 'user', content: [{ type: 'input_video', video: 'https://example.com/a.mp4' }] } }), 'unsupported_video_url'],
