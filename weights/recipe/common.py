@@ -84,6 +84,15 @@ def save_array(path, array):
     os.replace(temporary, path)
 
 
+def save_torch(path, value):
+    """torch.save through a temporary file."""
+    import torch  # steps that only read tables do without it
+
+    temporary = Path(path).with_name(Path(path).name + ".part")
+    torch.save(value, temporary)
+    os.replace(temporary, path)
+
+
 _started = time.time()
 
 

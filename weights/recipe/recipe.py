@@ -8,6 +8,7 @@ text/msvd-train-captions.tsv (MSVD, Chen and Dolan 2011).
 The starting weights come inside the Python packages of requirements.txt; their sha256 are checked (common.py).
 Steps, each skipped when its result is there:
 
+    tower      the vision tower's later blocks, tuned with captions       (--minutes)
     features   pooled EfficientNet-Lite2 features of the photos          (about 10 minutes on 2 cores)
     convert    language model, embedding, tokenizer, vision tower        (1 minute)
     latents    the PCA that makes 256 numbers of a frame                 (1 minute)
@@ -32,7 +33,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-STEPS = ["features", "convert", "latents", "texts", "retrieval", "fixtures", "chat", "train", "selfcritical", "widen", "export", "evaluation", "measure", "card"]
+STEPS = ["tower", "features", "convert", "latents", "texts", "retrieval", "fixtures", "chat", "train", "selfcritical", "widen", "export", "evaluation", "measure", "card"]
 STUDIES = ["targets"]
 
 
@@ -55,6 +56,8 @@ def main():
             step = importlib.import_module(name)
             if name in ("train", "selfcritical", "widen"):
                 step.run(arguments.data, arguments.work, arguments.minutes, arguments.threads, arguments.start)
+            elif name == "tower":
+                step.run(arguments.data, arguments.work, arguments.minutes)
             elif name == "export":
                 step.run(arguments.data, arguments.work, arguments.start)
             else:
