@@ -146,17 +146,17 @@ class Batch:
 
 
 class Latents:
-    """Latents of a split with the noise that stands for their 4-bit rounding."""
+    """Latents of all images with the noise that stands for their 4-bit rounding."""
 
     def __init__(self, values, grid, device="cpu"):
-        """values (N, views, 256); grid: (low (256), step (256)) of the training photos' 4-bit rounding."""
+        """values (images, views, 256); grid: (low (256), step (256)) of the training images' 4-bit rounding."""
         self.device = device
         self.values = torch.from_numpy(values).to(device)
         self.low, self.step = (part.to(device) for part in grid)
 
     def plain(self, frames):
-        photos, views = ([getattr(frame, name) for frame in frames] for name in ("photo", "view"))
-        return self.values[photos, views]
+        images, views = ([getattr(frame, name) for frame in frames] for name in ("image", "view"))
+        return self.values[images, views]
 
     def noisy(self, frames, generator):
         z = self.plain(frames)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from clips import SUMMARY, cut_scenes, frame_times, moment_questions, order_dialogue, scene_count, told_in_order
+from clips import SUMMARY, Scene, cut_scenes, frame_times, moment_questions, order_dialogue, scene_count, told_in_order
 from dialogues import dialogue, unanswerable
 from pack import PROMPT
-from questions import PhotoQuestions
+from questions import SHORT, PhotoQuestions, upper
 
 CAPTION_QUESTIONS = [
     "Describe the photo.",
@@ -38,7 +38,11 @@ what color, how many, who, what is ... doing, holding, riding, where: `recipe/qu
 pronouns, and questions no photo answers (`recipe/dialogues.py`); clips of 2 to 8 frames are put together from one to three
 photos, held or slowly zoomed, with questions about their order and their moments (`recipe/clips.py`)."""
 DEFAULT_QUESTION_SHARE = 0.7
-CLIPS_PER_PHOTO = 0.2
+MADE_CLIPS = 0.15  # of a pass: clips put together from the sights of others
+ROOM_QUESTIONS = 5  # about a room, at most
+BRIEF_ROOMS = 0.7  # of a room's questions ask for a brief answer, which is the form all their answers have
+# A clip is shown by eight frames if it is longer than a few seconds, so that is what is trained most.
+CLIP_FRAMES = [2, 3, 4, 5, 6, 7, 8, 8, 8, 8]
 # Captions of a photo that share one sight of it. Five cost little more than two, but what is scarce is sights of photos:
 # a run with five was behind one with fewer after the same time.
 CAPTIONS_PER_SIGHT = 2
@@ -51,9 +55,14 @@ PHOTO_JITTER = 0.15  # noise on a photo's latents, as below
 FRAME_JITTER = 0.15  # noise between the frames of a clip, in standard deviations of each latent number
 
 
+# What stands in the prompt as recognized is left out at times, and wrong at times, so that the model learns to weigh it.
+UNSAID_SHARE, MISTAKEN_SHARE = 0.25, 0.15
+LIKELY = 12  # classes, the likeliest, from which a wrong word is taken
+
+
 @dataclass
 class Frame:
-    photo: int  # row of the latents
+    image: int  # row of the latents
     view: int  # 0 plain, 1 mirrored, 2 a crop, 3 another crop mirrored
     jitter: float = 0.0
 
@@ -122,60 +131,99 @@ def photos_alike(z):
 
 
 class Captions:
-    """The captions of one split as sentences, with the questions their words allow."""
+    """The sights of one split: their captions as sentences, and the questions their words allow."""
 
-    def __init__(self, captions, latents=None, first=0):
-        """captions {photo: [str]}; latents (N, 256) of the photos in that order, which show which ones look alike, or None.
-
-        first: the row of the training's latents at which these photos begin.
+    def __init__(self, sights, latents=None, concepts=None):
+        """sights: [Sight]; latents (images, 256) of all images, which show which sights look alike, or None; concepts: Concepts, or
+        None where nothing that is recognized stands in the prompt.
         """
-        self.photos, self.first = list(captions), first
-        self.own = None  # a caption of each photo that is learned in place of people's
-        self.sentences = [[s for s in map(clean_sentence, captions[p]) if s] for p in self.photos]
-        self.questions = PhotoQuestions(self.sentences, None if latents is None else photos_alike(latents))
+        self.sights, self.concepts = sights, concepts
+        self.sentences = [[s for s in map(clean_sentence, sight.captions) if s] for sight in sights]
+        plain = None if latents is None else np.stack([latents[list(sight.rows)].mean(0) for sight in sights])
+        self.questions = PhotoQuestions(self.sentences, None if plain is None else photos_alike(plain))
+        self.captioned = [at for at, sentences in enumerate(self.sentences) if sentences]
 
     def caption_question(self, rng, others):
         return PROMPT["default_question"] if rng.random() < DEFAULT_QUESTION_SHARE else rng.choice(others)
 
-    def some_questions(self, rng, photo, count):
-        """Up to `count` branches from the photo's rule-made questions, each question once."""
-        made = [question.written(rng) for question in self.questions(photo, rng)]
+    def some_questions(self, rng, sight, count):
+        """Up to `count` branches from the sight's rule-made questions, each question once."""
+        made = [question.written(rng) for question in self.questions(sight, rng)]
         if rng.random() < UNANSWERABLE_SHARE:
-            made.append(unanswerable(rng, photo, self.questions))
+            made.append(unanswerable(rng, sight, self.questions))
         rng.shuffle(made)
         return [(question, [answer]) for question, answer in made[:count]]
 
-    def some_dialogue(self, rng, photo):
-        turns = dialogue(rng, photo, self.questions) if rng.random() < DIALOGUE_SHARE else None
+    def some_dialogue(self, rng, sight):
+        turns = dialogue(rng, sight, self.questions) if rng.random() < DIALOGUE_SHARE else None
         return [turns] if turns else []
 
-    def frame(self, photo, view, jitter):
-        return Frame(self.first + photo, view, jitter)
+    def some_captions(self, rng, sight):
+        """Captions of one sight: of a clip, those more often that the others agree with, which come first."""
+        sentences = self.sentences[sight]
+        if self.sights[sight].source != "msrvtt":
+            return rng.sample(sentences, min(CAPTIONS_PER_SIGHT, len(sentences)))
+        weights = range(len(sentences), 0, -1)
+        return list(dict.fromkeys(rng.choices(sentences, weights, k=CAPTIONS_PER_SIGHT)))
 
-    def some_captions(self, rng, photo):
-        if self.own is not None:
-            return [self.own[photo]]
-        return rng.sample(self.sentences[photo], min(CAPTIONS_PER_SIGHT, len(self.sentences[photo])))
-
-    def photo_example(self, rng, photo, questions=None):
-        """Captions of a photo under one question, and up to `questions` others: often one where that is None."""
-        example = Example(photo_pieces(self.frame(photo, rng.randrange(VIEWS), PHOTO_JITTER)))
-        example.branches.append((self.caption_question(rng, CAPTION_QUESTIONS), self.some_captions(rng, photo)))
-        example.branches += self.some_questions(rng, photo, rng.choice([0, 1, 1]) if questions is None else questions)
-        example.dialogues += self.some_dialogue(rng, photo)
+    def example(self, rng, sight, questions=None):
+        """Captions of a sight under one question, and up to `questions` others: often one where that is None."""
+        if not self.sentences[sight]:
+            return self.room_example(rng, sight)
+        clip = self.sights[sight].source == "msrvtt"
+        example = Example(self.pieces(rng, sight))
+        example.branches.append((self.caption_question(rng, CLIP_QUESTIONS if clip else CAPTION_QUESTIONS), self.some_captions(rng, sight)))
+        example.branches += self.some_questions(rng, sight, rng.choice([0, 1, 1]) if questions is None else questions)
+        example.dialogues += self.some_dialogue(rng, sight)
         return example
 
-    def clip_example(self, rng, photo):
-        """A clip of 2 to 8 frames that begins with the photo: one to three scenes."""
+    def pieces(self, rng, sight):
+        """A photo, or a clip of its frames."""
+        if self.sights[sight].source != "msrvtt":
+            frame = Frame(self.sights[sight].rows[0], rng.randrange(VIEWS), PHOTO_JITTER)
+            return photo_pieces(frame) + self.recognized([frame], rng)
+        count = rng.choice(CLIP_FRAMES)
+        frames = self.scene_frames(rng, Scene(sight, 0, count))
+        return clip_pieces(frames, frame_times(count, rng.uniform(count / 2, 25))) + self.recognized(frames, rng)
+
+    def recognized(self, frames, rng=None):
+        """What stands behind the frames: [text] with the words for what is recognized, or []. With rng, as a training needs it."""
+        if self.concepts is None or (rng is not None and rng.random() < UNSAID_SHARE):
+            return []
+        words = self.concepts.words(frames)
+        if rng is not None and rng.random() < MISTAKEN_SHARE:
+            likely = np.argsort(-self.concepts.of(frames))[1:LIKELY]
+            words = [*words[:rng.randrange(len(words) + 1)], self.concepts.names[rng.choice(likely.tolist())]]
+        return [PROMPT["seen"].format(words=", ".join(dict.fromkeys(words)))] if words else []
+
+    def plain_pieces(self, sight):
+        """A sight as it is shown to be judged: a photo, or a clip of its frames, two seconds each."""
+        frames = [Frame(row, 0) for row in self.sights[sight].rows]
+        if self.sights[sight].source != "msrvtt":
+            return photo_pieces(frames[0]) + self.recognized(frames)
+        return clip_pieces(frames, frame_times(len(frames), 2 * len(frames))) + self.recognized(frames)
+
+    def room_example(self, rng, sight):
+        """People's questions about a photo without captions."""
+        example, questions = Example(self.pieces(rng, sight)), self.sights[sight].questions
+        for question, answer in rng.sample(questions, min(ROOM_QUESTIONS, len(questions))):
+            asked = upper(re.sub(r"\s+\?", "?", question.strip()))
+            brief = SHORT if rng.random() < BRIEF_ROOMS else ""
+            example.branches.append((asked + brief, [upper(answer.replace("_", " ").strip()) + "."]))
+        return example
+
+    def made_clip(self, rng, sight):
+        """A clip of 2 to 8 frames that begins with the sight: one to three scenes."""
         count = rng.randint(2, 8)
         times = frame_times(count, rng.uniform(1, 25))
         number = min(count, rng.choice([2, 2, 3])) if rng.random() < SCENES_SHARE else 1
-        scenes = cut_scenes(rng, [photo, *rng.sample(range(len(self.photos)), number - 1)], count)
-        example = Example(clip_pieces([frame for scene in scenes for frame in self.scene_frames(rng, scene)], times))
+        scenes = cut_scenes(rng, [sight, *rng.sample(self.captioned, number - 1)], count)
+        frames = [frame for scene in scenes for frame in self.scene_frames(rng, scene)]
+        example = Example(clip_pieces(frames, times) + self.recognized(frames, rng))
         question = self.caption_question(rng, CLIP_QUESTIONS)
         if number == 1:
-            example.branches.append((question, self.some_captions(rng, photo)))
-            example.branches += self.some_questions(rng, photo, 1)
+            example.branches.append((question, self.some_captions(rng, sight)))
+            example.branches += self.some_questions(rng, sight, 1)
             return example
         phrases = [[inside_sentence(sentence) for sentence in self.some_captions(rng, scene.photo)] for scene in scenes]
         example.branches.append((question, [told_in_order(told) for told in zip(*phrases)]))
@@ -187,28 +235,30 @@ class Captions:
         return example
 
     def scene_frames(self, rng, scene):
-        """The frames of a scene: the photo held, or a slow zoom that ends with a crop of it."""
-        mirrored, count = rng.randrange(2), scene.end - scene.start
+        """The frames of a scene: a clip's own in order, or a photo held; at times a slow zoom, which ends with crops."""
+        rows, count = self.sights[scene.photo].rows, scene.end - scene.start
+        mirrored = rng.randrange(2)
         views = [mirrored] * count
         if count > 1 and rng.random() < ZOOM_SHARE:
             views[(count + 1) // 2:] = [2 + mirrored] * (count // 2)
-        return [self.frame(scene.photo, view, FRAME_JITTER) for view in views]
+        return [Frame(rows[at * len(rows) // count], view, FRAME_JITTER) for at, view in enumerate(views)]
+
+    def made_clips(self, rng):
+        return [self.made_clip(rng, sight) for sight in rng.sample(self.captioned, int(MADE_CLIPS * len(self.captioned)))]
 
     def other_examples(self, rng):
-        """What a training on photos' captions alone would forget: questions about every photo that allows them, and clips."""
-        photos = list(range(len(self.photos)))
+        """What a training on captions alone would forget: questions about every sight that allows them, and made clips."""
         examples = []
-        for photo in photos:
-            example = Example(photo_pieces(self.frame(photo, rng.randrange(VIEWS), PHOTO_JITTER)),
-                              self.some_questions(rng, photo, 3), self.some_dialogue(rng, photo))
+        for sight in range(len(self.sights)):
+            if not self.sentences[sight]:
+                examples.append(self.room_example(rng, sight))
+                continue
+            example = Example(self.pieces(rng, sight), self.some_questions(rng, sight, 3), self.some_dialogue(rng, sight))
             examples += [example] if example.branches or example.dialogues else []
-        return examples + [self.clip_example(rng, photo) for photo in rng.sample(photos, int(CLIPS_PER_PHOTO * len(photos)))]
+        return examples + self.made_clips(rng)
 
     def epoch(self, rng, questions=None):
-        """One pass: every photo once with some of its captions, and clips between them, in random order. questions: as in photo_example."""
-        photos = list(range(len(self.photos)))
-        examples = [self.photo_example(rng, photo, questions) for photo in photos]
-        clips = rng.sample(photos, int(CLIPS_PER_PHOTO * len(photos)))
-        examples += [self.clip_example(rng, photo) for photo in clips]
+        """One pass: every sight once with some of its captions, and made clips between them, in random order. questions: as in example()."""
+        examples = [self.example(rng, sight, questions) for sight in range(len(self.sights))] + self.made_clips(rng)
         rng.shuffle(examples)
         return examples

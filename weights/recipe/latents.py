@@ -1,7 +1,9 @@
-"""Step 3: the linear map from a frame's 5 x 1280 features to its 256-number latent: a PCA of the training photos.
+"""Step: the linear map from a frame's 5 x 1280 features to its 256-number latent, a PCA of the training images, and the latents.
 
 Unwhitened: the components are orthonormal and one number scales them all, so that the mean of ||z||^2 over the training
-photos (plain and mirrored) is 256. Distances and angles between latents are those between features.
+images (plain and mirrored) is 256. Distances and angles between latents are those between features.
+
+Writes latents.npy in the work folder: (images, VIEWS, 256) float32, images as in sets.image_table.
 """
 
 import numpy as np
@@ -9,22 +11,26 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from common import LATENT_DIM, PACK_FOLDER, log, save_array
+from sets import image_table
+from stems import VIEWS
 
-OVERSAMPLING, ITERATIONS = 64, 6  # of the randomised range finder; the components have converged well before
+CHUNK = 1000  # images mapped at a time
 
 
 def fit(features, count=LATENT_DIM):
-    """features (N, F) float32 tensor -> mean (F), components (count, F), scale ()."""
-    torch.manual_seed(0)
-    mean = features.mean(0)
-    centred = features - mean
-    _, _, basis = torch.svd_lowrank(centred, q=count + OVERSAMPLING, niter=ITERATIONS)
-    components = basis[:, :count].T.contiguous()
+    """features (N, F) float32 tensor -> mean (F), components (count, F), scale ().
+
+    Exact: the eigenvectors of the covariance, which is summed in parts.
+    """
+    mean, covariance = features.mean(0), torch.zeros(features.shape[1], features.shape[1])
+    for part in features.split(4096):
+        centred = part - mean
+        covariance += centred.T @ centred
+    values, vectors = torch.linalg.eigh(covariance / len(features))
+    components = vectors[:, -count:].flip(1).T.contiguous()
     # A component's sign is arbitrary; the largest weight is made positive, so that a second run gives the same map.
     largest = components.gather(1, components.abs().argmax(1, keepdim=True))
-    components = components * largest.sign()
-    scale = ((centred @ components.T).square().sum(1).mean() / count).sqrt()
-    return mean, components, scale
+    return mean, components * largest.sign(), (values[-count:].sum() / count).sqrt()
 
 
 def save_map(features, folder=PACK_FOLDER):
@@ -40,9 +46,8 @@ def save_map(features, folder=PACK_FOLDER):
         "sigma": z.std(0).numpy(),
     }, path)
     path.chmod(0o644)
-    centred = features - mean
-    log(f"256 components keep {float((z.square().sum() * scale**2) / centred.square().sum()):.3f} of the variance; "
-        f"sigma from {float(z.std(0).max()):.3f} to {float(z.std(0).min()):.3f}")
+    kept = float(z.square().sum() * scale**2 / (features - mean).square().sum())
+    log(f"256 components keep {kept:.3f} of the variance; sigma from {float(z.std(0).max()):.3f} to {float(z.std(0).min()):.3f}")
 
 
 def apply_map(features, folder=PACK_FOLDER):
@@ -52,14 +57,14 @@ def apply_map(features, folder=PACK_FOLDER):
 
 
 def run(data, work):
-    """Fit the map where the pack has none, and write latents-train.npy (6000, 4, 256) and latents-dev.npy (1000, 1, 256).
-
-    A map that is there stays: containers are made for one map, and a refit that changed its last bits would refuse them.
-    """
-    if (work / "latents-dev.npy").exists():
+    """Fit the map to the training images and write the latents of all."""
+    if (work / "latents.npy").exists():
         return
-    train = np.load(work / "features-train.npy")
-    if not (PACK_FOLDER / "latent-map.safetensors").exists():
-        save_map(torch.from_numpy(train.reshape(-1, train.shape[-1])).float())
-    save_array(work / "latents-train.npy", apply_map(np.concatenate([train, np.load(work / "features-crops.npy")], 1)))
-    save_array(work / "latents-dev.npy", apply_map(np.load(work / "features-dev.npy")))
+    images, found = image_table(data)
+    features = np.load(work / "features.npy", mmap_mode="r")
+    first = found["train"][0].rows.start
+    save_map(torch.from_numpy(features[first:, :2].reshape(-1, features.shape[-1])).float())
+    latents = np.empty((len(images), VIEWS, LATENT_DIM), np.float32)
+    for start in range(0, len(images), CHUNK):
+        latents[start:start + CHUNK] = apply_map(features[start:start + CHUNK])
+    save_array(work / "latents.npy", latents)

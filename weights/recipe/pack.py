@@ -18,6 +18,7 @@ PROMPT = {
     "video_before": "Video, {n} frames:\n",
     "frame_before": "{t} s: ",  # t with one decimal
     "frame_after": "\n",
+    "seen": "\nSeen: {words}.",  # after the last frame, where anything is recognized
     "max_frames": 8,
     "default_question": "Describe what you see in one sentence.",
 }

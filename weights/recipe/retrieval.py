@@ -22,10 +22,11 @@ from torch import nn
 from batch import Latents, rounding_grid
 from card import refresh
 from classes import ALIKE, CONTEXT, DOUBT, SURE, class_texts, directions, probabilities, readable
-from common import FIXTURE_FOLDER, PACK_FOLDER, log, read_captions
+from common import CHANNELS, FIXTURE_FOLDER, PACK_FOLDER, log
 from data import Frame
 from phrases import phrases
-from texts import LAYERS, TextStates
+from sets import image_table
+from texts import LAYERS, TextStates, searched
 
 SEED = 3
 MEMBERS, DIM = 1, 256  # networks side by side, and numbers of a vector, all of them together
@@ -101,10 +102,8 @@ def latent_tower(latents):
 
 
 @torch.no_grad()
-def start(text, latent, texts, captions, latents):
-    """Sets the linear paths of both towers: canonical directions of captions (N, inputs) and the plain latents (n, 256) of their photos."""
-    owner = torch.empty(len(texts), dtype=torch.long)
-    owner[captions.flatten()] = torch.arange(len(captions)).repeat_interleave(captions.shape[1])
+def start(text, latent, texts, owner, latents):
+    """Sets the linear paths of both towers: canonical directions of captions (N, inputs) and the plain latents (n, 256) of what they are of, owner (N)."""
     x = (texts - text.mean) * text.scale
     y = (latents * latent.scale)[owner]
     x, y = x - x.mean(0), y - y.mean(0)
@@ -129,21 +128,19 @@ def similarities(texts, photos):
     return torch.einsum("mtd,mpd->tp", texts, photos) / MEMBERS
 
 
-def ranks(scores):
-    """Rank of the own photo for each caption and of the best own caption for each photo, from 0. scores (5 n, n): five captions a photo, in order."""
-    own = torch.arange(scores.shape[0]) // (scores.shape[0] // scores.shape[1])
-    forward = (scores > scores.gather(1, own[:, None])).sum(1)
-    mine = torch.zeros_like(scores, dtype=torch.bool)
-    mine[torch.arange(len(own)), own] = True
+def ranks(scores, owner):
+    """Rank of its own sight for each text and of the best own text for each sight, from 0. scores (N, n), owner (N): the texts' sights."""
+    forward = (scores > scores.gather(1, owner[:, None])).sum(1)
+    mine = F.one_hot(owner, scores.shape[1]).bool()
     best = scores.masked_fill(~mine, -2).max(0).values
     backward = (scores.masked_fill(mine, -2) > best).sum(0)
     return forward, backward
 
 
-def recalls(scores):
+def recalls(scores, owner):
     """{"text_to_photo": {"r1", "r5", "r10"}, "photo_to_text": ...} in per cent."""
     return {name: {f"r{k}": round(100 * (rank < k).float().mean().item(), 1) for k in (1, 5, 10)}
-            for name, rank in zip(("text_to_photo", "photo_to_text"), ranks(scores))}
+            for name, rank in zip(("text_to_photo", "photo_to_text"), ranks(scores, owner))}
 
 
 def loss_of(texts, photos, scale):
@@ -259,29 +256,32 @@ class Named:
 
 def train(learned):
     """Both towers of what is Learned."""
-    texts, captions, latents, dev = learned.texts, learned.captions, learned.latents, learned.dev.figures
+    shown, dev = learned.shown, learned.dev.figures
     torch.manual_seed(SEED)
     generator = torch.Generator().manual_seed(SEED)
-    photos, views = latents.values.shape[:2]
-    towers = [text_tower(texts), latent_tower(latents.values[:, 0])]
-    start(*towers, texts, captions, latents.values[:, 0])
+    sights, views = len(shown.rows), shown.latents.values.shape[1]
+    plain = shown.mean(shown.latents.values[:, 0])
+    towers = [text_tower(learned.texts), latent_tower(plain)]
+    start(*towers, learned.texts, learned.owner, plain)
     log(f"canonical directions alone; dev {dev(*towers)}")
     scale, phrase_scale, named_scale = (nn.Parameter(torch.full((MEMBERS,), math.log(1 / TEMPERATURE))) for _ in range(3))
     parameters = [parameter for tower in towers for parameter in tower.parameters()]
     optimizer = torch.optim.AdamW([{"params": parameters, "weight_decay": WEIGHT_DECAY}, {"params": [scale, phrase_scale, named_scale], "weight_decay": 0.0}],
                                   betas=(0.9, 0.98))
     average = [parameter.detach().clone() for parameter in parameters]
-    steps, step = EPOCHS * (photos // BATCH), 0
+    counts = learned.owner.bincount(minlength=sights)
+    first = counts.cumsum(0) - counts  # the place of each sight's first text
+    steps, step = EPOCHS * (sights // BATCH), 0
     for epoch in range(EPOCHS):
-        for chosen in torch.randperm(photos, generator=generator).split(BATCH)[:photos // BATCH]:
-            picked = torch.rand(BATCH, captions.shape[1], generator=generator).argsort(1)[:, :CAPTIONS]
+        for chosen in torch.randperm(sights, generator=generator).split(BATCH)[:sights // BATCH]:
+            picked = first[chosen][:, None] + (torch.rand(BATCH, CAPTIONS, generator=generator) * counts[chosen][:, None]).long()
             view = torch.randint(views, (BATCH,), generator=generator).tolist()
-            z = latents.noisy([Frame(photo, at, JITTER) for photo, at in zip(chosen.tolist(), view)], generator)
+            z = shown.latents.noisy([Frame(row, at, JITTER) for row, at in zip(shown.some_rows(chosen, generator), view)], generator)
             step += 1
             for group in optimizer.param_groups:
                 group["lr"] = RATE * min(1.0, step / (WARMUP * steps)) * 0.5 * (1 + math.cos(math.pi * step / steps))
             vectors = towers[1](z)
-            loss = loss_of(towers[0](texts[captions[chosen].gather(1, picked).flatten()]), vectors, scale.exp().clamp(max=100))
+            loss = loss_of(towers[0](learned.texts[picked.flatten()]), vectors, scale.exp().clamp(max=100))
             loss = loss + PHRASE_WEIGHT * learned.phrased.loss(towers[0], vectors, chosen, phrase_scale.exp().clamp(max=100), generator)
             loss = loss + NAMED_WEIGHT * learned.named.loss(towers, z, vectors, chosen, named_scale.exp().clamp(max=100), generator)
             optimizer.zero_grad()
@@ -328,27 +328,64 @@ def background_of(vectors):
     return mean.half().float(), torch.linalg.cholesky(covariance + 1e-6 * torch.eye(len(mean))).half().float()
 
 
-class Dev:
-    """The dev photos, what is said of them, and the figures of towers on them."""
+@dataclass
+class Shown:
+    """The images of a split's sights, and their latents."""
+    latents: Latents  # of all images
+    rows: list  # of each sight, the numbers of its images
 
-    def __init__(self, captions, phrased, named, latents):
-        """captions (5 n, inputs); phrased: their Phrases; named: Named of the photos; latents (n, 256) as a container holds them."""
-        self.captions, self.phrased, self.named, self.latents = captions, phrased, named, latents
+    @staticmethod
+    def of(latents, sights):
+        return Shown(latents, [list(sight.rows) for sight in sights])
+
+    def some_rows(self, chosen, generator):
+        """A random image of each of the sights `chosen` (B)."""
+        shares = torch.rand(len(chosen), generator=generator).tolist()
+        return [self.rows[sight][int(share * len(self.rows[sight]))] for sight, share in zip(chosen.tolist(), shares)]
+
+    def mean(self, values):
+        """(images, ...) of all images -> (sights, ...), the mean over each sight's images."""
+        return torch.stack([values[rows].mean(0) for rows in self.rows])
+
+    def plain(self):
+        """(sights, D): mean latents, not rounded."""
+        return self.mean(self.latents.values[:, 0])
+
+
+class Dev:
+    """The dev photos and clips, what is said of them, and the figures of towers on them."""
+
+    def __init__(self, captions, owner, phrased, named, shown, sources):
+        """captions (N, inputs) and the sights they are of, owner (N); phrased: their Phrases; named: Named of the sights;
+        shown: their Shown; sources: of each sight, its data set.
+        """
+        self.captions, self.owner, self.phrased, self.named, self.shown = captions, owner, phrased, named, shown
+        self.sources = {source: torch.tensor([at for at, other in enumerate(sources) if other == source]) for source in dict.fromkeys(sources)}
+        every = [row for rows in shown.rows for row in rows]
+        self.rounded = shown.latents.rounded([Frame(row, 0) for row in every])
+        self.frames = torch.tensor([at for at, rows in enumerate(shown.rows) for _ in rows])
 
     @torch.no_grad()
     def scores(self, text, latent):
-        """Cosines of captions (5 n, n), of phrases (P, n) and of texts about classes with the photos."""
+        """Mean cosines of captions (N, n), of phrases (P, n) and of texts about classes with the images of each of n sights."""
         modes = [tower.training for tower in (text, latent)]
-        photos = latent.eval()(self.latents)
-        found = [similarities(text.eval()(texts), photos) for texts in (self.captions, self.phrased.texts, self.named.texts)]
+        frames = latent.eval()(self.rounded)
+        counts = self.frames.bincount(minlength=len(self.shown.rows))
+        sights = torch.zeros(len(frames), len(counts), frames.shape[-1]).index_add_(1, self.frames, frames) / counts[:, None]
+        found = [similarities(text.eval()(texts), sights) for texts in (self.captions, self.phrased.texts, self.named.texts)]
         for tower, mode in zip((text, latent), modes):
             tower.train(mode)
         return found
 
     def figures(self, text, latent):
-        """{"photos", "text_to_photo", "photo_to_text", "areas"}."""
+        """{data set: {"sights", "text_to_photo", "photo_to_text"}, "areas"}."""
         captions, phrases, named = self.scores(text, latent)
-        return {"photos": len(self.latents), **recalls(captions), "areas": {**self.phrased.areas(phrases), "classes": self.named.area(named)}}
+        found = {}
+        for source, sights in self.sources.items():
+            own = torch.isin(self.owner, sights)
+            among = torch.searchsorted(sights, self.owner[own])
+            found[source] = {"sights": len(sights), **recalls(captions[own][:, sights], among)}
+        return {**found, "areas": {**self.phrased.areas(phrases), "classes": self.named.area(named)}}
 
     @torch.no_grad()
     def thresholds(self, text, latent, mean, factor):
@@ -361,7 +398,7 @@ class Dev:
 
         captions, named = (deviations(texts, cosines) for texts, cosines in zip((self.captions, self.phrased.texts), self.scores(text, latent)))
         shown, others = self.phrased.shown, named[~self.phrased.shown & ~self.phrased.unsure].sort().values
-        own = captions.gather(1, (torch.arange(len(captions)) // 5)[:, None])
+        own = captions.gather(1, self.owner[:, None])
         thresholds, shares = {}, {}
         for name, passing in PASSING.items():
             threshold = thresholds[name] = round(float(others[int((1 - passing) * len(others))]), 3)
@@ -400,35 +437,42 @@ def export(text, latent, latents, dev, trained_on, class_scores):
 @dataclass
 class Learned:
     """What towers learn from, and are judged by, for latents of any kind."""
-    texts: torch.Tensor  # (5 n, inputs)
-    captions: torch.Tensor  # (n, 5): which of them are each photo's
+    texts: torch.Tensor  # (N, inputs) captions, those of one sight side by side
+    owner: torch.Tensor  # (N) the sight of each
     phrased: Phrases
     named: Named
-    latents: Latents
+    shown: Shown
     dev: Dev
 
     @staticmethod
-    def of(data, work, arrays):
-        """arrays: {"train": (n, views, D), "dev": (m, 1, D)} float32, plain photos first. Needs the results of the steps features and texts."""
-        grid = rounding_grid(arrays["train"])
-        texts = {name: text_inputs(np.load(work / f"texts-{name}.npy")) for name in ("train", "dev")}
-        phrased = {name: Phrases.of(read_captions(data / "flickr8k" / f"{name}.tsv").values(), np.load(work / f"phrases-{name}.npy")) for name in ("train", "dev")}
-        features = {name: np.load(work / f"features-{name}.npy", mmap_mode="r")[:, 0] for name in ("train", "dev")}
-        photos, others = (torch.from_numpy(arrays[name][:, 0]) for name in ("train", "dev"))
-        said = np.load(work / "texts-classes.npy")
-        named = Named.of(said, features["train"], photos)
-        seen = Named.of(said, features["dev"], others, named.directions)
-        dev = Dev(texts["dev"], phrased["dev"], seen, Latents(arrays["dev"], grid).rounded([Frame(photo, 0) for photo in range(len(others))]))
-        return Learned(texts["train"], torch.arange(len(texts["train"])).view(-1, 5), phrased["train"], named, Latents(arrays["train"], grid), dev)
+    def of(data, work, values):
+        """values: (images, views, D) float32 latents, plain images first. Needs the results of the steps features and texts."""
+        _, found = image_table(data)
+        features = np.load(work / "features.npy", mmap_mode="r")[:, 0, :CHANNELS]
+        latents = Latents(values, rounding_grid(values[found["train"][0].rows.start:]))
+        said, made = np.load(work / "texts-classes.npy"), {}
+        for split in ("train", "dev"):
+            sights, groups = searched(found, split)
+            shown = Shown.of(latents, sights)
+            owner = torch.tensor([at for at, group in enumerate(groups) for _ in group])
+            seen = torch.from_numpy(np.stack([np.asarray(features[rows], np.float32).mean(0) for rows in shown.rows]))
+            towards = made["train"][3].directions if split == "dev" else None
+            named = Named.of(said, seen.numpy(), shown.plain(), towards)
+            made[split] = (text_inputs(np.load(work / f"texts-{split}.npy")), owner,
+                           Phrases.of(groups, np.load(work / f"phrases-{split}.npy")), named, shown, [sight.source for sight in sights])
+        return Learned(*made["train"][:5], Dev(*made["dev"]))
 
 
 def run(data, work):
     """Train, export and measure. Needs the results of the steps features, latents and texts."""
-    arrays = {name: np.load(work / f"latents-{name}.npy").astype(np.float32) for name in ("train", "dev")}
-    learned = Learned.of(data, work, arrays)
+    learned = Learned.of(data, work, np.load(work / "latents.npy"))
     text, latent = train(learned)
-    photos, views = arrays["train"].shape[:2]
-    export(text, latent, torch.from_numpy(arrays["train"][:, 0]), learned.dev,
-           f"{len(learned.texts):,} captions and {len(learned.phrased.texts):,} short phrases of {photos:,} photos, each photo in {views} views, "
+    views = learned.shown.latents.values.shape[1]
+    _, found = image_table(data)
+    splits = {name: Shown.of(learned.shown.latents, searched(found, name)[0]) for name in ("train", "dev")}
+    features = np.load(work / "features.npy", mmap_mode="r")
+    images = {name: [row for rows in shown.rows for row in rows] for name, shown in splits.items()}
+    export(text, latent, learned.shown.latents.values[images["train"], 0], learned.dev,
+           f"{len(learned.texts):,} captions and {len(learned.phrased.texts):,} short phrases of {len(learned.shown.rows):,} photos and clips, each image in {views} views, "
            f"and {len(learned.named.texts):,} names and definitions of the 1,000 classes of the vision tower's head, with latents that stand for photos of them (`recipe/classes.py`)",
-           readable({name: np.load(work / f"features-{name}.npy", mmap_mode="r")[:, 0] for name in arrays}, {name: torch.from_numpy(z[:, 0]) for name, z in arrays.items()}))
+           readable({name: features[rows, 0, :CHANNELS] for name, rows in images.items()}, {name: learned.shown.latents.values[rows, 0] for name, rows in images.items()}))

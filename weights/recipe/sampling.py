@@ -4,6 +4,7 @@ The adapter is added into the weights for as long as it stays the same, so a tok
 """
 
 import torch
+import torch.nn.functional as F
 
 from batch import IM_END
 from language import HEAD_DIM, HEADS, HIDDEN, KV_HEADS, LAYERS, rms_norm, rotate, swiglu
@@ -26,18 +27,26 @@ class Sampler:
         self.weights = {key: torch.addmm(base[key], b.T, a.T) for key, (a, b) in adapter.items()}
         x = self.language.embedding[torch.tensor(self.root, device=self.language.device)][None]
         self.root_cache = self.cache(1, len(self.root))
-        self.forward(x, self.root_cache, 0)
+        self.forward(x, self.root_cache, 0, torch.zeros(1, dtype=torch.long, device=x.device))
 
     def cache(self, rows, capacity):
         """(LAYERS, keys and values, rows, KV_HEADS, capacity, HEAD_DIM)"""
         return torch.zeros(LAYERS, 2, rows, KV_HEADS, capacity, HEAD_DIM, dtype=self.language.dtype, device=self.language.device)
 
-    def forward(self, x, cache, start):
-        """Hidden states (R, 576) after the last of x (R, L, 576), whose tokens stand at positions start, start + 1, ..."""
+    def forward(self, x, cache, start, padding):
+        """Hidden states (R, 576) after the last of x (R, L, 576), which follows `start` tokens of the cache.
+
+        padding (R): so many tokens right after the root are none; nobody sees them and positions do not count them.
+        """
         rows, length = x.shape[:2]
-        end, scale = start + length, HEAD_DIM**-0.5
-        cos, sin = (table[start:end].to(x.dtype).repeat(rows, 1, 1) for table in (self.language.cos, self.language.sin))
-        hidden_later = torch.full((length, end), float("-inf"), dtype=x.dtype, device=x.device).triu(start + 1).repeat(GROUP, 1)
+        end, scale, root = start + length, HEAD_DIM**-0.5, len(self.root)
+        places = (torch.arange(start, end, device=x.device) - padding[:, None]).clamp(min=0).flatten()
+        cos, sin = (table[places].to(x.dtype) for table in (self.language.cos, self.language.sin))
+        columns = torch.arange(end, device=x.device)
+        hidden = (columns > torch.arange(start, end, device=x.device)[:, None])[None] | ((columns >= root) & (columns < root + padding[:, None]))[:, None]
+        # A padding token sees itself, so that its own softmax has something to sum; nobody reads what it becomes.
+        hidden &= columns != torch.arange(start, end, device=x.device)[:, None]
+        unseen = torch.zeros(rows, 1, length, end, dtype=x.dtype, device=x.device).masked_fill(hidden[:, None], float("-inf")).repeat(1, 1, GROUP, 1)
         x = x.reshape(-1, HIDDEN)
         for i in range(LAYERS):
             attention_norm, mlp_norm = self.language.norms[i]
@@ -46,9 +55,7 @@ class Sampler:
             k, v = rotate(heads[:, HEADS:HEADS + KV_HEADS], cos, sin), heads[:, HEADS + KV_HEADS:]
             q, k, v = (value.view(rows, length, -1, HEAD_DIM).transpose(1, 2) for value in (q, k, v))
             cache[i, 0, :, :, start:end], cache[i, 1, :, :, start:end] = k, v
-            scores = q.reshape(rows, KV_HEADS, -1, HEAD_DIM) @ cache[i, 0, :, :, :end].transpose(-1, -2)
-            if length > 1:
-                scores += hidden_later
+            scores = q.reshape(rows, KV_HEADS, -1, HEAD_DIM) @ cache[i, 0, :, :, :end].transpose(-1, -2) + unseen
             out = (scores.softmax(-1) @ cache[i, 1, :, :, :end]).view(rows, HEADS, length, HEAD_DIM)
             x = x + out.transpose(1, 2).reshape(-1, HIDDEN) @ self.weights[f"{i}_o"].T
             x = x + swiglu(rms_norm(x, mlp_norm) @ self.weights[f"{i}_gate_up"].T) @ self.weights[f"{i}_down"].T
@@ -56,17 +63,19 @@ class Sampler:
 
     @torch.no_grad()
     def answers(self, prompts, count=1, longest=30, generator=None, temperature=1.0):
-        """`count` answers to each of prompts (P, L, 576), which follow the root: P * count lists of token ids.
+        """`count` answers to each of the prompts, [(L, 576)], which follow the root: P * count lists of token ids.
 
         Sampled at the temperature with a generator, else the likeliest token each time. The end token is part of an answer
         that has reached it within `longest` tokens.
         """
-        root, length = len(self.root), prompts.shape[1]
+        root, length = len(self.root), max(map(len, prompts))
+        padding = torch.tensor([length - len(prompt) for prompt in prompts], device=prompts[0].device)
+        padded = torch.stack([F.pad(prompt, (0, 0, length - len(prompt), 0)) for prompt in prompts])
         cache = self.cache(len(prompts), root + length + longest)
         cache[..., :root, :] = self.root_cache
-        hidden = self.forward(prompts, cache, root)
+        hidden = self.forward(padded, cache, root, padding)
         if count > 1:
-            cache, hidden = cache.repeat_interleave(count, 2), hidden.repeat_interleave(count, 0)
+            cache, hidden, padding = (value.repeat_interleave(count, at) for value, at in ((cache, 2), (hidden, 0), (padding, 0)))
         answers = [[] for _ in range(len(hidden))]
         alive = list(range(len(hidden)))  # which answer a row writes
         ended = torch.zeros(len(hidden), dtype=torch.bool, device=hidden.device)
@@ -81,9 +90,9 @@ class Sampler:
             if len(left) == 0 or step + 1 == longest:
                 break
             if len(left) < COMPACT_BELOW * len(ended):
-                cache, tokens, ended = cache[:, :, left], tokens[left], ended[left]
+                cache, tokens, ended, padding = cache[:, :, left], tokens[left], ended[left], padding[left]
                 alive = [alive[row] for row in left.tolist()]
-            hidden = self.forward(self.language.embedding[tokens][:, None], cache, root + length + step)
+            hidden = self.forward(self.language.embedding[tokens][:, None], cache, root + length + step, padding)
         return answers
 
     def choose(self, logits, generator):

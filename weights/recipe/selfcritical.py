@@ -15,7 +15,7 @@ import torch.distributed
 
 from batch import IM_END, Written
 from common import log, write_json
-from data import CAPTION_QUESTIONS, DEFAULT_QUESTION_SHARE, PHOTO_JITTER, VIEWS, Example, Frame, photo_pieces
+from data import CAPTION_QUESTIONS, DEFAULT_QUESTION_SHARE, Example, Frame
 from mixing import REFINED, REFINED_REPORT, TRAINED
 from pack import PROMPT
 from sampling import Sampler
@@ -23,15 +23,15 @@ from score import CiderD, words
 from trainer import CHAT_PASSES, CHECKPOINT_SECONDS, SEED, Trainer, spawn
 
 RATE = 3e-4
-PHOTOS = 16  # of one round of a process, on a CPU core
+SIGHTS = 16  # of one round of a process, on a CPU core
 SAMPLES = 5  # captions of a photo
 TEMPERATURE = 0.7  # of the policy that is trained: nearer to what a search finds than the model's own words at 1
 UPDATES = 2  # of one round: the second one's captions are one small step old
 LONGEST = 26  # tokens
 SUPERVISED_TOKENS = 350  # padded tokens of a process's answers beside an update, on a CPU core
 SUPERVISED_WEIGHT = 0.5  # of their mean loss, against policy gradients of advantages of unit deviation
-DEV_PHOTOS = 200
-DEV_SHARE = 0.15  # of the time, at most, for captions of dev photos
+DEV_SIGHTS = 200  # of each data set
+DEV_SHARE = 0.15  # of the time, at most, for captions of dev sights
 STOP = "."  # as a word of the reward: without it, captions that break off are as good as whole ones
 
 
@@ -58,22 +58,24 @@ class SelfCritical(Trainer):
         metric = self.metrics[split]
         return metric.score(metric.vectors(self.reward_words(sentence, ids[-1] == IM_END)), self.references[split][photo])
 
-    def sampled(self, photos, rng):
-        """A round's own captions: [(example of a photo, its latents)]. Notes their rewards."""
-        views = min(VIEWS, self.latents["train"].values.shape[1])
-        frames = [Frame(photo, rng.randrange(views), PHOTO_JITTER) for photo in photos]
-        z = self.latents["train"].noisy(frames, self.generator)
+    def sampled(self, sights, rng):
+        """A round's own captions: [(example of a sight, the latents of its frames)]. Notes their rewards."""
+        captions = self.captions["train"]
+        pieces = [captions.pieces(rng, sight) for sight in sights]
+        frames = [[piece for piece in context if isinstance(piece, Frame)] for context in pieces]
+        z = self.latents.noisy([frame for own in frames for frame in own], self.generator)
         question = PROMPT["default_question"] if rng.random() < DEFAULT_QUESTION_SHARE else rng.choice(CAPTION_QUESTIONS)
         self.projector.eval()
         self.sampler.take(self.adapter.cast(self.setting.dtype))
-        answers = self.sampler.answers(self.prompts(z, question), SAMPLES, LONGEST, self.generator, TEMPERATURE)
-        rewards = torch.tensor([self.reward("train", photos[i // SAMPLES], ids) for i, ids in enumerate(answers)]).view(-1, SAMPLES)
+        answers = self.sampler.answers(self.prompts(pieces, z, question), SAMPLES, LONGEST, self.generator, TEMPERATURE)
+        rewards = torch.tensor([self.reward("train", sights[i // SAMPLES], ids) for i, ids in enumerate(answers)]).view(-1, SAMPLES)
         self.window.append((rewards.mean().item(), sum(map(len, answers)) / len(answers)))
         # Of each against the mean of the others.
         advantages = (rewards - rewards.mean(1, keepdim=True)) * SAMPLES / (SAMPLES - 1)
         advantages = (advantages / advantages.square().mean().sqrt().clamp(min=1e-3)).flatten().tolist()
         written = [Written(ids, advantage) for ids, advantage in zip(answers, advantages)]
-        return [(Example(photo_pieces(frame), [(question, written[i * SAMPLES:(i + 1) * SAMPLES])]), z[i]) for i, frame in enumerate(frames)]
+        return [(Example(context, [(question, written[i * SAMPLES:(i + 1) * SAMPLES])]), own)
+                for i, (context, own) in enumerate(zip(pieces, z.split(list(map(len, frames)))))]
 
     def step(self, made, rows, budget):
         """One update from sampled captions and supervised rows."""
@@ -81,10 +83,10 @@ class SelfCritical(Trainer):
         policy = self.batch([self.trees.row(example) for example, _ in made])
         tokens = sum(len(answer.ids) for example, _ in made for _, answers in example.branches for answer in answers)
         self.projector.eval()
-        loss = self.loss(policy, torch.stack([z for _, z in made]), self.adapter.cast(dtype), TEMPERATURE) / tokens
+        loss = self.loss(policy, torch.cat([z for _, z in made]), self.adapter.cast(dtype), TEMPERATURE) / tokens
         loss.backward()
         batch = self.batch(rows)
-        z = self.latents["train"].noisy(batch.frames, self.generator) if batch.frames else None
+        z = self.latents.noisy(batch.frames, self.generator) if batch.frames else None
         self.projector.train()
         told = self.loss(batch, z, self.adapter.cast(dtype, self.generator)) / batch.weights.sum()
         (SUPERVISED_WEIGHT * told).backward()
@@ -93,41 +95,46 @@ class SelfCritical(Trainer):
 
     @torch.no_grad()
     def dev_cider(self):
-        """Mean CIDEr-D of greedy captions of dev photos with rounded latents, over all processes."""
+        """{data set: mean CIDEr-D of greedy captions of its first dev sights with rounded latents}, over all processes."""
         self.projector.eval()
         self.sampler.take(self.adapter.cast(self.setting.dtype))
-        photos, total, told = list(range(self.rank, DEV_PHOTOS, self.world)), 0.0, []
-        for start in range(0, len(photos), 50):
-            part = photos[start:start + 50]
-            z = self.latents["dev"].rounded([Frame(photo, 0) for photo in part])
-            answers = self.sampler.answers(self.prompts(z, PROMPT["default_question"]), longest=40)
-            total += sum(self.reward("dev", photo, ids) for photo, ids in zip(part, answers))
-            told += [self.trees.text(ids) for ids in answers]
-        shared = torch.tensor([total], device=self.setting.device)
-        if self.world > 1:
-            torch.distributed.all_reduce(shared)
-        self.log("  " + " | ".join(told[:4]))
-        return shared.item() / DEV_PHOTOS
+        captions, found = self.captions["dev"], {}
+        for source in ("flickr8k", "msrvtt"):
+            chosen = [at for at in captions.captioned if captions.sights[at].source == source][:DEV_SIGHTS]
+            own, total, told = chosen[self.rank::self.world], 0.0, []
+            for start in range(0, len(own), 50):
+                part = own[start:start + 50]
+                pieces = [captions.plain_pieces(sight) for sight in part]
+                z = self.latents.rounded([piece for context in pieces for piece in context if isinstance(piece, Frame)])
+                answers = self.sampler.answers(self.prompts(pieces, z, PROMPT["default_question"]), longest=40)
+                total += sum(self.reward("dev", sight, ids) for sight, ids in zip(part, answers))
+                told += [self.trees.text(ids) for ids in answers]
+            shared = torch.tensor([total], device=self.setting.device)
+            if self.world > 1:
+                torch.distributed.all_reduce(shared)
+            self.log("  " + " | ".join(told[:4]))
+            found[source] = round(shared.item() / max(1, len(chosen)), 3)
+        return found
 
     def train(self, minutes):
         budget, room = minutes * 60, self.setting.room
-        round_photos = PHOTOS * room
+        round_sights = SIGHTS * room
         if self.steps == 0:
             self.first = self.dev_cider()
-            self.log(f"start: greedy CIDEr-D of {DEV_PHOTOS} dev photos {self.first:.3f}")
+            self.log(f"start: greedy CIDEr-D of {DEV_SIGHTS} dev photos and clips {self.first}")
         last, looked, cost, supervised_loss = time.time(), self.seconds, 0.0, []
         while self.seconds < budget:
             rng = random.Random(SEED * 1000 + 500 + self.epoch)
-            photos = list(range(len(self.captions["train"].photos)))
-            rng.shuffle(photos)
+            sights = list(self.captions["train"].captioned)
+            rng.shuffle(sights)
             others = self.captions["train"].other_examples(rng) + CHAT_PASSES * self.chat_examples()
             rng.shuffle(others)
             batches = self.row_batches(others, rng, SUPERVISED_TOKENS * room)
-            rounds = len(photos) // (round_photos * self.world)
+            rounds = len(sights) // (round_sights * self.world)
             while self.at < rounds and self.seconds < budget:
                 own = random.Random(f"{self.epoch} {self.at} {self.rank}")
-                first = (self.at * self.world + self.rank) * round_photos
-                made = self.sampled(photos[first:first + round_photos], own)
+                first = (self.at * self.world + self.rank) * round_sights
+                made = self.sampled(sights[first:first + round_sights], own)
                 for update in range(UPDATES):
                     place = ((self.at * UPDATES + update) * self.world + self.rank) % len(batches)
                     supervised_loss.append(self.step(made[update::UPDATES], batches[place], budget))
@@ -141,18 +148,18 @@ class SelfCritical(Trainer):
                 self.save_now_and_then("selfcritical-checkpoint.pt")
                 if self.seconds - looked > max(CHECKPOINT_SECONDS, cost / DEV_SHARE):
                     begun = self.seconds
-                    self.log(f"greedy CIDEr-D of {DEV_PHOTOS} dev photos {self.dev_cider():.3f}")
+                    self.log(f"greedy CIDEr-D of {DEV_SIGHTS} dev photos and clips {self.dev_cider()}")
                     last = self.count_time(last)
                     cost, looked = self.seconds - begun, self.seconds
             if self.at >= rounds:
                 self.epoch, self.at = self.epoch + 1, 0
         dev = self.dev_cider()
         if self.rank == 0:
-            self.log(f"end: greedy CIDEr-D of {DEV_PHOTOS} dev photos {dev:.3f}")
+            self.log(f"end: greedy CIDEr-D of {DEV_SIGHTS} dev photos and clips {dev}")
             write_json(self.work / REFINED_REPORT, {
                 "minutes": round(self.seconds / 60, 1), "steps": self.steps, "samples": SAMPLES, "rate": RATE,
                 "passes": round(self.epoch + self.at / rounds, 2), "processes": self.world, "device": self.setting.device,
-                "dev_cider_greedy": {"photos": DEV_PHOTOS, "before": round(self.first, 3), "after": round(dev, 3)}})
+                "dev_cider_greedy": {"sights": DEV_SIGHTS, "before": self.first, "after": dev}})
             self.save(REFINED)
 
     def state(self):

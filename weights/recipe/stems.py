@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from vision import SIZE, VisionTower, folded_weights, normalise
+from vision import SIZE, VisionTower, folded_weights, normalise, same_padding
 
 FROZEN_BLOCKS = 10  # of 21
 STEM_SHAPE = (88, 17, 17)
@@ -53,6 +53,18 @@ class TunedTower(VisionTower):
             x = x + inside if block["stride"] == 1 and block["in"] == block["out"] else inside
         return x
 
+    def conv(self, name, x, stride=1, groups=1):
+        """As in VisionTower. The bias of a depthwise convolution is added on its own: inside the convolution, its gradient makes oneDNN
+        work out the filters' gradient too, which takes ten times as long as all the rest.
+        """
+        if groups == 1:
+            return super().conv(name, x, stride, groups)
+        weight, bias = self.weights[f"{name}/weight"], self.weights[f"{name}/bias"]
+        before, after = same_padding(x.shape[-1], weight.shape[-1], stride)
+        if before != after:
+            x, before = F.pad(x, (before, after, before, after)), 0
+        return F.conv2d(x, weight, None, stride, before, 1, groups) + bias.to(x.dtype).view(-1, 1, 1)
+
     def stem(self, x):
         """(B, 3, 260, 260) -> (B, 88, 17, 17)."""
         return self.blocks_of(F.relu6(self.conv("stem", x, stride=2)), 0, FROZEN_BLOCKS)
@@ -62,8 +74,8 @@ class TunedTower(VisionTower):
         return F.relu6(self.conv("head", self.blocks_of(x, FROZEN_BLOCKS, len(self.blocks))))
 
     def tuned(self):
-        """{name: parameter} of what is learned."""
-        frozen = tuple(f"blocks/{index}/" for index in range(FROZEN_BLOCKS)) + ("stem/",)
+        """{name: parameter} of what is learned. The head of the classes stays, so that its published weights go on saying where a class lies."""
+        frozen = tuple(f"blocks/{index}/" for index in range(FROZEN_BLOCKS)) + ("stem/", "classifier/")
         return {name: value for name, value in self.weights.items()
                 if not name.startswith(frozen) and not name.endswith("depthwise/weight")}
 

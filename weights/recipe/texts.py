@@ -4,7 +4,7 @@ Hidden states after layers 8, 14 and 20 (and the embeddings, layer 0), averaged 
 token, from the reference implementation in float32. The adapter is left out, so that training it anew never moves a text.
 
 Writes texts-train.npy and texts-dev.npy, (captions, 7, 576) float16: the means of layers 0, 8, 14, 20, then the last token's
-8, 14, 20; captions in the order of the tables. And phrases-train.npy and phrases-dev.npy, of the phrases of phrases.py in their
+8, 14, 20; captions as searched() lists them. And phrases-train.npy and phrases-dev.npy, of the phrases of phrases.py in their
 order, and texts-classes.npy, of what classes.py says of the vision tower's classes.
 """
 
@@ -15,8 +15,9 @@ import torch
 from tokenizers import Tokenizer
 
 from classes import class_texts
-from common import HIDDEN, PACK_FOLDER, log, read_captions, save_array
+from common import HIDDEN, PACK_FOLDER, log, save_array
 from phrases import phrases
+from sets import image_table
 
 BOS = 1  # <|im_start|>: a first token takes most attention and is left out of the means
 LAYERS = (8, 14, 20)  # counted from 1; the deeper ten are about the next word
@@ -70,13 +71,24 @@ class TextStates:
 
 
 CHUNK = 2500  # texts between two savings
+LEARNED_CAPTIONS = 6  # of a training clip, the ones that the others agree with most
+
+
+def searched(found, split):
+    """The sights of a split that have captions, and the captions of each that search learns from or is judged by.
+
+    found: {split: [Sight]}.
+    """
+    captioned = [sight for sight in found[split] if sight.captions]
+    most = LEARNED_CAPTIONS if split == "train" else None
+    return captioned, [sight.captions[:most] for sight in captioned]
 
 
 def texts_of(data, split):
     """{file name: its texts}."""
     if split == "classes":
         return {"texts-classes": [said.text for said in class_texts()]}
-    groups = read_captions(data / "flickr8k" / f"{split}.tsv").values()
+    _, groups = searched(image_table(data)[1], split)
     return {f"texts-{split}": [text for group in groups for text in group], f"phrases-{split}": [phrase.text for phrase in phrases(groups)]}
 
 

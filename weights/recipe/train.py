@@ -33,7 +33,7 @@ class Supervised(Trainer):
     def step(self, rows, budget):
         """One optimiser step over all processes' rows; returns (loss per token, tokens)."""
         batch = self.batch(rows)
-        z = self.latents["train"].noisy(batch.frames, self.generator) if batch.frames else None
+        z = self.latents.noisy(batch.frames, self.generator) if batch.frames else None
         loss = self.loss(batch, z, self.adapter.cast(self.setting.dtype, self.generator))
         loss.backward()
         tokens, total = self.update(self.shape(budget), batch.weights.sum(), loss)
@@ -57,7 +57,7 @@ class Supervised(Trainer):
                 if self.seconds - looked > CHECKPOINT_SECONDS:
                     looked = self.seconds
                     if self.rank == 0:
-                        self.log(f"dev loss a token {self.dev_loss():.3f}")
+                        self.log(f"dev loss a token {self.dev_loss():.3f} of photos, {self.dev_loss('msrvtt'):.3f} of clips")
             if self.at >= steps:
                 self.epoch, self.at = self.epoch + 1, 0
         if self.rank == 0:

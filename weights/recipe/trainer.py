@@ -18,12 +18,14 @@ import torch.multiprocessing
 from safetensors.numpy import load_file
 
 from batch import Latents, Trees, Written, rounding_grid
-from common import PACK_FOLDER, log, read_captions
+from common import PACK_FOLDER, log
+from concepts import Concepts
 from convert import load_language
-from data import Captions, Example, Frame, after_visual, photo_pieces
+from data import Captions, Example, Frame, after_visual
 from device import choose_setting
 from language import ADAPTER_SCALE, Adapter, FrozenHeadLoss, Language, Projector
 from pack import PROMPT
+from sets import image_table
 
 SEED = 1
 TOKEN_BUDGET = 1100  # padded tokens of one process's share of a batch, on a CPU core
@@ -35,7 +37,7 @@ CLIP = 1.0
 CHECKPOINT_SECONDS = 300
 # A process that was stopped for a while (a suspended machine, a paused job) goes on with its schedule where it was.
 LONGEST_STEP = 120
-DEV_PHOTOS = 120  # for the loss printed at each checkpoint
+DEV_SIGHTS = 120  # of each data set, for the loss printed at each checkpoint
 
 
 class Trainer:
@@ -46,10 +48,11 @@ class Trainer:
         self.setting, self.rank, self.world = setting, rank, world
         self.work = work
         self.trees = Trees()
-        arrays = {name: np.load(work / f"latents-{name}.npy").astype(np.float32) for name in ("train", "dev")}
-        self.captions = {name: Captions(read_captions(data / "flickr8k" / f"{name}.tsv"), z[:, 0]) for name, z in arrays.items()}
-        grid = rounding_grid(arrays["train"])
-        self.latents = {name: Latents(values, grid, setting.device) for name, values in arrays.items()}
+        _, found = image_table(data)
+        values = np.load(work / "latents.npy")
+        concepts = Concepts(values)
+        self.captions = {split: Captions(sights, values[:, 0], concepts) for split, sights in found.items()}
+        self.latents = Latents(values, rounding_grid(values[found["train"][0].rows.start:]), setting.device)
         self.language = Language(load_language(), setting)
         self.adapter = Adapter().to(setting.device)
         sigma = torch.from_numpy(load_file(PACK_FOLDER / "latent-map.safetensors")["sigma"])
@@ -98,25 +101,31 @@ class Trainer:
         return FrozenHeadLoss.apply(hidden[batch.loss_at] / temperature, self.language.embedding, batch.term_rows, batch.targets, batch.weights)
 
     @torch.no_grad()
-    def prompts(self, z, question):
-        """Embeddings (P, L, 576) of photos with latents z (P, 256) and a question, after the root."""
-        table, device = self.language.embedding, self.setting.device
-        before, after = (table[torch.tensor(self.trees.encode(text), device=device)].expand(len(z), -1, -1)
-                         for text in (PROMPT["photo_before"], after_visual(question)))
-        return torch.cat([before, self.projector(z).to(table.dtype), after], 1)
+    def prompts(self, pieces, z, question):
+        """Embeddings of P contexts and a question, after the root: [(L, 576)].
+
+        pieces: of each, strings and frames; z: the latents of all their frames in order, (frames, 256).
+        """
+        table, device, tokens = self.language.embedding, self.setting.device, iter(self.projector(z))
+        made = []
+        for context in pieces:
+            parts = [next(tokens).to(table.dtype) if isinstance(piece, Frame) else table[torch.tensor(self.trees.encode(piece), device=device)]
+                     for piece in [*context, after_visual(question)]]
+            made.append(torch.cat(parts))
+        return made
 
     @torch.no_grad()
-    def dev_loss(self, shift=0):
-        """Loss per caption token on dev photos with rounded latents; shift > 0 shows other photos' latents instead."""
+    def dev_loss(self, source="flickr8k", shift=0):
+        """Loss per caption token on dev sights of one data set with rounded latents; shift > 0 shows other sights' latents instead."""
         captions, adapter = self.captions["dev"], self.adapter.cast(self.setting.dtype)
         self.projector.eval()
+        chosen = [at for at in captions.captioned if captions.sights[at].source == source][:DEV_SIGHTS]
         total, count = 0.0, 0.0
-        for start in range(0, DEV_PHOTOS, 20):
-            photos = range(start, start + 20)
-            examples = [Example(photo_pieces(Frame((photo + shift) % DEV_PHOTOS, 0)),
-                                [(PROMPT["default_question"], captions.sentences[photo])]) for photo in photos]
+        for start in range(0, len(chosen), 20):
+            examples = [Example(captions.plain_pieces(chosen[(at + shift) % len(chosen)]), [(PROMPT["default_question"], captions.sentences[chosen[at]][:5])])
+                        for at in range(start, min(start + 20, len(chosen)))]
             batch = self.batch([self.trees.row(example) for example in examples])
-            total += self.loss(batch, self.latents["dev"].rounded(batch.frames), adapter).item()
+            total += self.loss(batch, self.latents.rounded(batch.frames), adapter).item()
             count += batch.weights.sum().item()
         self.projector.train()
         return total / count
