@@ -56,17 +56,6 @@ def source_file(name):
     return path
 
 
-def read_captions(tsv):
-    """A caption table (columns image, caption) as {photo: [captions]}, in the file's order."""
-    captions = {}
-    with open(tsv, encoding="utf-8") as file:
-        next(file)
-        for line in file:
-            photo, caption = line.rstrip("\n").split("\t", 1)
-            captions.setdefault(photo, []).append(caption)
-    return captions
-
-
 def write_json(path, value):
     """Write JSON through a temporary file, so that a kill leaves the old file whole."""
     path = Path(path)

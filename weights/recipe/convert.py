@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from common import PACK_FOLDER, log, source_file, write_json
-from vision import folded_weights
+from features import tower_weights
 
 LAYERS_IN_FIRST_SHARD = 15
 
@@ -143,9 +143,13 @@ def vision_tensors(weights):
 
 
 def run(data, work):
-    """Write language.json for the manifest and, where the pack lacks them, the language, embedding, tokenizer and vision files."""
-    if (work / "language.json").exists() and (PACK_FOLDER / "vision.safetensors").exists():
+    """Write language.json for the manifest, the vision tower and, where the pack lacks them, the language, embedding and tokenizer files."""
+    if (work / "language.json").exists():
         return
+    PACK_FOLDER.mkdir(parents=True, exist_ok=True)
+    vision = {name: np.ascontiguousarray(value) for name, value in vision_tensors(tower_weights(work)).items()}
+    save_file(vision, PACK_FOLDER / "vision.safetensors")
+    (PACK_FOLDER / "vision.safetensors").chmod(0o644)
     reader = GGUFReader(source_file("language"))
 
     def field(name):
@@ -168,9 +172,8 @@ def run(data, work):
         "eos": field("tokenizer.ggml.eos_token_id"),
         "tied": True,
     })
-    if (PACK_FOLDER / "vision.safetensors").exists():
+    if (PACK_FOLDER / "embedding.safetensors").exists():
         return
-    PACK_FOLDER.mkdir(parents=True, exist_ok=True)
     tensors = language_tensors(reader, field("llama.attention.head_count"), field("llama.attention.head_count_kv"), layers)
     first = {n: t for n, t in tensors.items() if n.startswith("layers.") and int(n.split(".")[1]) < LAYERS_IN_FIRST_SHARD}
     second = {n: t for n, t in tensors.items() if n not in first}
@@ -180,8 +183,6 @@ def run(data, work):
         field("tokenizer.ggml.tokens"), field("tokenizer.ggml.token_type"), field("tokenizer.ggml.merges"))
     tokenizer.save(str(PACK_FOLDER / "tokenizer.json"), pretty=False)
     (PACK_FOLDER / "chat_template.jinja").write_text(field("tokenizer.chat_template"), encoding="utf-8")
-    vision = {name: np.ascontiguousarray(value) for name, value in vision_tensors(folded_weights()).items()}
-    save_file(vision, PACK_FOLDER / "vision.safetensors")
     for path in PACK_FOLDER.glob("*.safetensors"):
         path.chmod(0o644)
-    log("converted the language model and the vision tower")
+    log("converted the language model")

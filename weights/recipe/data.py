@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from clips import SUMMARY, Scene, cut_scenes, frame_times, moment_questions, order_dialogue, scene_count, told_in_order
+from clips import (
+    SUMMARY,
+    Scene,
+    cut_scenes,
+    frame_times,
+    moment_questions,
+    order_dialogue,
+    scene_count,
+    told_in_order,
+)
 from dialogues import dialogue, unanswerable
 from pack import PROMPT
 from questions import SHORT, PhotoQuestions, upper

@@ -5,7 +5,16 @@ A dialogue is a list of (question, answer). All randomness comes from the genera
 
 import re
 
-from questions import ACTION, ANIMALS, COLOUR_NOUNS, NOT_VERBS, PEOPLE_WORDS, PLURAL_ACTORS, article, colour_of
+from questions import (
+    ACTION,
+    ANIMALS,
+    COLOUR_NOUNS,
+    NOT_VERBS,
+    PEOPLE_WORDS,
+    PLURAL_ACTORS,
+    article,
+    colour_of,
+)
 
 PRONOUNS = {"man": "he", "boy": "he", "woman": "she", "girl": "she"}
 # What is asked of people in photos and can't be seen, with what is honest to say.

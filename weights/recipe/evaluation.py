@@ -11,8 +11,9 @@ import random
 import numpy as np
 
 from clips import FIRST, LAST, cut_scenes, moment_questions
-from common import log, read_captions
+from common import log
 from data import ZOOM_SHARE, Captions
+from sets import image_table
 
 SEED = 20
 MOST = 300  # questions of a kind
@@ -25,7 +26,7 @@ FRAMES = 8  # that a clip is thought of in: as many as a prompt shows
 def photo_lines(captions, source, rng):
     """Questions with short answers, at most one of each kind a photo; as many yes as no."""
     lines, asked, told = [], {kind: 0 for kind in KINDS}, {"Yes.": 0, "No.": 0}
-    photos = list(range(len(captions.photos)))
+    photos = list(range(len(captions.sights)))
     rng.shuffle(photos)
     for photo in photos:
         seen = set()
@@ -56,7 +57,7 @@ def clip_lines(captions, source, rng):
     """Of each clip: which scene comes at a place in their order, told by captions, and when something appears."""
     lines = []
     for number in range(CLIPS):
-        photos = rng.sample(range(len(captions.photos)), rng.choice([2, 3]))
+        photos = rng.sample(range(len(captions.sights)), rng.choice([2, 3]))
         step = rng.uniform(*SECONDS_A_FRAME)
         scenes = cut_scenes(rng, photos, FRAMES)
         shown = []
@@ -78,11 +79,12 @@ def clip_lines(captions, source, rng):
 def run(data, work):
     """Write questions.jsonl in the work folder."""
     folder = (data / "flickr8k").resolve()
-    captions = Captions(read_captions(folder / "dev.tsv"), np.load(work / "latents-dev.npy").astype(np.float32)[:, 0])
+    photos = [sight for sight in image_table(data)[1]["dev"] if sight.source == "flickr8k"]
+    captions = Captions(photos, np.load(work / "latents.npy")[:, 0])
     rng = random.Random(SEED)
 
     def source(photo):
-        return str(folder / "images" / captions.photos[photo])
+        return str(folder / "images" / captions.sights[photo].name)
 
     lines = photo_lines(captions, source, rng) + clip_lines(captions, source, rng)
     target = work / "questions.jsonl"

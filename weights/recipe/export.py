@@ -5,12 +5,11 @@ import json
 from safetensors.torch import save_file
 
 from card import REFINEMENTS, finish, known
-from common import PACK_FOLDER, log, write_json
+from common import PACK_FOLDER, write_json
 from device import choose_setting
 from language import ADAPTER_SCALE, LAYERS, LINEARS
 from mixing import REFINED_REPORT, TRAINED, measured_of, taught, told_of
-from trainer import Trainer, start_state
-from widen import Widened
+from trainer import Trainer
 
 
 def export_weights(state):
@@ -29,13 +28,7 @@ def export_weights(state):
 
 def run(data, work, start=None):
     """Write the trained files and finish the pack. start: as in taught()."""
-    widened, told = work / Widened.result, {}
-    if widened.exists():
-        log(f"weights of {widened.name}")
-        # Whole: a mean with what it started from was no better at captions of dev photos, and told colours and real videos worse.
-        state = start_state(widened)
-    else:
-        state, told = taught(work, start)
+    state, told = taught(work, start)
     export_weights(state)
     path = work / "training.json"
     if not path.exists():
@@ -48,7 +41,7 @@ def run(data, work, start=None):
 def refinements(work, start):
     """What the trainings after `train` tell of themselves, in order: those that had led to a pack `start`, then this run's."""
     earlier = [] if (work / TRAINED).exists() else measured_of(start).get("refinements", [])
-    own = {"selfcritical": work / REFINED_REPORT, "widen": work / Widened.report}
+    own = {"selfcritical": work / REFINED_REPORT}
     return earlier + [{"step": step} | json.loads(path.read_text()) for step, path in own.items() if path.exists()]
 
 

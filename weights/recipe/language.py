@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from common import HIDDEN, PROJECTOR_HIDDEN, LATENT_DIM, RANK, TOKENS
+from common import HIDDEN, LATENT_DIM, PROJECTOR_HIDDEN, RANK, TOKENS
 from convert import dequantise, dequantise_embedding
 
 HEADS, KV_HEADS, HEAD_DIM, LAYERS, MLP = 9, 3, 64, 30, 1536

@@ -4,11 +4,20 @@ import json
 
 from safetensors import safe_open
 
-from common import LATENT_DIM, PACK_FOLDER, PROJECTOR_HIDDEN, RANK, SOURCES, TOKENS, sha256_of, write_json
+from common import (
+    LATENT_DIM,
+    PACK_FOLDER,
+    PROJECTOR_HIDDEN,
+    RANK,
+    SOURCES,
+    TOKENS,
+    sha256_of,
+    write_json,
+)
 from vision import BN_EPS, MEAN, SIZE, STD, block_table
 
-PACK_ID = "latentchat-smollm2-135m-v1"
-FEATURE_SPACE = "efficientnet-lite2-pool5-pca256-v1"
+PACK_ID = "latentchat-smollm2-135m-v2"
+FEATURE_SPACE = "efficientnet-lite2-captions-pool5-pca256-v2"
 
 # The texts around the visual tokens. Training and inference read the same ones.
 PROMPT = {
@@ -27,9 +36,9 @@ LICENCES = [
     {"part": "language model, embedding, tokenizer, chat template", "licence": "Apache-2.0", "file": "LICENSE-SmolLM2",
      "origin": "SmolLM2-135M-Instruct, Hugging Face"},
     {"part": "vision tower", "licence": "Apache-2.0", "file": "LICENSE-EfficientNet-Lite",
-     "origin": "EfficientNet-Lite2, Google Brain; PyTorch weights by ML Illustrated"},
-    {"part": "latent map, projector, adapter, retrieval towers", "licence": "Apache-2.0", "file": "LICENSE-SmolLM2",
-     "origin": "trained by weights/recipe on Flickr8k (Hodosh et al. 2013, research use) and captions of MSVD (Chen and Dolan 2011, research use)"},
+     "origin": "EfficientNet-Lite2, Google Brain; PyTorch weights by ML Illustrated; its later blocks tuned by weights/recipe"},
+    {"part": "latent map, concepts, projector, adapter, retrieval towers", "licence": "Apache-2.0", "file": "LICENSE-SmolLM2",
+     "origin": "trained by weights/recipe on Flickr8k (Hodosh et al. 2013), MSR-VTT (Xu et al. 2016), COCO (Lin et al. 2014) and DAQUAR (Malinowski and Fritz 2014), research use"},
 ]
 
 # A question in another language is told so instead of being answered: SmolLM2 was trained on English, and so was everything here.

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from questions import MASS, PEOPLE, PEOPLE_PLURALS, PLURALS, THINGS, article, maybe_present, present_things
+from questions import (
+    MASS,
+    PEOPLE,
+    PEOPLE_PLURALS,
+    PLURALS,
+    THINGS,
+    article,
+    maybe_present,
+    present_things,
+)
 
 LEAST_PHOTOS = 3  # that a phrase is in
 LONGEST = 5  # words

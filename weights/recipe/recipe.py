@@ -1,60 +1,54 @@
-"""Makes the default model pack from published weights and captioned photos: one command, resumable.
+"""Makes the default model pack from published weights and captioned photos and clips: one command, resumable.
 
     pip install -r weights/recipe/requirements.txt
     python weights/recipe/recipe.py --data FOLDER --work FOLDER [--minutes 60] [--threads 2] [--steps ...]
 
-FOLDER of --data holds flickr8k/{train,dev}.tsv and flickr8k/images (Flickr8k, Hodosh et al. 2013), and for the step widen
-text/msvd-train-captions.tsv (MSVD, Chen and Dolan 2011).
+What the folder of --data holds is said in sets.py; a data set that is not there is left out.
 The starting weights come inside the Python packages of requirements.txt; their sha256 are checked (common.py).
 Steps, each skipped when its result is there:
 
     tower      the vision tower's later blocks, tuned with captions       (--minutes)
-    features   pooled EfficientNet-Lite2 features of the photos          (about 10 minutes on 2 cores)
+    features   pooled features of all images in four views                (40 minutes on 2 cores)
     convert    language model, embedding, tokenizer, vision tower        (1 minute)
-    latents    the PCA that makes 256 numbers of a frame                 (1 minute)
-    texts      hidden states of captions and of names of classes, for search (20 minutes)
-    retrieval  text and latent towers for search, into the pack        (10 minutes)
+    latents    the PCA that makes 256 numbers of a frame                 (3 minutes)
+    concepts   the map from latents to the classes the tower tells apart  (3 minutes)
+    texts      hidden states of captions and of names of classes, for search (40 minutes)
+    retrieval  text and latent towers for search, into the pack        (20 minutes)
     fixtures   expected numbers for the tests, under test/fixtures       (2 minutes)
     chat       text-only answers of the unchanged model, for the training (5 minutes)
     train      low-rank adapter and projector                            (--minutes)
     selfcritical  the same, from rewards of its own captions             (--minutes)
-    widen      the same, from clips by their captions and classes by their names (--minutes)
     export     projector, adapter, pack.json, model card                 (seconds)
     evaluation questions about dev photos and clips of them, for `latentchat evaluate pack` (seconds)
-    measure    scores on dev photos in float32, into pack.json and card  (5 minutes)
     card       pack.json and model card again, with the product's figures (card.py says which files)
-
-And a study that is only made when it is named:
-
-    targets    other latent targets, among them a learned resampler, judged by the towers trained on them (25 minutes)
 """
 
 import argparse
 import importlib
 from pathlib import Path
 
-STEPS = ["tower", "features", "convert", "latents", "texts", "retrieval", "fixtures", "chat", "train", "selfcritical", "widen", "export", "evaluation", "measure", "card"]
-STUDIES = ["targets"]
+STEPS = ["tower", "features", "convert", "latents", "concepts", "texts", "retrieval", "fixtures", "chat", "train", "selfcritical", "export",
+         "evaluation", "card"]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with flickr8k/")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
     parser.add_argument("--work", type=Path, required=True, help="folder for intermediate files and checkpoints")
     parser.add_argument("--minutes", type=float, default=60, help="wall-clock budget of each training (default 60)")
     parser.add_argument("--start", type=Path, help="trained.pt of an earlier run, or a pack's folder such as weights/default: the training starts from its weights")
     parser.add_argument("--threads", type=int, default=2, help="threads, and processes of the training (default 2)")
-    parser.add_argument("--steps", nargs="+", choices=[*STEPS, *STUDIES], default=STEPS, help="only these steps")
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS, help="only these steps")
     arguments = parser.parse_args()
 
     import torch
 
     torch.set_num_threads(arguments.threads)
     arguments.work.mkdir(parents=True, exist_ok=True)
-    for name in [*STEPS, *STUDIES]:
+    for name in STEPS:
         if name in arguments.steps:
             step = importlib.import_module(name)
-            if name in ("train", "selfcritical", "widen"):
+            if name in ("train", "selfcritical"):
                 step.run(arguments.data, arguments.work, arguments.minutes, arguments.threads, arguments.start)
             elif name == "tower":
                 step.run(arguments.data, arguments.work, arguments.minutes)

@@ -3,9 +3,9 @@
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from common import HIDDEN
 from convert import dequantise, dequantise_embedding, load_language
 from language import HEAD_DIM, HEADS, KV_HEADS, LAYERS, MLP, RMS_EPS, ROPE_THETA
-from common import HIDDEN
 
 
 def reference_model(dtype=torch.float32):

@@ -21,7 +21,16 @@ from torch import nn
 
 from batch import Latents, rounding_grid
 from card import refresh
-from classes import ALIKE, CONTEXT, DOUBT, SURE, class_texts, directions, probabilities, readable
+from classes import (
+    ALIKE,
+    CONTEXT,
+    DOUBT,
+    SURE,
+    class_texts,
+    directions,
+    probabilities,
+    readable,
+)
 from common import CHANNELS, FIXTURE_FOLDER, PACK_FOLDER, log
 from data import Frame
 from phrases import phrases

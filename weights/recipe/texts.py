@@ -33,7 +33,9 @@ class TextStates:
     """The first 20 layers of the unchanged language model."""
 
     def __init__(self):
-        from reference import reference_model  # half a minute of imports that only this needs
+        from reference import (
+            reference_model,  # half a minute of imports that only this needs
+        )
 
         self.tokenizer = Tokenizer.from_file(str(PACK_FOLDER / "tokenizer.json"))
         self.model = reference_model().model

@@ -42,6 +42,7 @@ LONGEST_TEXT = 24  # tokens
 WORD_SIGHTS = 25  # a word is learned if captions of so many sights use it
 WORD_CAPTIONS = 2  # of a sight use a word before it counts as seen there
 CHECKPOINT_SECONDS = 300
+LONGEST_STEP = 120
 AVERAGE = 0.998  # of the moving average of the weights, which is what is kept
 SEED = 11
 # Words about the caption or its grammar, not about what is seen.
@@ -260,7 +261,8 @@ class Tuning:
         while self.seconds < budget:
             window.append(self.step(self.seconds / budget))
             now = time.time()
-            self.seconds, last = self.seconds + now - last, now
+            # A process that was stopped for a while goes on with its schedule where it was.
+            self.seconds, last = self.seconds + min(now - last, LONGEST_STEP), now
             if self.steps % 20 == 0:
                 means = [sum(column) / len(window) for column in zip(*window)]
                 log(f"step {self.steps}, {self.seconds:.0f} s: captions {means[0]:.3f}, words {means[1]:.3f}, classes {means[2]:.3f}")
