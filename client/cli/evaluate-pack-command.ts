@@ -4,7 +4,7 @@ import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { wholeNumber } from './arguments.js';
 import { packOption, threadsOption } from './common-options.js';
-import { packTable, SECTIONS, VIDEO_QUESTIONS, videoAnswers, videosText, type PackRow, type PackSection, type SectionContext } from './evaluate/pack/index.js';
+import { namedRow, packTable, SECTIONS, VIDEO_QUESTIONS, videoAnswers, videosText, type PackRow, type PackSection, type SectionContext } from './evaluate/pack/index.js';
 import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { Models } from './models.js';
@@ -16,6 +16,7 @@ import { Progress } from './terminal.js';
 interface EvaluatePackOptions {
   readonly data?: string;
   readonly questions?: string;
+  readonly clips?: string;
   readonly videos?: string;
   readonly rows?: readonly PackSection[];
   readonly limit?: number;
@@ -34,7 +35,8 @@ export function evaluatePackCommand(): Command {
     .description('Measure a model pack: captions, questions, clips, text-only chat, speed.')
     .option('--data <folder>', `folder with ${CAPTIONS_FILE} (columns image, caption) and the photos in images/; ${QUESTIONS_FILE} in it is read as well`)
     .option('--questions <file>', '.jsonl lines as `evaluate qa` reads them, with types, scenes and moments; `recipe.py --steps evaluation` writes them')
-    .option('--videos <folder>', `also write down what the pack says about each video in it: a caption, and to "${VIDEO_QUESTIONS.join('", "')}"`)
+    .option('--clips <file>', '.jsonl lines of real clips with captions, as `evaluate captions` reads them; `recipe.py --steps evaluation` writes them')
+    .option('--videos <folder>', `also write down what the pack says about each video in it, and count those named right where it has a names.tsv (columns file, must, animals): a caption, and to "${VIDEO_QUESTIONS.join('", "')}"`)
     .addOption(new Option('--rows <list>', `groups of rows, of ${SECTIONS.map(({ name }) => name).join(', ')} (default: all that the data allows)`).argParser(sectionList))
     .addOption(new Option('--limit <n>', 'only the first n of each kind, for a quick look').argParser(wholeNumber(1, 1e9)))
     .option('--out <folder>', 'keep what the model says; what is there already is not done again')
@@ -64,6 +66,7 @@ async function evaluatePack(options: EvaluatePackOptions): Promise<void> {
   const context: SectionContext = {
     models,
     captions: data === undefined ? null : await existing(path.join(data, CAPTIONS_FILE)),
+    clips: options.clips ?? null,
     questions: options.questions ?? (data === undefined ? null : await existing(path.join(data, QUESTIONS_FILE))),
     limit: options.limit,
     keep: (name) => (out === undefined ? null : path.join(out, name)),
@@ -81,6 +84,8 @@ async function evaluatePack(options: EvaluatePackOptions): Promise<void> {
       else throw new UserError(`"${section.name}" of --rows ${missing}.`);
     }
     const videos = options.videos === undefined ? null : await videoAnswers(options.videos, context);
+    const named = options.videos === undefined || videos === null ? null : await namedRow(options.videos, videos);
+    if (named !== null) rows.push(named);
     progress.clear();
     const { id } = models.pack.manifest;
     print([`pack ${id}`, ...(rows.length === 0 ? [] : [packTable(rows)]), ...(videos === null ? [] : [videosText(videos)])].join('\n') + '\n');

@@ -73,10 +73,23 @@ const Prompt = Type.Object({
   frame_after: Type.String(),
   /** After the tokens of a video that is read as a whole: `{n}` as above, `{times}` for the frames' times in seconds. */
   video_after: Type.Optional(Type.String()),
+  /** After the last frame, where anything is recognized: `{words}` stands for the names, separated by commas. */
+  seen: Type.Optional(Type.String()),
   max_frames: Size,
   default_question: Type.String(),
   /** Strings that end an answer where the chat template marks turns by text. */
   stop: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { maxItems: 16 })),
+});
+
+const Share = Type.Number({ minimum: 0, maximum: 1 });
+
+/** The map from latents to the classes that the vision tower tells apart; see projector/concepts.ts. */
+const Concepts = Type.Object({
+  /** Mean probability over the frames shown from which a class is named, and from which a kind of classes is. */
+  sure: Share,
+  kind_sure: Share,
+  /** Names of one video, at most. */
+  most: Type.Integer({ minimum: 1, maximum: 10 }),
 });
 
 const Layers = Type.Array(Type.Integer({ minimum: 0, maximum: 1000 }), { maxItems: 16 });
@@ -116,6 +129,7 @@ const Manifest = Type.Object({
     /** Video-LLaMA's projector, which reads a video as a whole: `latent.tokens` are the video's then. See projector/video-llama.ts. */
     video: Type.Optional(Type.Object({ frame: Former, video: Former, positions: Size })),
   }),
+  concepts: Type.Optional(Concepts),
   retrieval: Type.Optional(Retrieval),
   prompt: Prompt,
   measured: Type.Optional(Type.Unknown()),
@@ -125,6 +139,7 @@ export type PackManifest = Static<typeof Manifest>;
 export type LanguageConfig = Static<typeof Language>;
 export type VisionConfig = Static<typeof Vision>;
 export type PromptConfig = Static<typeof Prompt>;
+export type ConceptsConfig = Static<typeof Concepts>;
 export type RetrievalConfig = Static<typeof Retrieval>;
 
 /** Raised for a pack that is damaged, incomplete or of another kind. The message names the file and the field. */

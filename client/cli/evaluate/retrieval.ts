@@ -4,15 +4,24 @@ import { openFrames } from '../../../model/frames/open.node.js';
 import { hitsOf, momentsOf, type IndexedVideo } from '../../../model/retrieval/index.js';
 import { seededRandom } from '../../../model/runtime/random.js';
 import { overlap, type Moment } from '../../metrics/moments.js';
-import { latentsContainer, openAskable } from '../ask.js';
+import { encodeLatents, latentsContainer, openAskable } from '../ask.js';
 import type { Models } from '../models.js';
 import type { Progress } from '../terminal.js';
+import type { Item } from './items.js';
+import { openScenes, type Scene } from './scenes.js';
 
-/** A photo and what people wrote of it. */
+/** A photo or a clip and what people wrote of it. */
 export interface CaptionedPhoto {
-  /** Path of the photo, or of a container of it. */
+  /** Path of the photo or clip, or of a container of it. */
   readonly file: string;
+  /** Photos that are shown one after the other instead of the file. */
+  readonly scenes?: readonly Scene[];
   readonly captions: readonly string[];
+}
+
+/** What data lines hold, as things to search among. */
+export function captionedPhotos(items: readonly Item[]): CaptionedPhoto[] {
+  return items.map(({ file, scenes, accepted }) => ({ file, captions: accepted, ...(scenes === undefined ? {} : { scenes }) }));
 }
 
 export interface EvaluationOptions {
@@ -40,9 +49,9 @@ export interface RetrievalScores {
 export async function evaluateRetrieval(models: Models, photos: readonly CaptionedPhoto[], { progress, signal }: EvaluationOptions): Promise<RetrievalScores> {
   const search = await models.search();
   const index: IndexedVideo[] = [];
-  for (const [i, { file }] of photos.entries()) {
+  for (const [i, { file, scenes }] of photos.entries()) {
     signal.throwIfAborted();
-    const { video } = await openAskable(file, models, { signal });
+    const { video } = scenes === undefined ? await openAskable(file, models, { signal }) : await encodeLatents(await openScenes(scenes, signal), { name: file, bytes: 0 }, models, { signal });
     index.push(await search.index(video));
     progress.update({ label: 'photos', done: i + 1, total: photos.length, unit: 'photos' });
   }
@@ -51,11 +60,17 @@ export async function evaluateRetrieval(models: Models, photos: readonly Caption
   for (const [i, { caption }] of texts.entries()) {
     signal.throwIfAborted();
     const query = await search.textVector(caption);
-    scores.push(Float32Array.from(index, (photo) => Math.max(...hitsOf(photo, query, 'frames').map(({ score }) => score))));
+    scores.push(Float32Array.from(index, (photo) => meanScore(photo, query)));
     progress.update({ label: 'captions', done: i + 1, total: texts.length, unit: 'captions' });
   }
   const { forward, backward } = bothWays(scores, texts.map(({ photo }) => photo), photos.length);
   return { photos: photos.length, captions: texts.length, text_to_photo: recalls(forward), photo_to_text: recalls(backward) };
+}
+
+/** Of a clip, the mean over its frames: a caption tells of the whole. */
+function meanScore(video: IndexedVideo, query: Float32Array): number {
+  const scores = hitsOf(video, query, 'frames').map(({ score }) => score);
+  return scores.reduce((sum, score) => sum + score, 0) / scores.length;
 }
 
 /**

@@ -19,6 +19,8 @@ export interface SectionContext {
   readonly models: Models;
   /** Captions of photos to be held against: see readItems; null: none given. */
   readonly captions: string | null;
+  /** Captions of real clips, as lines with scenes or sources: see readItems; null: none given. */
+  readonly clips: string | null;
   /** Questions about photos and clips of them: see readQuestionData; null: none given. */
   readonly questions: string | null;
   /** At most so many items of each kind; undefined: all. */

@@ -1,9 +1,10 @@
 /** What a pack says about whole videos, unedited: a caption and three questions each. No score: it is read by people. */
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { askOnce, captionOnce, openAskable } from '../../ask.js';
+import { namesRight, parseNames } from '../../../metrics/names.js';
 import { UserError } from '../../failure.js';
-import type { SectionContext } from './section.js';
+import type { PackRow, SectionContext } from './section.js';
 
 export const VIDEO_QUESTIONS = ['What is happening?', 'Who or what is in the video?', 'Where is this?'] as const;
 
@@ -33,6 +34,20 @@ export async function videoAnswers(folder: string, { models, limit, progress, si
   }
   progress.clear();
   return said;
+}
+
+/** Of a folder with a table of names: how many captions name the main thing. null without one. @throws UserError for a table that is not as it should be */
+export async function namedRow(folder: string, said: readonly VideoAnswers[]): Promise<PackRow | null> {
+  const file = path.join(folder, 'names.tsv');
+  const text = await readFile(file, 'utf8').catch(() => null);
+  if (text === null) return null;
+  const names = parseNames(text, file);
+  const judged = said.flatMap(({ video, caption }) => {
+    const name = names.get(video);
+    return name === undefined ? [] : [namesRight(caption, name)];
+  });
+  const right = judged.filter((is) => is).length;
+  return { key: 'clips_named', what: 'real clips whose caption names the main thing', count: judged.length, value: right, blind: null, reach: '14 of 19' };
 }
 
 export function videosText(said: readonly VideoAnswers[]): string {
