@@ -1,4 +1,4 @@
-"""Step 8: questions about the dev photos and about clips of them, as lines that `latentchat evaluate pack` and `evaluate qa` read.
+"""Step: questions about the dev photos and about clips of them, and captions of real clips, as lines that `latentchat evaluate` reads.
 
 The same rules make them as make the training's, from other photos and with a seed of their own. A clip is a list of scenes:
 the photos that are shown one after the other, each for so many seconds, some with a slow zoom (the box of the photo, as shares
@@ -76,17 +76,31 @@ def clip_lines(captions, source, rng):
     return lines
 
 
+CLIP_SECONDS = 2.0  # that each known frame of a real clip is shown
+
+
+def real_clip_lines(sights):
+    """The dev clips with their captions."""
+    return [{"id": sight.name, "source": sight.name, "references": sight.captions,
+             "scenes": [{"source": str(image.resolve()), "seconds": CLIP_SECONDS} for image in sight.images]}
+            for sight in sights if sight.source == "msrvtt"]
+
+
+def write_lines(path, lines):
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    log(f"{len(lines)} lines in {path}")
+
+
 def run(data, work):
-    """Write questions.jsonl in the work folder."""
+    """Write questions.jsonl and clips.jsonl in the work folder."""
     folder = (data / "flickr8k").resolve()
-    photos = [sight for sight in image_table(data)[1]["dev"] if sight.source == "flickr8k"]
+    dev = image_table(data)[1]["dev"]
+    photos = [sight for sight in dev if sight.source == "flickr8k"]
     captions = Captions(photos, np.load(work / "latents.npy")[:, 0])
     rng = random.Random(SEED)
 
     def source(photo):
         return str(folder / "images" / captions.sights[photo].name)
 
-    lines = photo_lines(captions, source, rng) + clip_lines(captions, source, rng)
-    target = work / "questions.jsonl"
-    target.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
-    log(f"{len(lines)} questions in {target}")
+    write_lines(work / "questions.jsonl", photo_lines(captions, source, rng) + clip_lines(captions, source, rng))
+    write_lines(work / "clips.jsonl", real_clip_lines(dev))

@@ -54,9 +54,10 @@ def photos_of(folder, table, source):
 
 
 def clips_of(folder, split):
-    """Captioned clips."""
+    """Captioned clips; of dev clips all captions are references."""
     frames = grouped(folder / "frames.tsv", "clip", "image")
-    return [Sight("msrvtt", clip, [folder / "frames" / image for image in frames[clip]], captions[:CLIP_CAPTIONS])
+    most = CLIP_CAPTIONS if split == "train" else None
+    return [Sight("msrvtt", clip, [folder / "frames" / image for image in frames[clip]], captions[:most])
             for clip, captions in grouped(folder / f"{split}.tsv", "clip", "caption").items() if clip in frames]
 
 

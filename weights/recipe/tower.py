@@ -42,7 +42,6 @@ LONGEST_TEXT = 24  # tokens
 WORD_SIGHTS = 25  # a word is learned if captions of so many sights use it
 WORD_CAPTIONS = 2  # of a sight use a word before it counts as seen there
 CHECKPOINT_SECONDS = 300
-LONGEST_STEP = 120
 AVERAGE = 0.998  # of the moving average of the weights, which is what is kept
 SEED = 11
 # Words about the caption or its grammar, not about what is seen.
@@ -125,6 +124,11 @@ class Heads(nn.Module):
         """tokens (B, 5, 1280) -> unit vectors (B, SPACE), scores of words (B, words)."""
         x = self.norm(tokens.flatten(1))
         return F.normalize(self.image(x), dim=1), self.words(x[:, :CHANNELS])
+
+
+def worked():
+    """Seconds that this process has had its cores: on a machine that is busy with other work the schedule waits for what was not done."""
+    return time.process_time() / torch.get_num_threads()
 
 
 def contrastive(texts, images, owner, scale):
@@ -257,12 +261,11 @@ class Tuning:
         self.steps, self.seconds = state["steps"], state["seconds"]
 
     def run(self, minutes):
-        budget, saved, last, window = minutes * 60, self.seconds, time.time(), []
+        budget, saved, last, window = minutes * 60, self.seconds, worked(), []
         while self.seconds < budget:
             window.append(self.step(self.seconds / budget))
-            now = time.time()
-            # A process that was stopped for a while goes on with its schedule where it was.
-            self.seconds, last = self.seconds + min(now - last, LONGEST_STEP), now
+            now = worked()
+            self.seconds, last = self.seconds + now - last, now
             if self.steps % 20 == 0:
                 means = [sum(column) / len(window) for column in zip(*window)]
                 log(f"step {self.steps}, {self.seconds:.0f} s: captions {means[0]:.3f}, words {means[1]:.3f}, classes {means[2]:.3f}")
@@ -271,7 +274,7 @@ class Tuning:
                 saved = self.seconds
                 self.save()
                 log(f"dev {self.measure()}")
-                last = time.time()
+                last = worked()
         self.save()
         found = self.measure()
         log(f"end: dev {found}")
