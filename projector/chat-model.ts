@@ -15,6 +15,7 @@ import {
 } from '../model/language/index.js';
 import type { ModelPack, PackManifest } from '../model/pack/index.js';
 import type { Runtime } from '../model/runtime/types.js';
+import { Concepts } from './concepts.js';
 import { fitConversation, joinNeighbors } from './conversation.js';
 import { promptEmbeddings } from './embeddings.js';
 import { Line } from './line.js';
@@ -76,6 +77,8 @@ export class ChatModel {
   private constructor(
     private readonly language: LanguageModel,
     private readonly projector: Projector | VideoProjector,
+    /** null for a pack that names nothing. */
+    private readonly concepts: Concepts | null,
     private readonly manifest: PackManifest,
     { cacheBytes = defaultCacheBytes(language.decoder), independent = false, searchesInTurn = false }: ChatModelOptions,
   ) {
@@ -90,7 +93,7 @@ export class ChatModel {
     const language = await LanguageModel.load(pack, runtime, options);
     const { video } = pack.manifest.projector;
     const projector = video === undefined ? await Projector.load(pack, runtime) : await VideoProjector.load(pack, video, runtime);
-    return new ChatModel(language, projector, pack.manifest, options);
+    return new ChatModel(language, projector, await Concepts.load(pack), pack.manifest, options);
   }
 
   /** The question asked about a video when the user asks none. */
@@ -244,6 +247,7 @@ export class ChatModel {
       prompt: this.manifest.prompt,
       tokensPerFrame: this.manifest.latent.tokens,
       whole: this.manifest.projector.video !== undefined,
+      recognized: (latents) => (this.concepts?.recognized(latents) ?? []).map(({ name }) => name),
     });
   }
 }

@@ -1,7 +1,7 @@
 /** The embeddings a prompt enters the language model as. */
 import type { Decoder } from '../model/language/index.js';
 import { Projector } from './network.js';
-import type { PromptToken, VisualToken } from './prompt.js';
+import { latentsOf, type PromptToken, type VisualToken } from './prompt.js';
 import type { VideoProjector } from './video-llama.js';
 
 /** What a prompt's tokens are looked up in. */
@@ -31,8 +31,8 @@ export async function promptEmbeddings(tokens: readonly PromptToken[], embedder:
 }
 
 /** (shown, K, H): frames in one run, videos that are read as a whole one after another. */
-async function project(shown: readonly Shown[], { projector, latent }: PromptEmbedder): Promise<Float32Array> {
-  const latents = shown.map((part) => latentsOf(part, latent.dim));
+async function project(shown: readonly Shown[], { projector }: PromptEmbedder): Promise<Float32Array> {
+  const latents = shown.map(({ video, frames }) => latentsOf(video, frames));
   if (projector instanceof Projector) return projector.project(concatenated(latents));
   const tokens: Float32Array[] = [];
   for (const video of latents) tokens.push(await projector.project(video));
@@ -47,12 +47,6 @@ function distinctShown(tokens: readonly Shown[]): Shown[] {
   const shown: Shown[] = [];
   for (const token of tokens) if (!shown.some((known) => sameShown(known, token))) shown.push(token);
   return shown;
-}
-
-function latentsOf({ video, frames }: Shown, dim: number): Float32Array {
-  const latents = new Float32Array(frames.length * dim);
-  frames.forEach((frame, row) => latents.set(video.latents.subarray(frame * dim, (frame + 1) * dim), row * dim));
-  return latents;
 }
 
 function concatenated(parts: readonly Float32Array[]): Float32Array {

@@ -21,6 +21,8 @@ export interface PromptContext {
   readonly tokensPerFrame: number;
   /** The projector reads a video as a whole. Default false: frame by frame. */
   readonly whole?: boolean;
+  /** Names of what is recognized in frames with latents (T, D), the likeliest first. Default: nothing is recognized. */
+  readonly recognized?: (latents: Float32Array) => readonly string[];
 }
 
 /** Stands for a frame in the text the template sees; removed from what users write, so it is always ours. */
@@ -72,7 +74,8 @@ function ownWords(text: string, { tokenizer, prompt }: PromptContext): string {
 /** What a mark stands for. */
 type Shown = Pick<VisualToken, 'video' | 'frames'>;
 
-function renderVideo(video: VideoPart, { prompt, whole = false }: PromptContext, frames: Shown[]): string {
+function renderVideo(video: VideoPart, context: PromptContext, frames: Shown[]): string {
+  const { prompt, whole = false } = context;
   const chosen = chooseFrames(video.times_s.length, prompt.max_frames);
   if (whole) frames.push({ video, frames: chosen });
   else frames.push(...chosen.map((frame) => ({ video, frames: [frame] })));
@@ -81,12 +84,28 @@ function renderVideo(video: VideoPart, { prompt, whole = false }: PromptContext,
     const after = (prompt.video_after ?? '').replace('{n}', String(chosen.length)).replace('{times}', times);
     return prompt.video_before.replace('{n}', String(chosen.length)) + FRAME_MARK + after;
   }
-  if (video.times_s.length === 1) return prompt.photo_before + FRAME_MARK + prompt.photo_after;
-  const lines = chosen.map((frame) => {
+  const seen = renderSeen(video, chosen, context);
+  if (video.times_s.length === 1) return prompt.photo_before + FRAME_MARK + seen + prompt.photo_after;
+  const lines = chosen.map((frame, i) => {
     const time = video.times_s[frame] as number;
-    return prompt.frame_before.replace('{t}', time.toFixed(1)).replace('{clock}', clock(time)) + FRAME_MARK + prompt.frame_after;
+    const last = i === chosen.length - 1;
+    return prompt.frame_before.replace('{t}', time.toFixed(1)).replace('{clock}', clock(time)) + FRAME_MARK + (last ? seen : '') + prompt.frame_after;
   });
   return prompt.video_before.replace('{n}', String(chosen.length)) + lines.join('');
+}
+
+/** The words for what is recognized in the frames that are shown; '' where nothing is. */
+function renderSeen(video: VideoPart, chosen: readonly number[], { prompt, recognized }: PromptContext): string {
+  if (prompt.seen === undefined || recognized === undefined) return '';
+  const words = recognized(latentsOf(video, chosen));
+  return words.length === 0 ? '' : prompt.seen.replace('{words}', words.join(', '));
+}
+
+/** Latents (frames, D) of some of a video's frames. */
+export function latentsOf({ latents, dim }: VideoPart, frames: readonly number[]): Float32Array {
+  const chosen = new Float32Array(frames.length * dim);
+  frames.forEach((frame, row) => chosen.set(latents.subarray(frame * dim, (frame + 1) * dim), row * dim));
+  return chosen;
 }
 
 /** Seconds as minutes and seconds: 01:05. */

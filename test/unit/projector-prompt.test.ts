@@ -145,3 +145,27 @@ test('the least recently used beginning is forgotten first when memory runs out'
   assert.equal(prefixes.take(tokens(3), 64)?.length, 62);
   assert.equal(prefixes.take(tokens(2), 64), null);
 });
+
+test('what is recognized in the frames that are shown stands behind the last of them', () => {
+  const asked: Float32Array[] = [];
+  const recognizing = {
+    ...context,
+    prompt: { ...context.prompt, seen: '\nSeen: {words}.' },
+    recognized: (latents: Float32Array) => {
+      asked.push(latents);
+      return ['parrot', 'cage'];
+    },
+  };
+  const two = video(2, { latents: Float32Array.of(1, 2, 3, 4, 5, 6) });
+  assert.equal(
+    read(buildPrompt([user(two, 'Why?')], recognizing)),
+    '<S>system\nSys.<E>\n<S>user\nVideo, 2 frames:\n0.0 s: [0.0][0.1]\n0.5 s: [1.0][1.1]\nSeen: parrot, cage.\nWhy?<E>\n<S>assistant\n',
+  );
+  assert.deepEqual(asked, [Float32Array.of(1, 2, 3, 4, 5, 6)]);
+  assert.match(read(buildPrompt([user(video(1), 'Why?')], recognizing)), /Photo: \[0\.0\]\[0\.1\]\nSeen: parrot, cage\.\nWhy\?/);
+});
+
+test('where nothing is recognized, nothing is said of it', () => {
+  const blind = { ...context, prompt: { ...context.prompt, seen: '\nSeen: {words}.' }, recognized: () => [] };
+  assert.doesNotMatch(read(buildPrompt([user(video(1), 'Why?')], blind)), /Seen/);
+});
