@@ -20,8 +20,9 @@ Answers questions about photos and short videos from small latents: 256 numbers 
 
 | part | what | trained here |
 |---|---|---|
-| vision tower | EfficientNet-Lite2 (ImageNet), batch norms folded, float16 + 8-bit residual | no |
-| latent map | PCA of 5 x 1280 pooled features to 256 numbers, of 6,000 photos plain and mirrored | fitted |
+| vision tower | EfficientNet-Lite2 (ImageNet), batch norms folded, float16 + 8-bit residual | its later blocks |
+| latent map | PCA of 5 x 1280 pooled features to 256 numbers, of the training images plain and mirrored | fitted |
+| concepts | a linear map from a latent to the 1,000 classes that the tower's head tells apart; what is likely stands in the prompt as words | fitted |
 | projector | 256 -> 5 x 576: a linear path plus one hidden layer of 1,024 (GELU) | yes |
 | language model | SmolLM2-135M-Instruct, 4-bit blocks of 32 (GGUF Q4_1, bit for bit), 8-bit embedding | no |
 | retrieval towers | a caption's hidden states of layers 8, 14 and 20, and a latent, to unit vectors of one space | yes |
@@ -29,21 +30,28 @@ Answers questions about photos and short videos from small latents: 256 numbers 
 
 ## Data
 
-Flickr8k (Hodosh, Young and Hockenmaier 2013): 6,000 training photos with five human captions each; 1,000 dev photos for the
-figures below. The photos are their owners'; research use. No photo and no caption is in this pack. Captions become sentences;
-{data}
-**The model has never seen a real video in training.** {chat}
+| set | what is learned from it | dev, for the figures below |
+|---|---|---|
+| Flickr8k (Hodosh, Young and Hockenmaier 2013) | 6,000 photos, five captions each | 1,000 photos |
+| MSR-VTT (Xu et al. 2016) | 3,616 clips, one to three frames and up to twelve captions each | 243 clips |
+| COCO (Lin et al. 2014) | 310 photos, five captions each | - |
+| DAQUAR (Malinowski and Fritz 2014) | photos of rooms with questions and answers | a tenth of the rooms |
+
+They are their owners'; research use. No picture and no caption is in this pack. Captions become sentences;
+{data} Text-only prompts, answered by the unchanged model, are mixed in (`recipe/chat.py`).
 
 ## Training
 
-`python weights/recipe/recipe.py --data FOLDER --work FOLDER`. {minutes} minutes on two CPU cores that other work shared,
-{steps} steps of about 2,000 tokens, about {passes} passes over the photos. The base stays frozen; one photo's captions and questions
-share its prefix (token trees), the loss is on answer tokens only. AdamW, rate 8e-4 for adapter and projector, 3% warm-up,
-cosine over wall-clock time. A photo is seen plain, mirrored, and as two random crops, with noise of 0.15 deviations on its latents; a tenth of the adapter's
-ranks and of the projector's hidden units is left out of each step. Latents carry uniform noise of half a step of a 4-bit grid, which stands for their rounding in
-a container. {mixed}{notes}
+`python weights/recipe/recipe.py --data FOLDER --work FOLDER`, in this order:
 
-{refined}Python (PyTorch) does the training: {step_time}
+| step | minutes | steps | passes | what it learns from |
+|---|---|---|---|---|
+{trainings}
+
+The base stays frozen; captions of and questions about one photo or clip share its prefix (token trees), the loss is on answer tokens only.
+An image is seen plain, mirrored, and as two random crops, with noise of 0.15 deviations on its latents, and uniform noise of half a step of a
+4-bit grid, which stands for their rounding in a container. What is recognized stands in the prompt in three of four examples, and is wrong in one of
+seven, so that the model weighs it. {mixed}{notes}
 
 ## Measured
 
@@ -51,33 +59,30 @@ a container. {mixed}{notes}
 {videos}
 ## Limits
 
-- A small model of one kind of photo: people, dogs, sports and outdoor scenes of Flickr. Anything else is named with the
-  nearest thing it knows. It often gets colours, counts and small objects wrong, and it sounds equally sure when it does.
+- A small model. What it does not know is named with the nearest thing it knows. It often gets colours, counts and small objects wrong.
 - It cannot read text, name people or places, judge distances, or follow motion finer than the difference between frames.
 - English only. Questions unlike the trained ones may be answered with a caption.
 - Do not use it where a wrong answer does harm.
 """
 
 
+WAYS = {"text_to_photo": "text to picture", "photo_to_text": "picture to text"}
+
+
 def figures(measured):
     """A table of the figures that were taken, and how."""
     training, rows = measured["training"], []
-    rows.append((f"loss a caption token, {training.get('dev_photos', 120)} dev photos, rounded latents", training["dev_loss"]))
+    rows.append(("loss a caption token, 120 dev photos, rounded latents", training["dev_loss"]))
     rows.append(("the same with another photo's latents", training["dev_loss_with_other_photos"]))
     if product := measured.get("product"):
         about = f"{product['photos']} dev photos, beam {product['beams']}, of what it finds the one most like the photo, latents read back from containers, 8-bit engine"
         names = {"bleu4": "BLEU-4", "cider_d": "CIDEr-D", "rouge_l": "ROUGE-L", "bleu1": "BLEU-1"}
         rows += [(f"{label}: {about} (`latentchat evaluate captions dev.tsv --rows latents`)", product[name]) for name, label in names.items()]
-    if float32 := measured.get("float32"):
-        rows.append((f"CIDEr-D, first {float32['photos']} dev photos, greedy, float32", float32["cider"]))
-        rows.append(("BLEU-4, the same", float32["bleu4"]))
-        for kind in ("yes/no", "color"):
-            asked = float32[f"{kind} questions"]
-            rows.append((f"{kind} questions made by rules, {asked['asked']} of dev photos, answered right", f"{asked['right']:.0%}"))
     if retrieval := measured.get("retrieval"):
-        for name, label in (("text_to_photo", "text to photo"), ("photo_to_text", "photo to text")):
-            found = " / ".join(f"{retrieval[name][key]:.1f}" for key in ("r1", "r5", "r10"))
-            rows.append((f"retrieval among {retrieval['photos']} dev photos, {label}: R@1 / R@5 / R@10, float32, latents rounded as in a container", found))
+        for source, found in retrieval.items():
+            for way, label in WAYS.items() if isinstance(found, dict) and "sights" in found else ():
+                recalls = " / ".join(f"{found[way][key]:.1f}" for key in ("r1", "r5", "r10"))
+                rows.append((f"retrieval among {found['sights']} of {source}, {label}: R@1 / R@5 / R@10, float32, latents rounded as in a container", recalls))
         if areas := retrieval.get("areas"):
             rows.append(("things by their names, and noun phrases of captions, against the same photos: mean area under the curve", f"{areas['things']:.3f}, {areas['phrases']:.3f}"))
             if "classes" in areas:
@@ -87,31 +92,18 @@ def figures(measured):
     return "\n".join(["| figure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
-def selfcritical_text(run):
-    """A paragraph about a self-critical training."""
-    scores = run["dev_cider_greedy"]
-    return (f"Then {run['minutes']} minutes of self-critical training (Rennie et al. 2017, with the baseline of Luo 2020; `recipe/selfcritical.py`): "
-            f"{run['steps']} steps, {run['passes']} passes, {run['samples']} captions sampled a photo, CIDEr-D as the reward, rate {run['rate']:g}; greedy CIDEr-D "
-            f"of {scores['photos']} dev photos went from {scores['before']} to {scores['after']}. ")
+TRAINED_ON = {
+    "tower": "captions and the words in them, contrastively; the head's classes kept by distillation (`recipe/tower.py`)",
+    "train": "captions, questions, dialogues, clips, text-only prompts: AdamW, rate 8e-4 (`recipe/train.py`)",
+    "selfcritical": "rewards of its own captions, CIDEr-D (Rennie et al. 2017, baseline of Luo 2020), and what `train` learns from (`recipe/selfcritical.py`)",
+}
 
 
-def widened_text(run):
-    """A paragraph about a training with stand-ins."""
-    about = f"up to {run['questions']} questions about each photo, " if "questions" in run else "questions, "
-    return (f"Then {run['minutes']} minutes for words that the photos' captions lack (`recipe/widen.py`): {run['steps']} steps, {run['passes']} passes. Captions of "
-            f"{run['clips']:,} clips (MSVD, Chen and Dolan 2011) and the names of the 1,000 classes of the vision tower's head, of neither of which a picture was at hand, "
-            "are seen through latents guessed from their words and from the head's weights (`recipe/standins.py`, `recipe/classes.py`); "
-            f"{about}dialogues, clips of photos and text-only prompts beside them, and the photos' captions as the model itself wrote them before. ")
-
-
-def weighed(run):
-    """What of a training went on, and what is to be said of it beside (its "notes")."""
-    weight = run.get("weight", 1)
-    kept = "The weights after it went on." if weight == 1 else f"A mean of the weights after and before it went on, {weight:.0%} of it those after."
-    return f"{kept} {run.get('notes', '')}".rstrip()
-
-
-REFINEMENT_TEXTS = {"selfcritical": selfcritical_text, "widen": widened_text}
+def trainings(measured):
+    """A line of the table for each training, in the order the weights went through them."""
+    runs = [{"step": "tower", **measured["tower"]}] if "tower" in measured else []
+    runs += [{"step": "train", **measured["training"]}, *measured.get("refinements", [])]
+    return "\n".join(f"| {run['step']} | {run['minutes']} | {run['steps']} | {run.get('passes', '-')} | {TRAINED_ON[run['step']]} |" for run in runs)
 
 
 def mixed_text(training):
@@ -151,12 +143,9 @@ def write_card(measured):
     """Write MODEL_CARD.md from the figures of pack.json's `measured`."""
     training, pack = measured["training"], measured.get("pack", {})
     text = CARD.format(
-        data=training["data"],
-        chat=training.get("chat", "Text-only prompts, answered by the unchanged model, are mixed in (`recipe/chat.py`)."),
-        mixed=mixed_text(training), notes=training.get("notes", "") + retrieval_text(measured.get("retrieval")), step_time=training.get("step_time", "in bfloat16, 1.96 s for a whole step of 2,096 tokens on two idle cores against 3.43 s in ONNX Runtime from our own graph (float32), 1.75 times as long (`npm run bench -- adapter-training`)."),
-        refined="".join(REFINEMENT_TEXTS[run["step"]](run) + weighed(run) + "\n\n" for run in measured.get("refinements", [])),
+        data=training["data"], trainings=trainings(measured), mixed=mixed_text(training),
+        notes=training.get("notes", "") + retrieval_text(measured.get("retrieval")),
         videos=videos_text(pack) if pack.get("videos") else "",
-        minutes=training["minutes"], steps=training["steps"], passes=training["passes"],
         figures=figures(measured) + (pack_rows(pack) if pack.get("rows") else ""))
     (PACK_FOLDER / "MODEL_CARD.md").write_text(text.replace(". \n", ".\n"), encoding="utf-8")
 
@@ -168,7 +157,7 @@ def finish(work, measured):
         return json.loads(path.read_text()) if path.exists() else None
 
     measured = dict(measured)
-    for name, file in (("training", "training.json"), ("refinements", REFINEMENTS), ("pack", "pack-report.json")):
+    for name, file in (("tower", "tower.json"), ("training", "training.json"), ("refinements", REFINEMENTS), ("pack", "pack-report.json")):
         if found := read(file):
             measured[name] = found
     if product := read("product.json"):
