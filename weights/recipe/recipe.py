@@ -3,6 +3,9 @@
     pip install -r weights/recipe/requirements.txt
     python weights/recipe/recipe.py --data FOLDER --work FOLDER [--minutes 60] [--threads 2] [--steps ...]
 
+The pack in weights/default was made by this recipe as of commit 664863b, from photos alone; its trainings since then, from photos and clips
+with a tuned vision tower, make the next one.
+
 What the folder of --data holds is said in sets.py; a data set that is not there is left out.
 The starting weights come inside the Python packages of requirements.txt; their sha256 are checked (common.py).
 Steps, each skipped when its result is there:
