@@ -103,7 +103,7 @@ def trainings(measured):
     """A line of the table for each training, in the order the weights went through them."""
     runs = [{"step": "tower", **measured["tower"]}] if "tower" in measured else []
     runs += [{"step": "train", **measured["training"]}, *measured.get("refinements", [])]
-    return "\n".join(f"| {run['step']} | {run['minutes']} | {run['steps']} | {run.get('passes', '-')} | {TRAINED_ON[run['step']]} |" for run in runs)
+    return "\n".join(f"| {run['step']} | {run['minutes']} | {run['steps']} | {run.get('passes', '-')} | {TRAINED_ON.get(run['step'], 'a step of an earlier recipe')} |" for run in runs)
 
 
 def mixed_text(training):
