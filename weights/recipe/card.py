@@ -11,7 +11,7 @@ from common import PACK_FOLDER, log
 from pack import told_by, write_manifest
 from train import LATER_SHARE
 
-REFINEMENTS = "refinements.json"  # [{"step": "selfcritical" or "widen", ...what it tells of itself}], as the weights went through them
+REFINEMENTS = "refinements.json"  # [{"step": "selfcritical", ...what it tells of itself}], as the weights went through them
 SIZE_LIMIT, FILE_LIMIT = 150e6, 45e6  # bytes
 
 CARD = """# latentchat default pack

@@ -43,16 +43,6 @@ def view_of(path, view):
 class TunedTower(VisionTower):
     """The tower in two parts: `stem` runs the frozen blocks, `rest` the tuned ones."""
 
-    def blocks_of(self, x, first, last):
-        for index in range(first, last):
-            block, inside = self.blocks[index], x
-            if block["expand"] != 1:
-                inside = F.relu6(self.conv(f"blocks/{index}/expand", inside))
-            inside = F.relu6(self.conv(f"blocks/{index}/depthwise", inside, block["stride"], inside.shape[1]))
-            inside = self.conv(f"blocks/{index}/project", inside)
-            x = x + inside if block["stride"] == 1 and block["in"] == block["out"] else inside
-        return x
-
     def conv(self, name, x, stride=1, groups=1):
         """As in VisionTower. The bias of a depthwise convolution is added on its own: inside the convolution, its gradient makes oneDNN
         work out the filters' gradient too, which takes ten times as long as all the rest.

@@ -86,17 +86,21 @@ class VisionTower(nn.Module):
             x, before = F.pad(x, (before, after, before, after)), 0
         return F.conv2d(x, weight, bias, stride, before, 1, groups)
 
-    def forward(self, x):
-        """(B, 3, 260, 260) normalised pixels -> (B, 1280, 9, 9), after the head convolution and its ReLU6."""
-        x = F.relu6(self.conv("stem", x, stride=2))
-        for index, block in enumerate(self.blocks):
-            inside = x
+    def blocks_of(self, x, first, last):
+        """The blocks from number `first` up to, without, `last`."""
+        for index in range(first, last):
+            block, inside = self.blocks[index], x
             if block["expand"] != 1:
                 inside = F.relu6(self.conv(f"blocks/{index}/expand", inside))
             inside = F.relu6(self.conv(f"blocks/{index}/depthwise", inside, block["stride"], inside.shape[1]))
             inside = self.conv(f"blocks/{index}/project", inside)
             x = x + inside if block["stride"] == 1 and block["in"] == block["out"] else inside
-        return F.relu6(self.conv("head", x))
+        return x
+
+    def forward(self, x):
+        """(B, 3, 260, 260) normalised pixels -> (B, 1280, 9, 9), after the head convolution and its ReLU6."""
+        x = F.relu6(self.conv("stem", x, stride=2))
+        return F.relu6(self.conv("head", self.blocks_of(x, 0, len(self.blocks))))
 
     def logits(self, feature_map):
         """(B, 1280, 9, 9) -> (B, 1000) ImageNet logits."""
