@@ -64,13 +64,17 @@ def singular(word, known):
 
 
 class Vocabulary:
-    """The words that captions of enough training sights use."""
+    """The words that captions of enough training sights use; `odds`, the logarithm of how likely each is."""
 
     def __init__(self, train):
         counts = Counter(word for sight in train for word in set().union(*map(words_of, sight.captions)) if sight.captions)
         self.known = {word for word, count in counts.items() if count >= WORD_SIGHTS}
         self.words = sorted({singular(word, self.known) for word in self.known})
         self.number = {word: number for number, word in enumerate(self.words)}
+        seen = torch.zeros(len(self.words))
+        for sight in train:
+            seen[self.seen(sight)] += 1
+        self.odds = ((seen + 1) / (len(train) - seen + 1)).log()
 
     def seen(self, sight):
         """The numbers of the words that WORD_CAPTIONS of the sight's captions use."""
@@ -112,11 +116,14 @@ class Texts(nn.Module):
 class Heads(nn.Module):
     """What is learned beside the tower, and left out of the pack."""
 
-    def __init__(self, words):
+    def __init__(self, odds):
         super().__init__()
         self.norm = nn.BatchNorm1d(TOKENS * CHANNELS, affine=False, momentum=0.02)
         self.image = nn.Sequential(nn.Dropout(0.1), nn.Linear(TOKENS * CHANNELS, 512), nn.GELU(), nn.Dropout(0.2), nn.Linear(512, SPACE))
-        self.words = nn.Sequential(nn.Dropout(0.1), nn.Linear(CHANNELS, words))
+        self.words = nn.Sequential(nn.Dropout(0.1), nn.Linear(CHANNELS, len(odds)))
+        # From zero the biases would take thousands of steps to say that most words are not there.
+        nn.init.zeros_(self.words[1].weight)
+        self.words[1].bias.data.copy_(odds)
         self.texts = Texts()
         self.scale = nn.Parameter(torch.tensor(math.log(15.0)))
 
@@ -154,7 +161,7 @@ class Tuning:
         self.vocabulary = Vocabulary(self.train)
         self.seen = [self.vocabulary.seen(sight) for sight in self.train]
         self.tower = TunedTower(folded_weights()).eval().to(memory_format=torch.channels_last)
-        self.heads = Heads(len(self.vocabulary.words))
+        self.heads = Heads(self.vocabulary.odds)
         self.tuned = self.tower.tuned()
         for value in self.tuned.values():
             value.requires_grad_(True)
