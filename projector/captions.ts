@@ -4,7 +4,7 @@
  */
 import type { SearchableVideo } from '../model/retrieval/index.js';
 import type { ReplyOptions, TextRank } from './chat-model.js';
-import type { ChatMessage, VideoPart } from './messages.js';
+import { lastShown } from './focus.js';
 
 /** Each word of a caption depends on what follows more than an answer's does, and with more beams there is more to choose from. */
 export const CAPTION_BEAMS = 5;
@@ -29,10 +29,4 @@ export function likenessRank(towers: Likeness): TextRank {
     const cosines = await towers.likeness(videos, texts);
     return texts.map((_, i) => cosines.reduce((sum, row) => sum + (WEIGHT * (row[i] as number)) / videos.length, 0));
   };
-}
-
-/** The videos of the last message that has any: of several in a conversation, it is about these. */
-function lastShown(messages: readonly ChatMessage[]): VideoPart[] {
-  const shown = messages.map(({ content }) => content.flatMap((part) => (part.type === 'video' ? [part] : [])));
-  return shown.findLast((parts) => parts.length > 0) ?? [];
 }

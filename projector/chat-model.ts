@@ -13,16 +13,16 @@ import {
   type LanguageModelOptions,
   type Likelihood,
 } from '../model/language/index.js';
-import type { ModelPack, PackManifest } from '../model/pack/index.js';
+import type { ConfidenceConfig, ModelPack, PackManifest } from '../model/pack/index.js';
 import type { Runtime } from '../model/runtime/types.js';
-import { Concepts } from './concepts.js';
+import { Concepts, type Concept } from './concepts.js';
 import { fitConversation, joinNeighbors } from './conversation.js';
 import { promptEmbeddings } from './embeddings.js';
 import { Line } from './line.js';
 import { checkVideo, type ChatMessage, type VideoPart } from './messages.js';
 import { Projector } from './network.js';
 import { PrefixCache } from './prefix-cache.js';
-import { buildPrompt, type PromptToken } from './prompt.js';
+import { buildPrompt, chooseFrames, latentsOf, type PromptToken } from './prompt.js';
 import { PromptReading } from './prompt-reading.js';
 import { ShortestFirst } from './shortest-first.js';
 import { TokenCounts } from './token-counts.js';
@@ -199,6 +199,16 @@ export class ChatModel {
   /** Languages that questions may be in; null: any. */
   get languages(): readonly string[] | null {
     return this.manifest.language.languages ?? null;
+  }
+
+  /** What the witnesses for an answer are worth (confidence.ts); null: the pack has not learned that. */
+  get confidence(): ConfidenceConfig | null {
+    return this.manifest.confidence ?? null;
+  }
+
+  /** What the vision tower recognizes in the frames of a video that a prompt shows, the likeliest first. */
+  recognized(video: VideoPart): Concept[] {
+    return this.concepts?.recognized(latentsOf(video, chooseFrames(video.times_s.length, this.manifest.prompt.max_frames))) ?? [];
   }
 
   /** Tokens of the longest conversation, answer included. */

@@ -42,6 +42,12 @@ export function videosOf(messages: readonly ChatMessage[]): VideoPart[] {
   return [...videos.values()];
 }
 
+/** The videos of the last message that has any, photos too: of several in a conversation, it is about these. */
+export function lastShown(messages: readonly ChatMessage[]): VideoPart[] {
+  const shown = messages.map(({ content }) => content.flatMap((part) => (part.type === 'video' ? [part] : [])));
+  return shown.findLast((parts) => parts.length > 0) ?? [];
+}
+
 /** The words of the last message. */
 export function lastText(messages: readonly ChatMessage[]): string {
   const texts = messages.at(-1)?.content.flatMap((part) => (part.type === 'text' ? [part.text] : [])) ?? [];

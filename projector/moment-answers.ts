@@ -4,37 +4,33 @@
  * language model is shown those frames alone and says what is seen there; it never writes the seconds, which it would often get wrong.
  */
 import { videoEnd } from '../model/retrieval/moments.js';
-import type { FoundMoments, Moment, MomentQuery, SearchableVideo } from '../model/retrieval/index.js';
+import type { Moment } from '../model/retrieval/index.js';
 import { captionSearch, type Likeness } from './captions.js';
 import type { ChatModel, ReplyOptions, ReplyResult } from './chat-model.js';
+import { confidenceBy, doubtOf, testimonyFor, type Confidence } from './confidence.js';
 import { cutVideo } from './cut.js';
 import { asksWhatIsSeen, focusOf, lastText, videosOf } from './focus.js';
+import { followUpOf, replyToFollowUp } from './follow-ups.js';
 import { isForeign, languageNotice } from './language.js';
 import type { ChatMessage, VideoPart } from './messages.js';
+import { place, type MomentAnnotation, type MomentFinder } from './moments.js';
 import { askedSpan, capital } from './span.js';
 import { askedMoment } from './when.js';
-
-/** A moment an answer speaks of. */
-export interface MomentAnnotation {
-  readonly type: 'moment';
-  /** Id of the video part. */
-  readonly video: string;
-  readonly start_s: number;
-  readonly end_s: number;
-  /** Cosine of its frames with the question's words; none where the question named the part itself. */
-  readonly score?: number;
-}
 
 export interface AnnotatedReply extends ReplyResult {
   /** Every moment that the text names, in order of time; none for answers that do not say when. */
   readonly annotations: readonly MomentAnnotation[];
+  /** How likely what is said is right; null where no video stands behind it, in a form, and for a pack that has not learned to judge. */
+  readonly confidence: Confidence | null;
 }
 
-export interface MomentFinder extends Likeness {
-  /** Reads the words, once for all videos. */
-  query(words: string): Promise<MomentQuery>;
-  find(video: SearchableVideo, query: MomentQuery): Promise<FoundMoments>;
+export interface AnswerOptions extends ReplyOptions {
+  /** Whether an answer that is probably wrong says so in words. Default: yes. */
+  readonly sayDoubt?: boolean;
 }
+
+/** A reply with what is thought of it. */
+type Judged = ReplyResult & Pick<AnnotatedReply, 'confidence'>;
 
 /** A moment of one of the videos. */
 interface Hit {
@@ -63,12 +59,15 @@ export async function* replyWithMoments(
   chat: ChatModel,
   finder: MomentFinder | null,
   messages: readonly ChatMessage[],
-  options: ReplyOptions = {},
+  options: AnswerOptions = {},
 ): AsyncGenerator<{ text: string }, AnnotatedReply> {
   const videos = videosOf(messages);
   const formed = options.grammar !== undefined;
   const { languages } = chat;
   if (languages !== null && !formed && (await isForeign(lastText(messages), languages))) return yield* say(languageNotice(languages));
+  const followUp = formed ? null : followUpOf(messages);
+  const told = followUp === null ? null : await replyToFollowUp(chat, finder, followUp, options);
+  if (told !== null) return yield* say(told.text, told.annotations);
   const words = formed || finder === null || videos.length === 0 ? null : askedMoment(lastText(messages));
   if (finder !== null && words !== null) return yield* replyWhen(chat, finder, words, messages, options);
 
@@ -85,9 +84,10 @@ export async function* replyWithMoments(
 }
 
 /** An answer that needs no model. */
-async function* say(text: string): AsyncGenerator<{ text: string }, AnnotatedReply> {
+async function* say(text: string, annotations: readonly MomentAnnotation[] = []): AsyncGenerator<{ text: string }, AnnotatedReply> {
   yield { text };
-  return { text, finish: 'stop', usage: { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 }, seconds: { first_token: 0, total: 0 }, annotations: [] };
+  const usage = { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 };
+  return { text, finish: 'stop', usage, seconds: { first_token: 0, total: 0 }, annotations, confidence: null };
 }
 
 /** Looks for what a question asks the time of, and says what is seen at the best place. */
@@ -96,7 +96,7 @@ async function* replyWhen(
   finder: MomentFinder,
   words: string,
   messages: readonly ChatMessage[],
-  options: ReplyOptions,
+  options: AnswerOptions,
 ): AsyncGenerator<{ text: string }, AnnotatedReply> {
   const started = performance.now();
   const videos = videosOf(messages);
@@ -121,9 +121,23 @@ async function* replyWhen(
   return yield* replyAfter(opening, started, annotations, replyOrCaption(chat, finder, [...system, shown], options));
 }
 
-function replyOrCaption(chat: ChatModel, towers: Likeness | null, messages: readonly ChatMessage[], options: ReplyOptions): AsyncGenerator<{ text: string }, ReplyResult> {
+/** Searches for a caption where one is asked for, and judges what was answered. */
+async function* replyOrCaption(
+  chat: ChatModel,
+  towers: Likeness | null,
+  messages: readonly ChatMessage[],
+  options: AnswerOptions,
+): AsyncGenerator<{ text: string }, Judged> {
   const written = options.beams !== undefined || options.grammar !== undefined || (options.temperature ?? 0) > 0;
-  return chat.reply(messages, written || towers === null || !asksWhatIsSeen(messages, chat.defaultQuestion) ? options : { ...options, ...captionSearch(towers) });
+  const captioned = !written && towers !== null && asksWhatIsSeen(messages, chat.defaultQuestion);
+  const told = yield* chat.reply(messages, captioned ? { ...options, ...captionSearch(towers) } : options);
+  const config = chat.confidence;
+  if (config === null || options.grammar !== undefined || told.finish !== 'stop') return { ...told, confidence: null };
+  const testimony = await testimonyFor(chat, towers, messages, told.text, options.signal === undefined ? {} : { signal: options.signal });
+  const confidence = testimony === null ? null : confidenceBy(config, testimony);
+  const doubt = confidence === null || options.sayDoubt === false ? '' : doubtOf(confidence);
+  if (doubt !== '') yield { text: doubt };
+  return { ...told, text: told.text + doubt, confidence };
 }
 
 /** A reply behind an opening that is there at once. */
@@ -131,16 +145,11 @@ async function* replyAfter(
   opening: string,
   started: number,
   annotations: readonly MomentAnnotation[],
-  reply: AsyncGenerator<{ text: string }, ReplyResult>,
+  reply: AsyncGenerator<{ text: string }, Judged>,
 ): AsyncGenerator<{ text: string }, AnnotatedReply> {
   yield { text: opening };
   const opened = performance.now();
   const told = yield* reply;
   const seconds = { first_token: (opened - started) / 1000, total: (performance.now() - started) / 1000 };
   return { ...told, text: opening + told.text, seconds, annotations };
-}
-
-function place(part: VideoPart, { start_s, end_s }: Pick<Moment, 'start_s' | 'end_s'>, videos: readonly VideoPart[]): string {
-  const which = videos.length > 1 ? `in video ${videos.indexOf(part) + 1} ` : '';
-  return `${which}from ${start_s.toFixed(1)} s to ${end_s.toFixed(1)} s`;
 }

@@ -6,7 +6,7 @@ import type { Frame, FrameSource, VideoInfo } from '../../model/frames/index.js'
 import { openFrames } from '../../model/frames/open.node.js';
 import { MAX_FRAMES } from '../../model/inr/plan.js';
 import { canSearch } from '../../model/retrieval/index.js';
-import { captionSearch, checkFeatureSpace, replyWithMoments, type AnnotatedReply, type ChatMessage, type MomentFinder, type ReplyOptions, type VideoPart } from '../../projector/index.js';
+import { captionSearch, checkFeatureSpace, replyWithMoments, type AnnotatedReply, type AnswerOptions, type ChatMessage, type MomentFinder, type VideoPart } from '../../projector/index.js';
 import type { Models } from './models.js';
 import { inFile, isContainer } from './sources.js';
 
@@ -152,7 +152,7 @@ export function momentFinder(models: Pick<Models, 'pack' | 'search'>): MomentFin
  * the seconds. @throws the signal's reason when it was aborted.
  */
 export async function askOnce(
-  models: Pick<Models, 'chat'>, video: VideoPart | null, question: string, options: ReplyOptions, finder: MomentFinder | null = null,
+  models: Pick<Models, 'chat'>, video: VideoPart | null, question: string, options: AnswerOptions, finder: MomentFinder | null = null,
 ): Promise<AnnotatedReply> {
   const chat = await models.chat();
   const reply = replyWithMoments(chat, finder, questionMessages(video, question), options);
@@ -165,8 +165,8 @@ export async function askOnce(
 }
 
 /** As askOnce, for a description: of what a search with beams finds, the one that is most like what is seen. */
-export function captionOnce(models: Pick<Models, 'pack' | 'chat' | 'search'>, video: VideoPart | null, question: string, options: ReplyOptions): Promise<AnnotatedReply> {
-  return askOnce(models, video, question, { ...captionSearch(momentFinder(models)), ...options });
+export function captionOnce(models: Pick<Models, 'pack' | 'chat' | 'search'>, video: VideoPart | null, question: string, options: AnswerOptions): Promise<AnnotatedReply> {
+  return askOnce(models, video, question, { ...captionSearch(momentFinder(models)), sayDoubt: false, ...options });
 }
 
 export function questionMessages(video: VideoPart | null, question: string): ChatMessage[] {

@@ -8,6 +8,8 @@ export interface Likelihood {
   readonly logProbability: number;
   /** How many tokens those are: long texts are less likely than short ones, so compare per token. */
   readonly tokens: number;
+  /** Log probability of the least likely token. */
+  readonly least: number;
 }
 
 /**
@@ -31,11 +33,9 @@ export async function scoreContinuations(
     if (signal?.aborted === true) return null;
     // Row i of `rows` is about what follows the continuation's token i: the next token, and the end after the last.
     const rows = await decoder.forward(decoder.embed(ids), cache.fork(cache.length, cache.length + ids.length), ids.length);
-    const sum = [...ids.slice(1), eos].reduce(
-      (total, token, i) => total + logProbability(rows.subarray(i * vocab, (i + 1) * vocab), token),
-      logProbability(logits, ids[0] as number),
-    );
-    scores.push({ logProbability: sum, tokens: ids.length + 1 });
+    const following = [...ids.slice(1), eos].map((token, i) => logProbability(rows.subarray(i * vocab, (i + 1) * vocab), token));
+    const each = [logProbability(logits, ids[0] as number), ...following];
+    scores.push({ logProbability: each.reduce((sum, one) => sum + one, 0), tokens: each.length, least: Math.min(...each) });
   }
   return scores;
 }

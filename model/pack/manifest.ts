@@ -92,6 +92,16 @@ const Concepts = Type.Object({
   most: Type.Integer({ minimum: 1, maximum: 10 }),
 });
 
+/** What the witnesses for an answer are worth, in the order of WITNESSES in projector/confidence.ts. */
+const Regression = Type.Object({ bias: Type.Number(), weights: Type.Array(Type.Number(), { minItems: 1, maxItems: 32 }) });
+
+const Confidence = Type.Object({
+  /** Chance of being right below which an answer says that it is not sure. */
+  doubt: Share,
+  /** By kind of answer: those of yes or no, of a few words, sentences. */
+  kinds: Type.Object({ yes_no: Regression, words: Regression, sentence: Regression }),
+});
+
 const Layers = Type.Array(Type.Integer({ minimum: 0, maximum: 1000 }), { maxItems: 16 });
 
 /** The towers that put texts and latents into one space; a pack without them can be asked but not searched. */
@@ -130,6 +140,7 @@ const Manifest = Type.Object({
     video: Type.Optional(Type.Object({ frame: Former, video: Former, positions: Size })),
   }),
   concepts: Type.Optional(Concepts),
+  confidence: Type.Optional(Confidence),
   retrieval: Type.Optional(Retrieval),
   prompt: Prompt,
   measured: Type.Optional(Type.Unknown()),
@@ -140,6 +151,7 @@ export type LanguageConfig = Static<typeof Language>;
 export type VisionConfig = Static<typeof Vision>;
 export type PromptConfig = Static<typeof Prompt>;
 export type ConceptsConfig = Static<typeof Concepts>;
+export type ConfidenceConfig = Static<typeof Confidence>;
 export type RetrievalConfig = Static<typeof Retrieval>;
 
 /** Raised for a pack that is damaged, incomplete or of another kind. The message names the file and the field. */

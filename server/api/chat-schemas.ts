@@ -26,6 +26,7 @@ const TextPart = Type.Object(
     text: Type.String(),
     annotations: optional(Type.Array(Type.Unknown()), { description: 'Accepted: of an answer that is sent back.' }),
     logprobs: optional(Type.Array(Type.Unknown()), { description: 'Accepted: of an answer that is sent back.' }),
+    confidence: optional(Type.Number(), { description: 'Accepted: of an answer that is sent back.' }),
     ...partFields,
   },
   strict,

@@ -107,6 +107,7 @@ export const messageFields = {
   tool_calls: only(nothing, NO_TOOLS),
   function_call: only(Type.Never(), NO_TOOLS),
   audio: only(Type.Never(), 'must be left out: this server hears nothing.'),
+  confidence: accepted(Type.Number(), 'Accepted: of an answer that is sent back.'),
 };
 
 /** Of a part of a message. */

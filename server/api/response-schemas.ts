@@ -1,12 +1,13 @@
 /** The answers of OpenAI's responses. */
 import Type from 'typebox';
 import { TextFormatSchema } from './chat-schemas.js';
-import { MomentSchema, nullable, VideoErrorSchema } from './schemas.js';
+import { ConfidenceSchema, MomentSchema, nullable, VideoErrorSchema } from './schemas.js';
 
 const ResponseTextSchema = Type.Object({
   type: Type.Literal('output_text'),
   text: Type.String(),
   annotations: Type.Array(MomentSchema, { description: 'Of answers that say when.' }),
+  confidence: ConfidenceSchema,
   logprobs: Type.Array(Type.Unknown(), { description: 'Always empty.' }),
 });
 export const ResponseOutputSchema = Type.Object({

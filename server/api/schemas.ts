@@ -148,6 +148,15 @@ export const MomentSchema = Type.Object({
   score: Type.Optional(Type.Number({ description: "Cosine of its frames with the question's words; none where the question named the part itself." })),
 });
 
+/** How likely an answer is right. */
+export const ConfidenceSchema = nullable(
+  Type.Number({
+    minimum: 0,
+    maximum: 1,
+    description: 'Chance that the answer is right. null: no video stands behind it, it is long or in a form, or the model pack cannot tell.',
+  }),
+);
+
 export const ChatCompletionSchema = Type.Object({
   id: Type.String(),
   object: Type.Literal('chat.completion'),
@@ -156,7 +165,13 @@ export const ChatCompletionSchema = Type.Object({
   choices: Type.Array(
     Type.Object({
       index: Type.Integer(),
-      message: Type.Object({ role: Type.Literal('assistant'), content: Type.String(), refusal: Type.Null(), annotations: Type.Array(MomentSchema, { description: 'Of answers that say when.' }) }),
+      message: Type.Object({
+        role: Type.Literal('assistant'),
+        content: Type.String(),
+        refusal: Type.Null(),
+        annotations: Type.Array(MomentSchema, { description: 'Of answers that say when.' }),
+        confidence: ConfidenceSchema,
+      }),
       finish_reason: Type.Enum(['stop', 'length']),
       logprobs: Type.Null(),
     }),

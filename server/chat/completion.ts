@@ -39,6 +39,7 @@ export function completionOf(head: CompletionHead, outcome: ReplyOutcome): Stati
     content: outcome.text,
     refusal: null,
     annotations: [...outcome.annotations],
+    confidence: outcome.confidence,
   };
   return {
     ...head,

@@ -111,7 +111,7 @@ export class ResponseDraft {
       status,
       completed_at: whole ? Math.floor(Date.now() / 1000) : null,
       incomplete_details: whole ? null : { reason: 'max_output_tokens' },
-      output: [this.item(status, [outputText(outcome.text, outcome.annotations)])],
+      output: [this.item(status, [outputText(outcome)])],
       usage: {
         input_tokens: prompt_tokens,
         input_tokens_details: { cached_tokens },
@@ -127,6 +127,6 @@ export class ResponseDraft {
   }
 }
 
-export function outputText(text: string, annotations: ReplyOutcome['annotations'] = []): OutputText {
-  return { type: 'output_text', text, annotations: [...annotations], logprobs: [] };
+export function outputText({ text, annotations, confidence }: Pick<ReplyOutcome, 'text' | 'annotations' | 'confidence'>): OutputText {
+  return { type: 'output_text', text, annotations: [...annotations], confidence, logprobs: [] };
 }

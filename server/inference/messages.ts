@@ -52,10 +52,18 @@ export interface ReplyOutcome {
   readonly usage: { readonly prompt_tokens: number; readonly cached_tokens: number; readonly completion_tokens: number };
   /** Moments the answer names. */
   readonly annotations: readonly MomentAnnotation[];
+  /** Chance that the answer is right, 0 to 1; null where nothing is known of that. */
+  readonly confidence: number | null;
 }
 
 /** Of a reply that was given up before it had any text. */
-export const NOTHING_WRITTEN: ReplyOutcome = { text: '', finish: 'cancelled', usage: { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 }, annotations: [] };
+export const NOTHING_WRITTEN: ReplyOutcome = {
+  text: '',
+  finish: 'cancelled',
+  usage: { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 },
+  annotations: [],
+  confidence: null,
+};
 
 export type ToInference =
   | { readonly type: 'reply'; readonly id: number; readonly task: ReplyTask }

@@ -8,7 +8,7 @@ import type { PackManifest } from '../../model/pack/index.js';
 import { ModelPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { canSearch } from '../../model/retrieval/index.js';
-import { captionSearch, ChatModel, checkFeatureSpace, PromptError, replyWithMoments, type ChatMessage, type ContentPart } from '../../projector/index.js';
+import { captionSearch, ChatModel, checkFeatureSpace, PromptError, replyWithMoments, type AnnotatedReply, type ChatMessage, type ContentPart } from '../../projector/index.js';
 import { ApiError, type ErrorCode } from '../errors.js';
 import { Searcher } from '../search/searcher.js';
 import { endMessage } from '../workers/host.js';
@@ -98,8 +98,8 @@ async function write({ chat, searcher, manifest }: Models, { id, task }: Run, pl
   }
 }
 
-function outcomeOf({ text, finish, usage, annotations }: ReplyOutcome): ReplyOutcome {
-  return { text, finish, usage, annotations };
+function outcomeOf({ text, finish, usage, annotations, confidence }: AnnotatedReply): ReplyOutcome {
+  return { text, finish, usage, annotations, confidence: confidence === null ? null : Math.round(confidence.probability * 1000) / 1000 };
 }
 
 /** Runs the searches that wait, one after another. */

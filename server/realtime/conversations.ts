@@ -191,8 +191,7 @@ export class LiveConversation {
     const total = (performance.now() - asked) / 1000;
     const text = outcome?.text || running.text;
     const whole = outcome?.finish === 'stop';
-    const annotations = outcome?.annotations ?? [];
-    const item = answerItem(running.itemId, whole ? 'completed' : 'incomplete', text, annotations);
+    const item = answerItem(running.itemId, whole ? 'completed' : 'incomplete', text, outcome);
     const previous = this.lastItemId;
     let problem = error;
     if (text !== '' && !this.#gone) {
@@ -263,8 +262,9 @@ export class LiveConversation {
   }
 }
 
-function answerItem(id: string, status: Item['status'], text: string, annotations: readonly Annotation[] = []): Item {
-  const content: ContentPart[] = text === '' ? [] : [{ type: 'output_text', text, annotations }];
+function answerItem(id: string, status: Item['status'], text: string, outcome: ReplyOutcome | null = null): Item {
+  const { annotations = [], confidence = null } = outcome ?? {};
+  const content: ContentPart[] = text === '' ? [] : [{ type: 'output_text', text, annotations, confidence }];
   return { id, object: 'realtime.item', type: 'message', role: 'assistant', status, content };
 }
 

@@ -19,7 +19,13 @@ export interface Annotation {
 export type ContentPart =
   | { readonly type: 'input_text'; readonly text: string }
   | { readonly type: 'input_video'; readonly video_id: string }
-  | { readonly type: 'output_text'; readonly text: string; readonly annotations: readonly Annotation[] };
+  | {
+      readonly type: 'output_text';
+      readonly text: string;
+      readonly annotations: readonly Annotation[];
+      /** Chance that the answer is right, 0 to 1; absent in what was kept before it was told. */
+      readonly confidence?: number | null;
+    };
 
 /** A message of a conversation, as stored and as sent. `incomplete`: it was cancelled or cut at its limit. */
 export interface Item {

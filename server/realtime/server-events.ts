@@ -1,5 +1,5 @@
 import Type, { type TSchema } from 'typebox';
-import { MomentSchema, VideoSchema } from '../api/schemas.js';
+import { ConfidenceSchema, MomentSchema, VideoSchema } from '../api/schemas.js';
 import type { ServerEvent } from './protocol.js';
 
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
@@ -10,7 +10,12 @@ const count = Type.Integer({ minimum: 0 });
 const part = Type.Union([
   Type.Object({ type: Type.Literal('input_text'), text: Type.String() }),
   Type.Object({ type: Type.Literal('input_video'), video_id: id }),
-  Type.Object({ type: Type.Literal('output_text'), text: Type.String(), annotations: Type.Array(MomentSchema, { description: 'Of answers that say when.' }) }),
+  Type.Object({
+    type: Type.Literal('output_text'),
+    text: Type.String(),
+    annotations: Type.Array(MomentSchema, { description: 'Of answers that say when.' }),
+    confidence: Type.Optional(ConfidenceSchema),
+  }),
 ]);
 
 export const ItemSchema = Type.Object({

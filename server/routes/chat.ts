@@ -66,7 +66,8 @@ async function stream(
   try {
     const outcome = await answer.outcome;
     begin();
-    if (outcome.annotations.length > 0) chunk({ annotations: outcome.annotations }, null);
+    const { annotations, confidence } = outcome;
+    if (annotations.length > 0 || confidence !== null) chunk({ annotations, confidence }, null);
     chunk({}, outcome.finish === 'cancelled' ? 'stop' : outcome.finish);
     if (includeUsage) events.send({ ...head, object: 'chat.completion.chunk', choices: [], usage: usageOf(outcome) });
     events.send('[DONE]');

@@ -6,7 +6,7 @@ import { ErrorSchema } from '../api/schemas.js';
 import type { App } from '../api/typed.js';
 import { outputText, ResponseDraft, responseTaskOf } from '../chat/response.js';
 import { toApiError } from '../errors.js';
-import type { ReplyTask } from '../inference/messages.js';
+import { NOTHING_WRITTEN, type ReplyTask } from '../inference/messages.js';
 import type { Services } from '../services.js';
 import { answerBodyLimit, cancelWithClient, clientOf, closing, EventStream } from './answers.js';
 
@@ -55,7 +55,7 @@ async function stream(
     send('response.created', { response: draft.body });
     send('response.in_progress', { response: draft.body });
     send('response.output_item.added', { output_index: 0, item: draft.item('in_progress') });
-    send('response.content_part.added', { ...place, part: outputText('') });
+    send('response.content_part.added', { ...place, part: outputText(NOTHING_WRITTEN) });
   };
   const answer = services.inference.reply(task, {
     onStart: begin,
@@ -70,7 +70,7 @@ async function stream(
     send('response.output_text.done', { ...place, text, logprobs: [] });
     for (const [annotation_index, annotation] of annotations.entries())
       send('response.output_text.annotation.added', { ...place, annotation_index, annotation });
-    send('response.content_part.done', { ...place, part: outputText(text, annotations) });
+    send('response.content_part.done', { ...place, part: outputText(outcome) });
     send('response.output_item.done', { output_index: 0, item: response.output[0] });
     send(response.status === 'completed' ? 'response.completed' : 'response.incomplete', { response });
   } catch (thrown) {

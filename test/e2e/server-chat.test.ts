@@ -78,7 +78,7 @@ test('an answer streams: its deltas are its text, and it is stored in its conver
   const later = await TestSocket.open(server.url, `?conversation=${conversation.id}`);
   const { items } = (await later.next('session.created')).conversation;
   assert.deepEqual(items.map(({ role, status }) => [role, status]), [['user', 'completed'], ['assistant', 'completed']]);
-  assert.deepEqual(items[1]?.content, [{ type: 'output_text', text, annotations: [] }]);
+  assert.deepEqual(items[1]?.content, [{ type: 'output_text', text, annotations: [], confidence: null }]);
   await later.close();
 });
 

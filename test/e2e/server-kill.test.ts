@@ -109,7 +109,7 @@ test('finished messages survive a kill in the middle of the next answer', async 
   const again = await TestSocket.open(server.url, `?conversation=${conversation.id}`);
   const state = (await again.next('session.created')).conversation;
   assert.deepEqual(state.items.map(({ role }) => role), ['user', 'assistant', 'user']);
-  assert.deepEqual(state.items[1]?.content, [{ type: 'output_text', text: first.text, annotations: [] }]);
+  assert.deepEqual(state.items[1]?.content, [{ type: 'output_text', text: first.text, annotations: [], confidence: null }]);
   assert.equal(state.response, null);
   again.send({ type: 'response.create', response: { max_output_tokens: 3 } });
   assert.equal((await again.next('response.done', 60)).response.status, 'incomplete');

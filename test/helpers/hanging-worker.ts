@@ -46,6 +46,6 @@ parentPort?.on('message', (message: ToInference | typeof endMessage) => {
     setTimeout(hang, 50);
     return;
   }
-  send({ type: 'done', id, outcome: { text, finish: 'stop', usage: { prompt_tokens: 1, cached_tokens: 0, completion_tokens: 1 }, annotations: [] } });
+  send({ type: 'done', id, outcome: { text, finish: 'stop', usage: { prompt_tokens: 1, cached_tokens: 0, completion_tokens: 1 }, annotations: [], confidence: null } });
 });
 send({ type: 'ready' });

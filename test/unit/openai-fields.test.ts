@@ -132,7 +132,7 @@ test('a field that nobody knows is refused by its name, and passed over where it
 
 const histories: readonly (readonly [string, object])[] = [
   ['as OpenAI gives it', { role: 'assistant', content: 'Hello.', refusal: null, annotations: [] }],
-  ['as this server gives it', { role: 'assistant', content: 'From 1.0 s: a dog.', refusal: null, annotations: [{ type: 'moment', video: 'vid_1', start_s: 1, end_s: 2 }] }],
+  ['as this server gives it', { role: 'assistant', content: 'From 1.0 s: a dog.', refusal: null, annotations: [{ type: 'moment', video: 'vid_1', start_s: 1, end_s: 2 }], confidence: 0.8 }],
   ['with everything null', { role: 'assistant', content: 'Hello.', refusal: null, annotations: null, audio: null, function_call: null, tool_calls: null, name: null }],
   ['with no tool calls', { role: 'assistant', content: 'Hello.', tool_calls: [] }],
   ['as zod parsed it', { role: 'assistant', content: '{"a":1}', refusal: null, parsed: { a: 1 } }],
@@ -141,7 +141,7 @@ const histories: readonly (readonly [string, object])[] = [
   ['refused, without content', { role: 'assistant', content: null, refusal: 'No.' }],
   ['in parts', { role: 'assistant', content: [{ type: 'text', text: 'Hello.' }, { type: 'refusal', refusal: 'No.' }] }],
   ['by a name', { role: 'assistant', content: 'Hello.', name: 'helper' }],
-  ['as a response has it', { role: 'assistant', content: [{ type: 'output_text', text: 'Hello.', annotations: [], logprobs: [] }] }],
+  ['as a response has it', { role: 'assistant', content: [{ type: 'output_text', text: 'Hello.', annotations: [], logprobs: [], confidence: null }] }],
 ];
 for (const [name, answer] of histories) {
   test(`an answer ${name} may be sent back`, () => assertTaken({ messages: [...hi, answer, ...hi] }));

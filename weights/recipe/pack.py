@@ -56,6 +56,13 @@ def told_by(part, name, folder=PACK_FOLDER):
         return json.loads(file.metadata()[name])
 
 
+def kept(folder):
+    """What stands in pack.json alone (confidence.py)."""
+    path = folder / "pack.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {name: found[name] for name in ("confidence",) if name in found}
+
+
 def write_manifest(language, measured, folder=PACK_FOLDER):
     """Write pack.json for the files that lie in the folder. language: the numbers of language.json."""
     parts = {part: told_by(part, "config", folder) for part in ("concepts", "retrieval")}
@@ -88,6 +95,7 @@ def write_manifest(language, measured, folder=PACK_FOLDER):
         "adapter": {"rank": RANK},
         "projector": {"hidden": PROJECTOR_HIDDEN},
         **{part: config for part, config in parts.items() if config},
+        **kept(folder),
         "prompt": PROMPT,
         "measured": measured,
     })

@@ -23,6 +23,7 @@ Steps, each skipped when its result is there:
     selfcritical  the same, from rewards of its own captions             (--minutes)
     export     projector, adapter, pack.json, model card                 (seconds)
     evaluation questions about dev photos and clips of them, for `latentchat evaluate pack` (seconds)
+    confidence how likely answers are right, from the product's own (confidence.py says which file) (seconds)
     card       pack.json and model card again, with the product's figures (card.py says which files)
 """
 
@@ -31,7 +32,7 @@ import importlib
 from pathlib import Path
 
 STEPS = ["tower", "features", "convert", "latents", "concepts", "texts", "retrieval", "fixtures", "chat", "train", "selfcritical", "export",
-         "evaluation", "card"]
+         "evaluation", "confidence", "card"]
 
 
 def main():

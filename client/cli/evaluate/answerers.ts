@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { asksAboutTime, CAPTION_BEAMS, ChoiceScorer } from '../../../projector/index.js';
+import { asksAboutTime, CAPTION_BEAMS, ChoiceScorer, testimonyFor, type Testimony } from '../../../projector/index.js';
 import { LatentChat, LatentChatError } from '../../sdk/index.js';
 import { askOnce, captionOnce, momentFinder, questionMessages } from '../ask.js';
 import { UserError } from '../failure.js';
@@ -16,6 +16,8 @@ import { RowError, SourceViews, type ViewOptions } from './views.js';
 export interface Answer {
   readonly text: string;
   readonly tokens: number;
+  /** What speaks for it, where that was asked for. */
+  readonly testimony?: Testimony | null;
 }
 
 export interface Answerer {
@@ -35,6 +37,8 @@ export interface AnswerOptions {
   readonly maxTokens: number;
   /** null: every row a source has. */
   readonly rows: readonly Row[] | null;
+  /** Whether to keep what speaks for an answer from latents. Not of a server. Default: no. */
+  readonly testify?: boolean;
 }
 
 export class LocalAnswerer implements Answerer {
@@ -87,10 +91,14 @@ export class LocalAnswerer implements Answerer {
     const video = row === 'none' ? null : await (await this.views(item)).video(row, signal);
     const question = item.question ?? this.models.pack.manifest.prompt.default_question;
     const { task, beams, maxTokens } = this.options;
-    const options = { beams, maxTokens, signal };
+    const options = { beams, maxTokens, signal, sayDoubt: false };
     if (item.choices === null) {
       const { text, usage } = await (task === 'captions' ? captionOnce(this.models, video, question, options) : askOnce(this.models, video, question, options, momentFinder(this.models)));
-      return { text: text.trim(), tokens: usage.completion_tokens };
+      const answer = { text: text.trim(), tokens: usage.completion_tokens };
+      if (this.options.testify !== true || row !== 'latents') return answer;
+      const chat = await this.models.chat();
+      const testimony = await testimonyFor(chat, momentFinder(this.models), questionMessages(video, question), text, { signal });
+      return { ...answer, testimony };
     }
     const scores = await (await this.#choices()).scores(questionMessages(video, question), item.choices, { signal });
     return { text: item.choices[scores.indexOf(Math.max(...scores))] ?? '', tokens: 0 };

@@ -1,5 +1,6 @@
 /** What the model says to every item in every row, kept beside the references. */
 import { checkSameRun, errorField, rounded, runBatch, runMark } from '../batch.js';
+import type { Testimony } from '../../../projector/index.js';
 import { oneLine, UserError } from '../failure.js';
 import { idField, ResumedLines, type JsonLine } from '../json-lines.js';
 import type { Progress } from '../terminal.js';
@@ -15,6 +16,8 @@ export interface Predictions {
   /** (row, id) pairs that failed and count as nothing said, by row. */
   readonly failed: ReadonlyMap<string, number>;
   readonly origin: Readonly<Record<string, unknown>>;
+  /** What speaks for each answer, by id, where the answerer was asked for that. */
+  readonly testimonies: ReadonlyMap<string, Testimony>;
 }
 
 /** Texts from a file. @throws UserError when an id has no line in any row, or the file has no row of those asked for */
@@ -24,7 +27,7 @@ export async function predictionsFrom(file: string, task: Task, items: readonly 
   if (missing.length > 0) {
     throw new UserError(`${file} has no line for ${missing.length} of ${items.length} ids, the first being ${JSON.stringify(missing[0]?.id)}.`);
   }
-  return { rows: inOrder(rows), failed: new Map(), origin: { predictions: file } };
+  return { rows: inOrder(rows), failed: new Map(), origin: { predictions: file }, testimonies: new Map() };
 }
 
 export interface PredictOptions {
@@ -62,9 +65,9 @@ export async function predict(items: readonly Item[], answerer: Answerer, option
       const head = { id: item.id, row, source: item.source, ...(item.question === null ? {} : { question: item.question }) };
       const tail = { [task === 'captions' ? 'references' : 'answers']: item.accepted, pack: answerer.pack, run };
       try {
-        const { text, tokens } = await answerer.answer(item, row, stop);
+        const { text, tokens, testimony } = await answerer.answer(item, row, stop);
         answered++;
-        yield { ...head, [field]: text, ...tail, tokens, seconds: rounded((performance.now() - started) / 1000) };
+        yield { ...head, [field]: text, ...tail, ...(testimony ? { testimony } : {}), tokens, seconds: rounded((performance.now() - started) / 1000) };
       } catch (error) {
         stop.throwIfAborted();
         const failure = errorField(error);
@@ -87,7 +90,9 @@ export async function predict(items: readonly Item[], answerer: Answerer, option
   const taken = lines.filter((line) => wanted.has(idField(line, out ?? '')));
   const failed = new Map<string, number>();
   for (const line of taken) if (line['error'] !== undefined) failed.set(String(line['row']), (failed.get(String(line['row'])) ?? 0) + 1);
-  return { rows: inOrder(textsOf(taken, field, out ?? 'the answers')), failed, origin: { pack: answerer.pack, ...settings, answered, seconds } };
+  // Written by this program: of an earlier run of the same mark.
+  const testimonies = new Map(taken.flatMap((line) => (line['testimony'] === undefined ? [] : [[String(line['id']), line['testimony'] as Testimony]])));
+  return { rows: inOrder(textsOf(taken, field, out ?? 'the answers')), failed, origin: { pack: answerer.pack, ...settings, answered, seconds }, testimonies };
 }
 
 const key = (row: string, id: string): string => JSON.stringify([row, id]);

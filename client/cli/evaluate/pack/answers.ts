@@ -16,9 +16,9 @@ const ANSWER_TOKENS = 32;
 /** A moment is found when it overlaps the right one by more than this. */
 const FOUND_OVERLAP = 0.5;
 
-const BALANCED_TYPE = 'yes/no';
+export const BALANCED_TYPE = 'yes/no';
 /** Types of questions that are answered in a word or two, in the order of the table. */
-const WORD_TYPES = ['what', 'color', 'number', 'doing', 'where'];
+export const WORD_TYPES: readonly string[] = ['what', 'color', 'number', 'doing', 'where'];
 
 const needsQuestions = ({ questions }: SectionContext): string | null =>
   questions === null ? 'needs --questions: `recipe.py --steps evaluation` makes them of captioned photos' : null;
@@ -137,7 +137,7 @@ function captionItems({ captions, limit }: SectionContext): Promise<Item[]> {
 }
 
 /** The questions, at most `limit` of each type. */
-async function questionItems({ questions, limit = Infinity }: SectionContext): Promise<Item[]> {
+export async function questionItems({ questions, limit = Infinity }: SectionContext): Promise<Item[]> {
   const taken = new Map<string | null, number>();
   return (await readItems('qa', questions ?? '', {})).filter(({ type }) => {
     const count = taken.get(type) ?? 0;
@@ -146,9 +146,9 @@ async function questionItems({ questions, limit = Infinity }: SectionContext): P
   });
 }
 
-function said({ models, keep, progress, signal }: SectionContext, task: Task, name: string, items: readonly Item[], rows: readonly Row[]): ReturnType<typeof predict> {
+export function said({ models, keep, progress, signal }: SectionContext, task: Task, name: string, items: readonly Item[], rows: readonly Row[]): ReturnType<typeof predict> {
   const settings = task === 'captions' ? { beams: CAPTION_BEAMS, maxTokens: CAPTION_TOKENS } : { beams: 1, maxTokens: ANSWER_TOKENS };
   // Nothing is encoded here: the decoded row is not among those asked for.
-  const answerer = new LocalAnswerer(models, { ...settings, task, rows, containers: '', preset: 'draft' });
-  return predict(items, answerer, { task, out: keep(`${name}.jsonl`), settings: { ...settings, weights: models.pack.manifest.files['adapter.safetensors']?.sha256 }, progress, signal });
+  const answerer = new LocalAnswerer(models, { ...settings, task, rows, testify: true, containers: '', preset: 'draft' });
+  return predict(items, answerer, { task, out: keep(`${name}.jsonl`), settings: { ...settings, testify: true, weights: models.pack.manifest.files['adapter.safetensors']?.sha256 }, progress, signal });
 }
