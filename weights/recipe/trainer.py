@@ -18,6 +18,7 @@ import torch.multiprocessing
 from safetensors.numpy import load_file
 
 from batch import Latents, Trees, Written, rounding_grid
+from carry import carried, is_foreign
 from common import PACK_FOLDER, log
 from concepts import Concepts
 from convert import load_language
@@ -46,7 +47,7 @@ class Trainer:
     def __init__(self, data, work, setting, rate, rank=0, world=1):
         torch.manual_seed(SEED)
         self.setting, self.rank, self.world = setting, rank, world
-        self.work = work
+        self.work, self.data = work, data
         self.trees = Trees()
         _, found = image_table(data)
         values = np.load(work / "latents.npy")
@@ -190,8 +191,10 @@ class Trainer:
         return state
 
     def start_from(self, path):
-        """The weights of an earlier run: its trained.pt, or a pack's folder. The optimiser starts anew."""
+        """The weights of an earlier run: its trained.pt, or a pack's folder, also one of another feature space. The optimiser starts anew."""
         state = start_state(path)
+        if path.is_dir() and is_foreign(path):
+            state["projector"] = carried(state["projector"], path, self.data, self.work, self.projector.norm.cpu())
         self.adapter.load_state_dict(state["adapter"])
         self.projector.load_state_dict(state["projector"])
 
