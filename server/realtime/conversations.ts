@@ -10,7 +10,7 @@ import type { Library } from '../library/library.js';
 import { contentBytes, type Conversations, type ConversationRow } from '../store/conversations.js';
 import type { Disk } from '../store/disk.js';
 import type { PacedWrites } from '../store/paced.js';
-import type { Annotation, ContentPart, Conversation, Item, MessageRole, NewPart, ResponseObject, ServerEventBody } from './protocol.js';
+import type { ContentPart, Conversation, Item, MessageRole, NewPart, ResponseObject, ServerEventBody } from './protocol.js';
 
 export interface ConversationContext extends Omit<PromptContext, 'library'> {
   readonly library: Pick<Library, 'seenBy'>;
