@@ -17,6 +17,8 @@ interface EvaluatePackOptions {
   readonly data?: string;
   readonly questions?: string;
   readonly clips?: string;
+  readonly classes?: string;
+  readonly dialogues?: string;
   readonly videos?: string;
   readonly rows?: readonly PackSection[];
   readonly limit?: number;
@@ -36,6 +38,8 @@ export function evaluatePackCommand(): Command {
     .option('--data <folder>', `folder with ${CAPTIONS_FILE} (columns image, caption) and the photos in images/; ${QUESTIONS_FILE} in it is read as well`)
     .option('--questions <file>', '.jsonl lines as `evaluate qa` reads them, with types, scenes and moments; `recipe.py --steps evaluation` writes them')
     .option('--clips <file>', '.jsonl lines of real clips with captions, as `evaluate captions` reads them; `recipe.py --steps evaluation` writes them')
+    .option('--classes <file>', '.jsonl lines of frames and words for what they show, as `evaluate captions` reads them; `recipe.py --steps evaluation` writes them')
+    .option('--dialogues <file>', '.jsonl lines of conversations and what their last answers must match; `recipe.py --steps evaluation` writes them')
     .option('--videos <folder>', `also write down what the pack says about each video in it, and count those named right where it has a names.tsv (columns file, must, animals): a caption, and to "${VIDEO_QUESTIONS.join('", "')}"`)
     .addOption(new Option('--rows <list>', `groups of rows, of ${SECTIONS.map(({ name }) => name).join(', ')} (default: all that the data allows)`).argParser(sectionList))
     .addOption(new Option('--limit <n>', 'only the first n of each kind, for a quick look').argParser(wholeNumber(1, 1e9)))
@@ -67,6 +71,8 @@ async function evaluatePack(options: EvaluatePackOptions): Promise<void> {
     models,
     captions: data === undefined ? null : await existing(path.join(data, CAPTIONS_FILE)),
     clips: options.clips ?? null,
+    classes: options.classes ?? null,
+    dialogues: options.dialogues ?? null,
     questions: options.questions ?? (data === undefined ? null : await existing(path.join(data, QUESTIONS_FILE))),
     limit: options.limit,
     keep: (name) => (out === undefined ? null : path.join(out, name)),

@@ -39,6 +39,12 @@ export function namesRight(caption: string, { must, animals }: ClipNames): boole
   return must.test(caption) && others.length === 0;
 }
 
+/** Whether a caption has one of the words, which may be several words each, also in the plural. */
+export function namesOne(caption: string, words: readonly string[]): boolean {
+  const text = ` ${caption.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, ' ')} `;
+  return words.some((word) => ['', 's', 'es'].some((ending) => text.includes(` ${word.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, ' ')}${ending} `)));
+}
+
 function expression(source: string, file: string): RegExp {
   try {
     return new RegExp(source, 'i');

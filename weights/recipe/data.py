@@ -139,6 +139,15 @@ def photos_alike(z):
     return np.concatenate(nearest)
 
 
+def room_question(question):
+    """A question about a room as a sentence."""
+    return upper(re.sub(r"\s+\?", "?", question.strip()))
+
+
+def room_answer(answer):
+    return upper(answer.replace("_", " ").strip())
+
+
 class Captions:
     """The sights of one split: their captions as sentences, and the questions their words allow."""
 
@@ -216,9 +225,8 @@ class Captions:
         """People's questions about a photo without captions."""
         example, questions = Example(self.pieces(rng, sight)), self.sights[sight].questions
         for question, answer in rng.sample(questions, min(ROOM_QUESTIONS, len(questions))):
-            asked = upper(re.sub(r"\s+\?", "?", question.strip()))
             brief = SHORT if rng.random() < BRIEF_ROOMS else ""
-            example.branches.append((asked + brief, [upper(answer.replace("_", " ").strip()) + "."]))
+            example.branches.append((room_question(question) + brief, [room_answer(answer) + "."]))
         return example
 
     def made_clip(self, rng, sight):

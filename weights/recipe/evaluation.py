@@ -5,14 +5,20 @@ the photos that are shown one after the other, each for so many seconds, some wi
 of its sides, that its last frame shows). Of each kind at most MOST are asked, balanced where chance would tell.
 """
 
+import csv
 import json
 import random
+from pathlib import Path
 
 import numpy as np
+import torch
 
+from classes import class_names
 from clips import FIRST, LAST, cut_scenes, moment_questions
 from common import log
-from data import ZOOM_SHARE, Captions
+from concepts import kind_members
+from data import ZOOM_SHARE, Captions, room_answer, room_question
+from questions import SHORT
 from sets import image_table
 
 SEED = 20
@@ -79,11 +85,63 @@ def clip_lines(captions, source, rng):
 CLIP_SECONDS = 2.0  # that each known frame of a real clip is shown
 
 
+def scenes_of(sight):
+    return [{"source": str(image.resolve()), "seconds": CLIP_SECONDS} for image in sight.images]
+
+
 def real_clip_lines(sights):
     """The dev clips with their captions."""
     return [{"id": sight.name, "source": sight.name, "references": sight.captions,
-             "scenes": [{"source": str(image.resolve()), "seconds": CLIP_SECONDS} for image in sight.images]}
+             "scenes": scenes_of(sight)}
             for sight in sights if sight.source == "msrvtt"]
+
+
+def room_lines(rooms, place, rng):
+    """People's questions about dev rooms, at most two of a room, answered in a word or a few."""
+    lines = []
+    for sight in rng.sample(rooms, len(rooms)):
+        for question, answer in rng.sample(sight.questions, min(2, len(sight.questions))):
+            if len(lines) < MOST:
+                lines.append({"id": f"room {len(lines)}", "source": place(sight), "question": room_question(question) + SHORT,
+                              "answers": [room_answer(answer)], "type": "room"})
+    return lines
+
+
+CLASS_FRAMES, CLASS_SURE = 200, 0.5  # dev frames, and the published head's probability from which it is sure of one's class
+
+
+def class_lines(dev, scores):
+    """Dev frames of whose class the head is sure, with words that name it: its names, their last words, kinds it belongs to.
+
+    scores (images, VIEWS, 1000): the published tower's.
+    """
+    kinds, names, lines = kind_members(), class_names(), []
+    for sight in dev:
+        for image, row in zip(sight.images, sight.rows):
+            probable = torch.from_numpy(np.asarray(scores[row, 0], np.float32)).softmax(0)
+            number = int(probable.argmax())
+            if probable[number] < CLASS_SURE or len(lines) == CLASS_FRAMES:
+                continue
+            words = {word.lower() for name in names[number] for word in (name, name.split()[-1])}
+            words |= {kind for kind, members in kinds.items() if number in members}
+            lines.append({"id": f"class {len(lines)}", "source": str(image.resolve()), "references": sorted(words)})
+    return lines
+
+
+DIALOGUES = Path(__file__).resolve().parent / "dialogues.tsv"
+
+
+def dialogue_lines(sights, source):
+    """The conversations of dialogues.tsv, written by hand: what a last answer must match."""
+    by_name, lines = {sight.name: sight for sight in sights}, []
+    for number, row in enumerate(csv.DictReader(DIALOGUES.open(encoding="utf-8"), delimiter="\t", quoting=csv.QUOTE_NONE)):
+        sight = by_name.get(row["sight"])
+        if sight is None:
+            continue
+        shown = {"scenes": scenes_of(sight)} if sight.source == "msrvtt" else {}
+        lines.append({"id": f"dialogue {number}", "source": sight.name if shown else source(sight.name), **shown,
+                      "turns": row["turns"].split(" | "), "fits": row["fits"]})
+    return lines
 
 
 def write_lines(path, lines):
@@ -92,15 +150,21 @@ def write_lines(path, lines):
 
 
 def run(data, work):
-    """Write questions.jsonl and clips.jsonl in the work folder."""
+    """Write questions.jsonl, clips.jsonl, classes.jsonl and dialogues.jsonl in the work folder."""
     folder = (data / "flickr8k").resolve()
     dev = image_table(data)[1]["dev"]
     photos = [sight for sight in dev if sight.source == "flickr8k"]
     captions = Captions(photos, np.load(work / "latents.npy")[:, 0])
     rng = random.Random(SEED)
 
-    def source(photo):
-        return str(folder / "images" / captions.sights[photo].name)
+    def place(name):
+        return str(folder / "images" / name)
 
-    write_lines(work / "questions.jsonl", photo_lines(captions, source, rng) + clip_lines(captions, source, rng))
+    def source(photo):
+        return place(captions.sights[photo].name)
+
+    write_lines(work / "questions.jsonl", photo_lines(captions, source, rng) + clip_lines(captions, source, rng)
+                + room_lines([sight for sight in dev if sight.source == "daquar"], lambda sight: str(sight.images[0].resolve()), random.Random(SEED)))
+    write_lines(work / "classes.jsonl", class_lines(dev, np.load(work / "scores.npy", mmap_mode="r")))
+    write_lines(work / "dialogues.jsonl", dialogue_lines(dev, place))
     write_lines(work / "clips.jsonl", real_clip_lines(dev))

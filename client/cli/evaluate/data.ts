@@ -81,6 +81,34 @@ export async function readQuestionData(file: string): Promise<QuestionDatum[]> {
   return checked(data, file);
 }
 
+/** A conversation about one thing, and what its last answer must match. */
+export interface DialogueDatum extends MediaDatum {
+  readonly id: string;
+  /** The user's, in order, at least one. */
+  readonly turns: readonly string[];
+  readonly fits: RegExp;
+}
+
+/** Conversations: JSON lines `{"id","source","turns":[...],"fits"}`, where `fits` is a regular expression; `scenes` as for questions. */
+export async function readDialogueData(file: string): Promise<DialogueDatum[]> {
+  const data = (await readJsonLines(file)).map((line) => ({
+    id: idField(line, file),
+    ...mediaOf(line, file),
+    turns: textListField(line, 'turns', file),
+    fits: expressionField(line, 'fits', file),
+  }));
+  return checked(data, file);
+}
+
+function expressionField(line: JsonLine, field: string, file: string): RegExp {
+  const source = textField(line, field, file);
+  try {
+    return new RegExp(source, 'i');
+  } catch (cause) {
+    throw new UserError(`${file}: "${field}" of the line with id ${JSON.stringify(line['id'])} is no regular expression.`, { cause });
+  }
+}
+
 /** The name of a row that a file of predictions does not name. */
 const UNNAMED_ROW = 'predictions';
 

@@ -2,6 +2,7 @@
 import { canSearch } from '../../../../model/retrieval/index.js';
 import { CAPTION_BEAMS } from '../../../../projector/captions.js';
 import { exactMatch, firstWordMatch } from '../../../metrics/answers.js';
+import { namesOne } from '../../../metrics/names.js';
 import { momentOf, overlap } from '../../../metrics/moments.js';
 import type { Models } from '../../models.js';
 import { LocalAnswerer } from '../answerers.js';
@@ -55,6 +56,19 @@ export const videoCaptionSection: PackSection = {
   },
 };
 
+export const classSection: PackSection = {
+  name: 'classes',
+  help: 'whether captions name what the vision tower is sure of',
+  missing: ({ classes }) => (classes === null ? 'needs --classes with frames and the words for what they show' : null),
+  async run(context) {
+    const { classes, limit } = context;
+    const items = await readItems('captions', classes as string, limit === undefined ? {} : { limit });
+    const { rows } = await said(context, 'captions', 'class-captions', items, ['latents', 'none']);
+    const share = (row: Row): number => items.filter(({ id, accepted }) => namesOne(rows.get(row)?.get(id) ?? '', accepted)).length / items.length;
+    return [{ key: 'class_named', what: 'captions that name the class the head is sure of', count: items.length, value: share('latents'), blind: share('none'), reach: '0.80' }];
+  },
+};
+
 export const precisionSection: PackSection = {
   name: 'precision',
   help: 'captions of photos by the weights as they are run, against the same weights in float32',
@@ -92,6 +106,7 @@ export const questionSection: PackSection = {
     return [
       // Without a photo the model tends to answer in a sentence: "No, there is no dog."
       ...row(BALANCED_TYPE, 'yes_no', 'yes or no by the first word, balanced, hard negatives', firstWordMatch, '0.85'),
+      ...row('room', 'room', "people's questions about rooms: exact match", exactMatch, '2 x no video'),
       ...WORD_TYPES.flatMap((type) => row(type, type, `${type}: exact match`, exactMatch, '2 x no video')),
     ];
   },

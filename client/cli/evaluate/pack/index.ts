@@ -1,7 +1,8 @@
 /** The evaluation of a model pack: every section's rows in one table. */
 import { aligned } from '../report.js';
-import { captionSection, clipSection, precisionSection, questionSection, videoCaptionSection } from './answers.js';
+import { captionSection, classSection, clipSection, precisionSection, questionSection, videoCaptionSection } from './answers.js';
 import { confidenceSection } from './confidence.js';
+import { dialogueSection } from './dialogues.js';
 import { retrievalSection } from './retrieval.js';
 import type { PackRow, PackSection } from './section.js';
 import { speedSection } from './speed.js';
@@ -11,7 +12,7 @@ export { namedRow, VIDEO_QUESTIONS, videoAnswers, videosText } from './videos.js
 export type { PackRow, PackSection, SectionContext } from './section.js';
 
 /** In the order of the table. */
-export const SECTIONS: readonly PackSection[] = [captionSection, videoCaptionSection, precisionSection, questionSection, clipSection, confidenceSection, retrievalSection, textSection, speedSection];
+export const SECTIONS: readonly PackSection[] = [captionSection, videoCaptionSection, classSection, precisionSection, questionSection, clipSection, confidenceSection, dialogueSection, retrievalSection, textSection, speedSection];
 
 export function packTable(rows: readonly PackRow[]): string {
   const number = (value: number): string => (value >= 10 ? value.toFixed(1) : value.toFixed(4));

@@ -23,6 +23,10 @@ export interface SectionContext {
   readonly clips: string | null;
   /** Questions about photos and clips of them: see readQuestionData; null: none given. */
   readonly questions: string | null;
+  /** Frames with the words that name what they show, as lines of captions; null: none given. */
+  readonly classes: string | null;
+  /** Conversations about photos and clips: see readDialogueData; null: none given. */
+  readonly dialogues: string | null;
   /** At most so many items of each kind; undefined: all. */
   readonly limit: number | undefined;
   /** A file of this name that answers are kept in and gone on with; null keeps nothing. */
