@@ -73,6 +73,8 @@ export class ChatModel {
   private readonly batch: DecoderBatch;
   private readonly prompts = new ShortestFirst();
   private readonly searches: Line | null;
+  /** By latents: a prompt is built several times for a long conversation. */
+  private readonly recognitions = new WeakMap<Float32Array, readonly Concept[]>();
 
   private constructor(
     private readonly language: LanguageModel,
@@ -207,8 +209,13 @@ export class ChatModel {
   }
 
   /** What the vision tower recognizes in the frames of a video that a prompt shows, the likeliest first. */
-  recognized(video: VideoPart): Concept[] {
-    return this.concepts?.recognized(latentsOf(video, chooseFrames(video.times_s.length, this.manifest.prompt.max_frames))) ?? [];
+  recognized(video: VideoPart): readonly Concept[] {
+    const known = this.recognitions.get(video.latents);
+    if (known !== undefined) return known;
+    const shown = chooseFrames(video.times_s.length, this.manifest.prompt.max_frames);
+    const recognized = this.concepts?.recognized(latentsOf(video, shown)) ?? [];
+    this.recognitions.set(video.latents, recognized);
+    return recognized;
   }
 
   /** Tokens of the longest conversation, answer included. */
@@ -257,7 +264,7 @@ export class ChatModel {
       prompt: this.manifest.prompt,
       tokensPerFrame: this.manifest.latent.tokens,
       whole: this.manifest.projector.video !== undefined,
-      recognized: (latents) => (this.concepts?.recognized(latents) ?? []).map(({ name }) => name),
+      recognized: (video) => this.recognized(video).map(({ name }) => name),
     });
   }
 }

@@ -21,8 +21,8 @@ export interface PromptContext {
   readonly tokensPerFrame: number;
   /** The projector reads a video as a whole. Default false: frame by frame. */
   readonly whole?: boolean;
-  /** Names of what is recognized in frames with latents (T, D), the likeliest first. Default: nothing is recognized. */
-  readonly recognized?: (latents: Float32Array) => readonly string[];
+  /** Names of what is recognized in the frames of a video that are shown, the likeliest first. Default: nothing is recognized. */
+  readonly recognized?: (video: VideoPart) => readonly string[];
 }
 
 /** Stands for a frame in the text the template sees; removed from what users write, so it is always ours. */
@@ -84,7 +84,7 @@ function renderVideo(video: VideoPart, context: PromptContext, frames: Shown[]):
     const after = (prompt.video_after ?? '').replace('{n}', String(chosen.length)).replace('{times}', times);
     return prompt.video_before.replace('{n}', String(chosen.length)) + FRAME_MARK + after;
   }
-  const seen = renderSeen(video, chosen, context);
+  const seen = renderSeen(video, context);
   if (video.times_s.length === 1) return prompt.photo_before + FRAME_MARK + seen + prompt.photo_after;
   const lines = chosen.map((frame, i) => {
     const time = video.times_s[frame] as number;
@@ -95,9 +95,9 @@ function renderVideo(video: VideoPart, context: PromptContext, frames: Shown[]):
 }
 
 /** The words for what is recognized in the frames that are shown; '' where nothing is. */
-function renderSeen(video: VideoPart, chosen: readonly number[], { prompt, recognized }: PromptContext): string {
+function renderSeen(video: VideoPart, { prompt, recognized }: PromptContext): string {
   if (prompt.seen === undefined || recognized === undefined) return '';
-  const words = recognized(latentsOf(video, chosen));
+  const words = recognized(video);
   return words.length === 0 ? '' : prompt.seen.replace('{words}', words.join(', '));
 }
 
