@@ -8,6 +8,7 @@ import { writeOnnx, type ExternalWeights } from './onnx.js';
 /** A size known when the graph is built, or the name of one that is known when it runs. */
 export type Dim = number | string;
 
+/** A bare number is an integer; a float is written as `{ float }`, also where it is whole. */
 export type Attribute = number | string | readonly number[] | HostTensor | { readonly float: number } | { readonly floats: readonly number[] };
 export type Attributes = Readonly<Record<string, Attribute>>;
 

@@ -87,7 +87,8 @@ function writeAttribute(pbf: PbfWriter, name: string, attribute: Attribute): voi
     pbf.writeStringField(4, attribute);
     type('string');
   } else if (typeof attribute === 'number') {
-    if (!Number.isInteger(attribute)) return writeFloat(attribute);
+    // A float that happens to be whole, such as an alpha of 1, cannot be told from an integer by its value.
+    if (!Number.isInteger(attribute)) throw new TypeError(`the attribute ${name} is ${attribute}: write a float as { float: ${attribute} }`);
     pbf.writeVarintField(3, attribute);
     type('int');
   } else if ('float' in attribute) {

@@ -1,4 +1,4 @@
-/** ONNX Runtime in the browser: WebGPU where there is a device, else WebAssembly. */
+/** ONNX Runtime in the browser, by its WebAssembly build. */
 import type * as Ort from 'onnxruntime-web';
 import { OrtSession } from './ort.js';
 import type { Runtime, Session, SessionOptions } from './types.js';

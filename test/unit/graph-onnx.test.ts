@@ -1,7 +1,7 @@
 /** A graph as a serialised model. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Graph, ops } from '../../model/graph/index.js';
+import { Graph, ops, type Attribute, type Value } from '../../model/graph/index.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { asFloat32, float32, type HostTensor } from '../../model/runtime/tensor.js';
 
@@ -17,4 +17,18 @@ test('large weights beside the serialised model give the same results as those i
   const [inside, beside] = await Promise.all(sessions.map(async (session) => asFloat32((await session.run({ x })).y as HostTensor)));
   assert.deepEqual(beside, inside);
   await Promise.all(sessions.map((session) => session.release()));
+});
+
+test('a float among the attributes says that it is one, so that a whole one is not taken for an integer', async () => {
+  const modelWith = (alpha: Attribute): Uint8Array => {
+    const graph = new Graph('leaky');
+    const x = graph.input('x', 'float32', [2]);
+    graph.output('y', graph.op('LeakyRelu', [x], { alpha }, { outputs: [{ dtype: 'float32', dims: [2] }] })[0] as Value);
+    return graph.toOnnx();
+  };
+  assert.throws(() => modelWith(0.5), /attribute alpha is 0\.5: write a float as \{ float: 0\.5 \}/);
+  const session = await nodeRuntime().createSession(modelWith({ float: 1 }));
+  const { y } = await session.run({ x: float32(Float32Array.of(-2, 3), [2]) });
+  assert.deepEqual([...asFloat32(y as HostTensor)], [-2, 3]);
+  await session.release();
 });
