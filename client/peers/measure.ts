@@ -6,8 +6,7 @@ import { bitsPerPixel } from '../../model/inr/quality.js';
 import type { Runtime } from '../../model/runtime/types.js';
 import { fidelity, wallClock, type Clip, type Fidelity } from './clip.js';
 import { decodeClassic, decodeSpeed, encodeClassic, type ClassicCodec, type ClassicOptions } from './ffmpeg.js';
-import { PeerDecoder, writePeer, type Peer } from './peer.js';
-import { PeerTrainer, type PeerTrainOptions } from './trainer.js';
+import type { NeuralCodec, PeerTrainOptions, TrainedCodec } from './codec.js';
 
 export interface CodecFigures extends Fidelity {
   readonly bytes: number;
@@ -30,24 +29,23 @@ export async function measureLinr(clip: Pick<Clip, 'frames' | 'size'>, bytes: Ui
   }
 }
 
-/** Trains a peer for `seconds`, writes its file into `folder` and reads it back. */
-export async function trainPeer(clip: Pick<Clip, 'frames'>, peer: Peer, seconds: number, folder: string, runtime: Runtime, options: PeerTrainOptions = {}): Promise<{ file: Uint8Array; steps: number; seconds: number }> {
+/** Trains a codec for `seconds`, writes its file into `folder` and reads it back. */
+export async function trainCodec(
+  { frames }: Pick<Clip, 'frames'>, codec: NeuralCodec, seconds: number, folder: string, runtime: Runtime, options: PeerTrainOptions = {},
+): Promise<TrainedCodec & { readonly seconds: number }> {
   const { clock = wallClock } = options;
   const started = clock();
-  const trainer = await PeerTrainer.create(runtime, peer, clip.frames);
-  try {
-    await trainer.train(seconds, options);
-    const name = path.join(folder, `${peer.name}.peer`);
-    await writeFile(name, writePeer(peer, trainer.weights(), await trainer.codes()));
-    return { file: await readFile(name), steps: trainer.steps, seconds: clock() - started };
-  } finally {
-    await trainer.release();
-  }
+  const { file, steps } = await codec.train(runtime, frames, seconds, options);
+  const name = path.join(folder, `${codec.name.replace(/\W+/g, '-')}.peer`);
+  await writeFile(name, file);
+  return { file: await readFile(name), steps, seconds: clock() - started };
 }
 
-export async function measurePeer(clip: Clip, peer: Peer, seconds: number, folder: string, runtime: Runtime, options: PeerTrainOptions = {}): Promise<CodecFigures & { readonly steps: number }> {
-  const trained = await trainPeer(clip, peer, seconds, folder, runtime, options);
-  const decoder = await PeerDecoder.open(peer, trained.file, runtime);
+export async function measureCodec(
+  clip: Clip, codec: NeuralCodec, seconds: number, folder: string, runtime: Runtime, options: PeerTrainOptions = {},
+): Promise<CodecFigures & { readonly steps: number }> {
+  const trained = await trainCodec(clip, codec, seconds, folder, runtime, options);
+  const decoder = await codec.open(trained.file, runtime);
   try {
     await decoder.frame(0);
     const kept = await fidelity(clip, drawn(clip.frames.length, (t) => decoder.frame(t)), options.clock);

@@ -1,9 +1,11 @@
 /** What the neural peers have in common: their shape, their file and their decoder. */
 import { decodeNetwork, encodeNetwork } from '../../model/container/index.js';
 import type { ContainerTensor } from '../../model/container/index.js';
-import { Graph, ops, type ParameterSpec, type Value } from '../../model/graph/index.js';
+import { Graph, ops, ParameterLayout, type ParameterSpec, type Value } from '../../model/graph/index.js';
 import { float32, sizeOf, type HostTensor } from '../../model/runtime/tensor.js';
 import type { Runtime, Session } from '../../model/runtime/types.js';
+import type { FrameDecoder } from './codec.js';
+import { largestWithin, numbersOfBytes } from './sizes.js';
 
 /** Frames a peer is made for: pixels and count. */
 export interface PeerVideo {
@@ -74,7 +76,7 @@ export function writePeer(peer: Peer, weights: ReadonlyMap<string, Float32Array>
 }
 
 /** Draws frames from a peer's file. */
-export class PeerDecoder {
+export class PeerDecoder implements FrameDecoder {
   private constructor(
     private readonly session: Session,
     private readonly peer: Peer,
@@ -127,24 +129,15 @@ export function decoderGraph(peer: Peer, tensors: ReadonlyMap<string, ContainerT
 
 /** Numbers that a peer's file holds. */
 export function storedNumbers(peer: Peer): number {
-  const weights = peer.decoderSpecs.reduce((sum, { dims }) => sum + sizeOf(dims), 0);
-  return weights + (peer.codeAt === null ? peer.video.frames * sizeOf(peer.codeDims) : 0);
+  return new ParameterLayout(peer.decoderSpecs).size + (peer.codeAt === null ? peer.video.frames * sizeOf(peer.codeDims) : 0);
 }
 
 /** The peer of the width that comes closest to, and not above, `numbers` stored numbers. `build` is asked for widths 1, 2, ... */
 export function peerOfSize(build: (width: number) => Peer, numbers: number): Peer {
-  let best = build(1);
-  for (let width = 2; ; width++) {
-    const next = build(width);
-    if (storedNumbers(next) > numbers) return best;
-    best = next;
-  }
+  return largestWithin(build, storedNumbers, numbers);
 }
-
-/** Bits of a stored number in a peer's file, about: 8 before entropy coding. */
-const STORED_BITS = 7;
 
 /** The peer whose file has about `bytes` bytes. */
 export function peerOfBytes(build: (width: number) => Peer, bytes: number): Peer {
-  return peerOfSize(build, Math.floor((8 * bytes) / STORED_BITS));
+  return peerOfSize(build, numbersOfBytes(bytes));
 }

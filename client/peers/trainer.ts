@@ -1,11 +1,12 @@
 /** Trains a peer as published for HNeRV: Adam, mean squared error, two frames a step, a rising and then falling learning rate. */
-import { adamRate, adamStep, Graph, gradients, ops, ParameterLayout, type AdamOptions, type Value } from '../../model/graph/index.js';
-import { prepareInPlace, runInPlace } from '../../model/runtime/in-place.js';
+import { Graph, ops, ParameterLayout, type Value } from '../../model/graph/index.js';
 import { seededRandom } from '../../model/runtime/random.js';
-import { asFloat32, float32, int64, scalar, type HostTensor } from '../../model/runtime/tensor.js';
-import type { Runtime, Session } from '../../model/runtime/types.js';
-import { wallClock } from './clip.js';
-import { fixedCodes, type Peer } from './peer.js';
+import { asFloat32, float32, int64, sizeOf, type HostTensor } from '../../model/runtime/tensor.js';
+import type { Runtime } from '../../model/runtime/types.js';
+import { onCanvas } from './canvas.js';
+import { stepFor, type NeuralCodec, type PeerTrainOptions } from './codec.js';
+import { Optimizer, type Forward } from './optimizer.js';
+import { fixedCodes, PeerDecoder, storedNumbers, writePeer, type Peer } from './peer.js';
 
 /**
  * Three times the published peak: a comparison's minutes are a few hundred steps, not 300 passes over the video, and there it
@@ -13,28 +14,37 @@ import { fixedCodes, type Peer } from './peer.js';
  */
 const LEARNING_RATE = 3e-3;
 const BATCH = 2;
-const ADAM: AdamOptions = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 /** Part of the schedule spent raising the learning rate, from a tenth of its peak. */
 const WARM_UP = 0.1;
 const SEED = 1;
 
-/** Inputs as model/inr's training step: `parameters`, `first`, `second` (N), `rate` (), `video` uint8 (T, H, W, 3), `frameIndex` (F). */
-function trainingStep(peer: Peer, batch: number): { model: Uint8Array; layout: ParameterLayout } {
-  const graph = new Graph(`${peer.name}-training-step`);
-  const layout = new ParameterLayout([...peer.encoderSpecs, ...peer.decoderSpecs]);
-  const [parameters, first, second] = ['parameters', 'first', 'second'].map((name) => graph.input(name, 'float32', [layout.size])) as [Value, Value, Value];
-  const rate = graph.input('rate', 'float32', []);
+/** The peer as a codec: trained as here, written by `writePeer`. */
+export function frameCodec(peer: Peer): NeuralCodec {
+  return {
+    name: peer.name,
+    video: peer.video,
+    numbers: storedNumbers(peer),
+    async train(runtime, frames, seconds, options) {
+      const trainer = await PeerTrainer.create(runtime, peer, frames);
+      try {
+        await trainer.train(seconds, options);
+        return { file: writePeer(peer, trainer.weights(), await trainer.codes()), steps: trainer.steps };
+      } finally {
+        await trainer.release();
+      }
+    },
+    open: (file, runtime) => PeerDecoder.open(peer, file, runtime),
+  };
+}
+
+/** Inputs: `video` uint8 (T, H, W, 3) and `frameIndex` (F). */
+function forward(peer: Peer, layout: ParameterLayout, batch: number, graph: Graph, parameters: Value): Forward {
   const frameIndex = graph.input('frameIndex', 'int64', [batch]);
   const frames = pickFrames(graph, peer, frameIndex);
   const tensors = layout.unflatten(parameters);
   const pixels = peer.decode(tensors, codesOf(graph, peer, tensors, frames, frameIndex));
   const mse = ops.reduceMean(ops.square(ops.sub(pixels, frames)), null, false);
-  const next = adamStep({ parameters, first, second }, gradients(mse, [parameters])[0] as Value, rate, ADAM);
-  graph.output('parameters_out', next.parameters);
-  graph.output('first_out', next.first);
-  graph.output('second_out', next.second);
-  graph.output('mse', mse);
-  return { model: graph.toOnnx(), layout };
+  return { loss: mse, mse };
 }
 
 /** (F, 3, H, W) in [0, 1] */
@@ -51,13 +61,6 @@ function codesOf(graph: Graph, peer: Peer, parameters: ReadonlyMap<string, Value
   return ops.gather(ops.constant(graph, float32(fixed, [peer.video.frames, ...peer.codeDims])), frameIndex, 0);
 }
 
-export interface PeerTrainOptions {
-  /** A clock in seconds that the time is counted by. Default: the time that passes. */
-  readonly clock?: () => number;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: { readonly seconds: number; readonly psnr_db: number }) => void;
-}
-
 export class PeerTrainer {
   /** Mean squared error before the last step, over its frames. */
   mse = NaN;
@@ -67,10 +70,9 @@ export class PeerTrainer {
 
   private constructor(
     private readonly runtime: Runtime,
-    private readonly session: Session,
     private readonly peer: Peer,
     private readonly layout: ParameterLayout,
-    private readonly state: readonly [Float32Array, Float32Array, Float32Array],
+    private readonly optimizer: Optimizer,
     private readonly video: HostTensor,
     private readonly batch: number,
   ) {}
@@ -78,44 +80,34 @@ export class PeerTrainer {
   /** `frames`: RGB (height, width, 3) each, of the size the peer was made for. */
   static async create(runtime: Runtime, peer: Peer, frames: readonly Uint8Array[]): Promise<PeerTrainer> {
     const batch = Math.min(BATCH, frames.length);
-    const { model, layout } = trainingStep(peer, batch);
+    const layout = new ParameterLayout([...peer.encoderSpecs, ...peer.decoderSpecs]);
     const random = seededRandom(SEED);
-    const parameters = new Float32Array(layout.size);
-    for (const spec of layout.specs) layout.view(parameters, spec.name).set(peer.initial(spec, random));
-    const session = await runtime.createSession(prepareInPlace(model));
-    const state = [parameters, new Float32Array(layout.size), new Float32Array(layout.size)] as const;
-    return new PeerTrainer(runtime, session, peer, layout, state, onCanvas(peer, frames), batch);
+    const optimizer = await Optimizer.create(runtime, {
+      name: peer.name,
+      layout,
+      initial: (spec) => peer.initial(spec, random),
+      forward: (graph, parameters) => forward(peer, layout, batch, graph, parameters),
+    });
+    const { width, height } = peer.canvas;
+    const video: HostTensor = { dtype: 'uint8', dims: [frames.length, height, width, 3], data: onCanvas(frames, peer.video, peer.canvas) };
+    return new PeerTrainer(runtime, peer, layout, optimizer, video, batch);
   }
 
-  /** One step. `progress` in [0, 1] is the part of the training done. */
-  async step(progress: number): Promise<void> {
+  /** One step. `progress` in [0, 1] is the part of the training done. @returns `mse` */
+  async step(progress: number): Promise<number> {
     this.steps += 1;
-    const [parameters, first, second] = this.state.map((data) => float32(data, [data.length])) as [HostTensor, HostTensor, HostTensor];
-    const mse = scalar(0);
-    const rate = scalar(adamRate(LEARNING_RATE * schedule(progress), this.steps, ADAM));
-    await runInPlace(
-      this.session, { parameters, first, second, rate, video: this.video, frameIndex: int64(this.nextFrames()) },
-      { parameters_out: parameters, first_out: first, second_out: second, mse },
-    );
-    this.mse = asFloat32(mse)[0] as number;
+    this.mse = await this.optimizer.step({ video: this.video, frameIndex: int64(this.nextFrames()) }, LEARNING_RATE * schedule(progress));
+    return this.mse;
   }
 
   /** Steps until `seconds` have passed. @throws the signal's reason after the step under way once it is aborted */
-  async train(seconds: number, { signal, onProgress, clock = wallClock }: PeerTrainOptions = {}): Promise<void> {
-    const started = clock();
-    const passed = (): number => clock() - started;
-    while (passed() < seconds) {
-      signal?.throwIfAborted();
-      await this.step(passed() / seconds);
-      onProgress?.({ seconds: Math.min(seconds, passed()), psnr_db: -10 * Math.log10(this.mse) });
-      // A step holds the thread: a signal gets its turn here.
-      await new Promise((resolve) => setTimeout(resolve, 0));
-    }
+  async train(seconds: number, options?: PeerTrainOptions): Promise<void> {
+    await stepFor(seconds, (progress) => this.step(progress), options);
   }
 
   /** The decoder's weights as they are now, by name. */
   weights(): Map<string, Float32Array> {
-    return new Map(this.peer.decoderSpecs.map(({ name }) => [name, this.layout.view(this.state[0], name).slice()]));
+    return new Map(this.peer.decoderSpecs.map(({ name }) => [name, this.layout.view(this.optimizer.parameters, name).slice()]));
   }
 
   /** (T, ...codeDims) of all frames as the encoder makes them now; null where codes are fixed. */
@@ -124,9 +116,9 @@ export class PeerTrainer {
     if (peer.codeAt !== null) return null;
     const graph = new Graph(`${peer.name}-encoder`);
     const frames = pickFrames(graph, peer, graph.input('frameIndex', 'int64', [1]));
-    graph.output('codes', peer.encode(layout.initializers(graph, this.state[0]), frames));
+    graph.output('codes', peer.encode(layout.initializers(graph, this.optimizer.parameters), frames));
     const session = await runtime.createSession(graph.toOnnx());
-    const size = peer.codeDims.reduce((product, dim) => product * dim, 1);
+    const size = sizeOf(peer.codeDims);
     const codes = new Float32Array(peer.video.frames * size);
     for (let t = 0; t < peer.video.frames; t++) {
       const result = await session.run({ video: this.video, frameIndex: int64([t]) });
@@ -137,32 +129,17 @@ export class PeerTrainer {
   }
 
   release(): Promise<void> {
-    return this.session.release();
+    return this.optimizer.release();
   }
 
   /** The frames of the next step: every frame once in random order, then again. */
   private nextFrames(): number[] {
     if (this.queue.length < this.batch) {
-      this.queue = Array.from({ length: this.peer.video.frames }, (_, t) => ({ t, at: this.random() })).sort((a, b) => a.at - b.at).map(({ t }) => t);
+      const order = Array.from({ length: this.peer.video.frames }, (_, t) => ({ t, at: this.random() }));
+      this.queue = order.sort((a, b) => a.at - b.at).map(({ t }) => t);
     }
     return this.queue.splice(0, this.batch);
   }
-}
-
-/** All frames on the peer's canvas (T, H, W, 3), their edges repeated beyond them. */
-function onCanvas(peer: Peer, frames: readonly Uint8Array[]): HostTensor {
-  const { width, height } = peer.canvas;
-  const data = new Uint8Array(frames.length * height * width * 3);
-  let at = 0;
-  for (const frame of frames) {
-    for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++, at += 3) {
-        const from = (Math.min(y, peer.video.height - 1) * peer.video.width + Math.min(x, peer.video.width - 1)) * 3;
-        for (let channel = 0; channel < 3; channel++) data[at + channel] = frame[from + channel] as number;
-      }
-    }
-  }
-  return { dtype: 'uint8', dims: [frames.length, height, width, 3], data };
 }
 
 /** Linear from a tenth of the peak, then a cosine to zero. */

@@ -103,6 +103,8 @@ export const quickGelu = (x: Value): Value => mul(x, sigmoid(mul(x, 1.702)));
 
 /** x * sigmoid(x), also called swish. */
 export const silu = (x: Value): Value => mul(x, sigmoid(x));
+/** x where it is positive, `slope` times x elsewhere. */
+export const leakyRelu = (x: Value, slope = 0.01): Value => add(mul(x, slope), mul(relu(x), 1 - slope));
 
 export function cast(x: Value, dtype: DType): Value {
   const code = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, float16: 10 }[dtype];

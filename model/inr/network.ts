@@ -5,7 +5,7 @@
  * (or those that the configuration names) through a low-rank hypernetwork (eq. 2). Beyond the paper: the input features are learnable grids, of which some are
  * mixed per frame by the latent, and the network predicts the difference to a coarse mean frame.
  */
-import { ops, type ParameterSpec, type Value } from '../graph/index.js';
+import { linearWeights, ops, type ParameterSpec, type Value } from '../graph/index.js';
 import { featureGrids, gridSize, patchGrid, type GridConfig, type InrConfig } from './config.js';
 
 /** Latents reach the hypernetworks centred on the video's mean and scaled to unit deviation. */
@@ -161,16 +161,9 @@ function flattenSamples(samples: Value, count: number): Value {
   return ops.reshape(ops.transpose(samples, [0, 2, 3, 1]), [n, count, channels]);
 }
 
-/**
- * Linear interpolation as a matrix (S, nodes): row s holds the weights of the nodes at coordinate s. Node k lies at
- * (k + 1/2) / nodes; beyond the outer nodes their value is held.
- */
+/** Linear interpolation as a matrix (S, nodes) for coordinates (S) in [0, 1]: node k lies at (k + 1/2) / nodes. */
 function tents(coordinates: Value, nodes: number): Value {
-  const count = coordinates.dims[0] as number;
-  const graph = coordinates.graph;
-  const position = ops.clip(ops.sub(ops.mul(ops.reshape(coordinates, [count, 1]), nodes), 0.5), 0, nodes - 1);
-  const index = ops.constant(graph, { dtype: 'float32', dims: [1, nodes], data: Float32Array.from({ length: nodes }, (_, k) => k) });
-  return ops.relu(ops.sub(1, ops.abs(ops.sub(position, index))));
+  return linearWeights(ops.sub(ops.mul(coordinates, nodes), 0.5), nodes);
 }
 
 /** The coarse mean frame (3, rows, columns), interpolated to pixels at every pair of `ys` and `xs`: (Sy * Sx, p * p * 3). */

@@ -15,10 +15,8 @@ import { pixelSize, positiveSeconds, type PixelSize } from '../../client/cli/arg
 import { readContainerFile } from '../../client/cli/sources.js';
 import type { Clip } from '../../client/peers/clip.js';
 import { missing, type ClassicCodec } from '../../client/peers/ffmpeg.js';
-import { hnerv } from '../../client/peers/hnerv.js';
-import { figures, measureClassic, measureLinr, measurePeer, RATE_FACTORS, type CodecFigures } from '../../client/peers/measure.js';
-import { nerv } from '../../client/peers/nerv.js';
-import { peerOfBytes, storedNumbers, type Peer, type PeerVideo } from '../../client/peers/peer.js';
+import { figures, measureClassic, measureCodec, measureLinr, RATE_FACTORS, type CodecFigures } from '../../client/peers/measure.js';
+import { NEURAL_CODECS, type NeuralCodecName } from '../../client/peers/neural.js';
 import { openFrames } from '../../model/frames/open.node.js';
 import { LinrDecoder, MAX_ENLARGEMENT } from '../../model/inr/decoder.js';
 import { PRESETS } from '../../model/inr/plan.js';
@@ -57,7 +55,7 @@ async function bench(video: string | undefined, options: Options): Promise<void>
     const rows = [HEADER];
     const ours = await latentInr(clip, options, folder);
     rows.push(ours.row);
-    for (const build of [nerv, hnerv]) rows.push(await neural(clip, build, ours.bytes, options.seconds, folder));
+    for (const name of Object.keys(NEURAL_CODECS) as NeuralCodecName[]) rows.push(await neural(clip, name, ours.bytes, options.seconds, folder));
     for (const codec of ['libx264', 'libx265'] as const) rows.push(...(await classic(clip, codec, folder)));
     console.log(`${clip.caption}; preset ${options.preset}, ${options.seconds} s; ${THREADS} threads; SSIM over RGB\n${machine()}`);
     printTable(rows);
@@ -114,12 +112,11 @@ async function enlargement({ file, size }: Clip, container: string): Promise<str
   return [[`${large.width} x ${large.height}`, 'PSNR dB'], ['our decoder', mean(sums.decoder)], ['Lanczos', mean(sums.lanczos3)], ['bicubic', mean(sums.cubic)]];
 }
 
-/** A peer of about `bytes` bytes, trained for `seconds`, written, and read back. */
-async function neural(clip: Clip, build: (video: PeerVideo, width: number) => Peer, bytes: number, seconds: number, folder: string): Promise<string[]> {
-  const video = { ...clip.size, frames: clip.frames.length };
-  const peer = peerOfBytes((width) => build(video, width), bytes);
-  const measured = await measurePeer(clip, peer, seconds, folder, runtime);
-  return row(`${peer.name}, ${storedNumbers(peer)} numbers, ${measured.steps} steps`, measured);
+/** A network of about `bytes` bytes, trained for `seconds`, written, and read back. */
+async function neural(clip: Clip, name: NeuralCodecName, bytes: number, seconds: number, folder: string): Promise<string[]> {
+  const codec = NEURAL_CODECS[name]({ ...clip.size, frames: clip.frames.length }, bytes);
+  const measured = await measureCodec(clip, codec, seconds, folder, runtime);
+  return row(`${codec.name}, ${codec.numbers} numbers, ${measured.steps} steps`, measured);
 }
 
 async function classic(clip: Clip, codec: ClassicCodec, folder: string): Promise<string[][]> {

@@ -143,12 +143,18 @@ describe('a plot', () => {
 
 test('frames left out are compared with what is put in their place', async () => {
   const size = { width: 4, height: 4 };
-  const clip = { file: '', caption: 'clip', size, fps: 1, frames: [0, 10, 20, 30, 40, 50].map((value) => grey(value, 4, 4)) };
+  const greys = (...values: number[]): Uint8Array[] => values.map((value) => grey(value, 4, 4));
+  const clip = { file: '', caption: 'clip', size, fps: 1, frames: greys(0, 10, 20, 30, 40) };
   const { kept, gaps } = leaveOut(clip, 4);
   assert.deepEqual(gaps.map(({ before, beta }) => [before, beta]), [[0, 0.25], [0, 0.5], [0, 0.75]]);
   assert.equal(await gapPsnr(gaps, between(kept, blendFrames)), 100, 'brightness rises evenly');
-  assert.equal(await gapPsnr(gaps, between(kept, nearest)), meanPsnr([0, 0, 40].map((value) => grey(value, 4, 4)), [10, 20, 30].map((value) => grey(value, 4, 4))));
+  assert.equal(await gapPsnr(gaps, between(kept, nearest)), meanPsnr(greys(0, 0, 40), greys(10, 20, 30)));
   assert.throws(() => leaveOut({ ...clip, frames: clip.frames.slice(0, 2) }, 2), /too short/);
+  const longer = leaveOut({ ...clip, frames: greys(0, 10, 20, 30, 40, 50, 60) }, 4);
+  assert.deepEqual(longer.gaps.slice(3).map(({ before, beta }) => [before, beta]), [[0, 1], [0, 1]], 'after the last kept frame, that one is held');
+  for (const way of [nearest, blendFrames]) {
+    assert.equal(await gapPsnr(longer.gaps.slice(3), between(longer.kept, way)), meanPsnr(greys(40, 40), greys(50, 60)));
+  }
 });
 
 describe('part of a video', () => {

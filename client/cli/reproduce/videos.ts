@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { openFrames } from '../../../model/frames/open.node.js';
 import { openPart, readClip, type Clip } from '../../peers/clip.js';
-import type { PeerTrainOptions } from '../../peers/trainer.js';
+import type { PeerTrainOptions } from '../../peers/codec.js';
 import { fileToEncode } from '../encode-once.js';
 import { UserError } from '../failure.js';
 import { expandInputs, isContainer } from '../sources.js';

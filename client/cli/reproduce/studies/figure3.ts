@@ -1,15 +1,13 @@
 /** Figure 3: rate and distortion, beside neural and classic codecs. */
 import { missing, type ClassicCodec } from '../../../peers/ffmpeg.js';
-import { hnerv } from '../../../peers/hnerv.js';
-import { figures, measureClassic, measureLinr, measurePeer, RATE_FACTORS, type CodecFigures } from '../../../peers/measure.js';
-import { nerv } from '../../../peers/nerv.js';
-import { peerOfBytes } from '../../../peers/peer.js';
+import { figures, measureClassic, measureCodec, measureLinr, RATE_FACTORS, type CodecFigures } from '../../../peers/measure.js';
+import { NEURAL_CODECS } from '../../../peers/neural.js';
 import { dataOf, missingOf, numberOf, shown, valuesOf, where } from '../data.js';
 import { STUDY_FACTS } from '../facts.js';
 import { unlessFfmpegFails, type Cell, type Datum, type Study, type StudyContext, type VideoInput } from '../study.js';
 import { clipOf, training } from '../videos.js';
 
-const PEERS = [['NeRV', nerv], ['HNeRV', hnerv]] as const;
+const PEERS = ['NeRV', 'HNeRV'] as const;
 const CLASSIC = ['libx264', 'libx265'] as const;
 
 export const figure3: Study = {
@@ -63,7 +61,7 @@ function oursCell(video: VideoInput, rate: number, context: StudyContext): Cell 
   };
 }
 
-function peerCell(video: VideoInput, rate: number, [name, build]: (typeof PEERS)[number], context: StudyContext): Cell {
+function peerCell(video: VideoInput, rate: number, name: (typeof PEERS)[number], context: StudyContext): Cell {
   const { models, settings: { seconds } } = context;
   return {
     id: `${video.title}, ${name}, ${rate} bpp`,
@@ -71,8 +69,9 @@ function peerCell(video: VideoInput, rate: number, [name, build]: (typeof PEERS)
     async run(work) {
       const clip = await clipOf(video, context, work);
       const shape = { ...clip.size, frames: clip.frames.length };
-      const peer = peerOfBytes((width) => build(shape, width), (rate * clip.size.width * clip.size.height * clip.frames.length) / 8);
-      return { data: [datum(video, name, `${rate} bpp`, await measurePeer(clip, peer, seconds, work.scratch, models.runtime, training(work, seconds)))] };
+      const codec = NEURAL_CODECS[name](shape, (rate * clip.size.width * clip.size.height * clip.frames.length) / 8);
+      const measured = await measureCodec(clip, codec, seconds, work.scratch, models.runtime, training(work, seconds));
+      return { data: [datum(video, name, `${rate} bpp`, measured)] };
     },
   };
 }
