@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyReply } from 'fastify';
+import type { DeviceChoice } from '../model/runtime/device-choice.js';
 import type { Preset } from '../model/inr/plan.js';
 import { ModelPack } from '../model/pack/open.node.js';
 import { Access } from './access/access.js';
@@ -87,7 +88,7 @@ export interface AppOptions {
    */
   readonly remoteHosts?: readonly string[];
   /** How uploads are encoded. Default: preset `standard` for as long as it takes. */
-  readonly encode?: { readonly preset?: Preset; readonly seconds?: number };
+  readonly encode?: { readonly preset?: Preset; readonly seconds?: number; readonly device?: DeviceChoice };
   /** Threads of the language model and of an encoder. Default: two, or one where there is one core. */
   readonly threads?: number;
   /** Tokens of the longest conversation that the model is shown, answer included. Default: as many as take 192 MiB of memory, which are 4,096 of the default pack's. */
@@ -241,7 +242,7 @@ interface Parts extends Pick<Services, 'limits' | 'folder' | 'disk' | 'access' |
 function openServices({ log, options, limits, folder, disk, store, access, model, sockets }: Parts): Opened {
   const threads = options.threads ?? Math.min(2, os.availableParallelism());
   const { packDir } = options;
-  const encode = { preset: options.encode?.preset ?? ('standard' as const), seconds: options.encode?.seconds ?? null, threads };
+  const encode = { preset: options.encode?.preset ?? ('standard' as const), seconds: options.encode?.seconds ?? null, device: options.encode?.device ?? ('auto' as const), threads };
   const library = new Library({ store, folder, disk, packDir, limits, log, encode, shared: options.library === 'shared' });
   const metrics = new Metrics(model?.id ?? 'none', {
     replies: () => inference.counts(),

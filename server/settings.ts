@@ -1,4 +1,5 @@
 /** What an operator can set, by file, environment and flags: one schema, from which all three and their page are made. */
+import { DEVICE_CHOICES } from '../model/runtime/device-choice.js';
 import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { PRESETS } from '../model/inr/plan.js';
@@ -25,6 +26,7 @@ export const SettingsSchema = Type.Object(
     ),
     preset: Type.Optional(Type.Enum([...PRESETS], { description: 'how uploads are encoded (default: standard)' })),
     seconds: Type.Optional(Type.Number({ exclusiveMinimum: 0, description: "time for encoding an upload (default: the preset's)" })),
+    device: Type.Enum([...DEVICE_CHOICES], { default: 'auto', description: 'what encodes: the processor (cpu), WebGPU, or, once timed on this machine, the faster of them' }),
     logLevel: Type.Enum([...LOG_LEVELS], { default: 'warn', description: 'what is logged to standard output, as JSON lines; texts of users never are' }),
     open: Type.Boolean({ default: false, description: 'ask for no API key any more, after the last one was removed or the key file was lost' }),
     library: Type.Enum([...LIBRARIES], { default: 'owned', description: 'whose videos a key sees: its own and nobody\'s (owned), or all (shared)' }),
@@ -136,7 +138,7 @@ export function completeSettings(settings: Settings): Settings {
 
 /** The settings as `startServer` takes them. */
 export function serverOptions(settings: Settings, packDir: string): ServerOptions {
-  const { port, host, data, threads, context, preset, seconds, logLevel, open, library, corsOrigins, publicUrls, trustProxy, remoteHosts, limits } = settings;
+  const { port, host, data, threads, context, preset, seconds, device, logLevel, open, library, corsOrigins, publicUrls, trustProxy, remoteHosts, limits } = settings;
   return {
     port,
     host,
@@ -153,7 +155,7 @@ export function serverOptions(settings: Settings, packDir: string): ServerOption
     limits: limits as NonNullable<ServerOptions['limits']>,
     ...(threads === undefined ? {} : { threads }),
     ...(context === undefined ? {} : { context }),
-    encode: { ...(preset === undefined ? {} : { preset }), ...(seconds === undefined ? {} : { seconds }) },
+    encode: { ...(preset === undefined ? {} : { preset }), ...(seconds === undefined ? {} : { seconds }), device },
   };
 }
 

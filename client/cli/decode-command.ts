@@ -1,8 +1,9 @@
 import { open } from 'node:fs/promises';
 import { Command, Option } from 'commander';
+import type { DeviceChoice } from '../../model/runtime/device-choice.js';
 import { ContainerError, type LinrFile, type SegmentEntry } from '../../model/container/index.js';
 import { frameRanges, positiveNumber, wholeNumber, type FrameRange } from './arguments.js';
-import { threadsOption } from './common-options.js';
+import { deviceOption, threadsOption } from './common-options.js';
 import { positionsOf, timelineOf } from './decode/positions.js';
 import { keptOf, openSink } from './decode/sinks.js';
 import { UserError } from './failure.js';
@@ -17,6 +18,7 @@ interface DecodeOptions {
   readonly fps?: number;
   readonly slow: number;
   readonly threads: number;
+  readonly device: DeviceChoice;
 }
 
 /** More would be hours of one second. */
@@ -33,18 +35,19 @@ export function decodeCommand(): Command {
     .addOption(new Option('--slow <n>', 'n times slower: n - 1 frames are drawn between each two').argParser(wholeNumber(1, SLOWEST)).default(1))
     .addOption(new Option('--fps <n>', 'frames a second of the video (default: the times in the container)').argParser(positiveNumber(FASTEST_FPS)))
     .addOption(threadsOption())
+    .addOption(deviceOption())
     .action(decode);
 }
 
 async function decode(name: string, options: DecodeOptions): Promise<void> {
   const handle = await open(name, 'r');
   try {
-    const [{ fileSource }, { LinrDecoder, frameSize }, { nodeRuntime }] = await Promise.all([
+    const [{ fileSource }, { LinrDecoder, frameSize }, { pictureRuntime }] = await Promise.all([
       import('../../model/container/source.node.js'),
       import('../../model/inr/decoder.js'),
-      import('../../model/runtime/node.node.js'),
+      import('./picture-runtime.js'),
     ]);
-    const decoder = new LinrDecoder(await fileSource(handle), nodeRuntime({ threads: options.threads }));
+    const decoder = new LinrDecoder(await fileSource(handle), await pictureRuntime(options.device, options.threads));
     const file = await decoder.file();
     const ranges = checkedRanges(name, file, options.frames);
     const size = frameSize(file.meta, options.width);

@@ -3,9 +3,10 @@ import path from 'node:path';
 import { Command, Option } from 'commander';
 import type { EncodeProgress } from '../../model/inr/encode.node.js';
 import { DEFAULT_WIDTH, MAX_SIDE, PRESETS, type Preset } from '../../model/inr/plan.js';
+import type { DeviceChoice } from '../../model/runtime/device-choice.js';
 import { bitsPerPixel } from '../../model/inr/quality.js';
 import { pixelSize, positiveNumber, positiveSeconds, wholeNumber, type PixelSize } from './arguments.js';
-import { packOption, threadsOption } from './common-options.js';
+import { deviceOption, packOption, threadsOption } from './common-options.js';
 import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { Models } from './models.js';
@@ -23,6 +24,7 @@ interface EncodeOptions {
   readonly targetPsnr?: number;
   readonly pack?: string;
   readonly threads: number;
+  readonly device: DeviceChoice;
 }
 
 export function encodeCommand(): Command {
@@ -42,6 +44,7 @@ export function encodeCommand(): Command {
     .addOption(new Option('--target-psnr <dB>', 'quality the decoded frames should have, in as few bytes as the time allows').argParser(positiveNumber(60)))
     .addOption(packOption())
     .addOption(threadsOption())
+    .addOption(deviceOption())
     .addHelpText('after', '\nCtrl+C stops and keeps the training so far beside the output; the same command goes on from there.')
     .action(encode);
 }
@@ -61,7 +64,7 @@ async function encode(input: string, options: EncodeOptions): Promise<void> {
     const models = await Models.open(options);
     const report = await encodeVideo(source, {
       pack: models.pack,
-      runtime: models.runtime,
+      runtime: models.pictureRuntime,
       preset,
       ...(width === undefined ? {} : { width }),
       ...(size === undefined ? {} : { size }),

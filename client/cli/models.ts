@@ -2,6 +2,7 @@
 import os from 'node:os';
 import type { WeightKind } from '../../model/language/index.js';
 import type { ModelPack } from '../../model/pack/index.js';
+import type { DeviceChoice } from '../../model/runtime/device-choice.js';
 import type { Runtime } from '../../model/runtime/types.js';
 import type { VisionTower } from '../../model/vision/index.js';
 import type { MomentSearch } from '../../model/retrieval/index.js';
@@ -15,6 +16,8 @@ export interface ModelOptions {
   /** Folder of the model pack; default: the one that comes with latentchat. */
   readonly pack?: string;
   readonly threads: number;
+  /** What runs the networks that see and draw. Default: the processor. */
+  readonly device?: DeviceChoice;
   /** See ChatModelOptions. */
   readonly independent?: boolean;
 }
@@ -27,6 +30,8 @@ export class Models {
   private constructor(
     readonly pack: ModelPack,
     readonly runtime: Runtime,
+    /** Of the vision tower, the encoder and the decoder; the language model stays with `runtime`. */
+    readonly pictureRuntime: Runtime,
     private readonly chatOptions: ChatModelOptions,
   ) {}
 
@@ -35,21 +40,23 @@ export class Models {
   }
 
   /** Models of its own, wherever the command runs. */
-  static async load({ pack, threads, independent = false }: ModelOptions): Promise<Models> {
-    const [{ ModelPack }, { nodeRuntime }] = await Promise.all([
+  static async load({ pack, threads, device = 'cpu', independent = false }: ModelOptions): Promise<Models> {
+    const [{ ModelPack }, { nodeRuntime }, { pictureRuntime }] = await Promise.all([
       import('../../model/pack/open.node.js'),
       import('../../model/runtime/node.node.js'),
+      import('./picture-runtime.js'),
     ]);
-    return new Models(await ModelPack.open(pack), nodeRuntime({ threads }), { independent });
+    const runtime = nodeRuntime({ threads });
+    return new Models(await ModelPack.open(pack), runtime, device === 'cpu' ? runtime : await pictureRuntime(device, threads), { independent });
   }
 
   /** Models of the same pack that share nothing with these, whose language model holds its weights in another form. */
   withWeights(kind: WeightKind): Models {
-    return new Models(this.pack, this.runtime, { ...this.chatOptions, kind });
+    return new Models(this.pack, this.runtime, this.pictureRuntime, { ...this.chatOptions, kind });
   }
 
   tower(): Promise<VisionTower> {
-    this.#tower ??= import('../../model/vision/index.js').then(({ VisionTower }) => VisionTower.load(this.pack, this.runtime));
+    this.#tower ??= import('../../model/vision/index.js').then(({ VisionTower }) => VisionTower.load(this.pack, this.pictureRuntime));
     return this.#tower;
   }
 

@@ -3,6 +3,7 @@
  * in a worker, in a child process, or in a command-line tool.
  */
 import * as ort from 'onnxruntime-node';
+import type { Device } from './device-choice.js';
 import { OrtSession } from './ort.js';
 import type { Runtime, Session, SessionOptions } from './types.js';
 
@@ -18,29 +19,46 @@ export interface NodeRuntimeOptions {
    * (measured: endless spinning beside other work made runs several times slower).
    */
   readonly spin?: boolean;
+  /** Default: the processor. Of a graph that WebGPU refuses, the processor takes the whole. */
+  readonly device?: Device;
+  /** Whether the processor takes a graph that the device refuses. Default: yes. */
+  readonly fallback?: boolean;
+  /** Told, with ONNX Runtime's reason, of each graph that the device refuses. */
+  readonly onFallback?: (reason: string) => void;
   /** Told when native code begins and ends to hold the thread: a thread that is ended meanwhile takes its process down. */
   readonly onNative?: (inside: boolean) => void;
 }
 
-/** The CPU execution provider of onnxruntime-node. */
+/** onnxruntime-node, on the processor or through WebGPU. */
 export function nodeRuntime(options: NodeRuntimeOptions = {}): Runtime {
+  const { device = 'cpu', fallback = true } = options;
   const defaultThreads = options.threads ?? 2;
   const spinning = options.spin === true ? { allow_spinning: '1' } : { allow_spinning: '1', spin_duration_us: '100' };
+  const create = async (on: Device, model: Uint8Array, sessionOptions: SessionOptions): Promise<Session> => {
+    options.onNative?.(true);
+    const session = await ort.InferenceSession.create(model, {
+      // Single operators that WebGPU lacks are the processor's.
+      executionProviders: on === 'webgpu' ? ['webgpu', 'cpu'] : ['cpu'],
+      intraOpNumThreads: sessionOptions.threads ?? defaultThreads,
+      interOpNumThreads: 1,
+      executionMode: 'sequential',
+      graphOptimizationLevel: 'all',
+      logSeverityLevel: 3,
+      extra: { session: { intra_op: spinning } },
+      ...externalData(sessionOptions),
+    }).finally(() => options.onNative?.(false));
+    return new OrtSession(session, ort.Tensor, options.onNative);
+  };
   return {
-    name: 'onnxruntime-node (cpu)',
+    name: `onnxruntime-node (${device})`,
     async createSession(model: Uint8Array, sessionOptions: SessionOptions = {}): Promise<Session> {
-      options.onNative?.(true);
-      const session = await ort.InferenceSession.create(model, {
-        executionProviders: ['cpu'],
-        intraOpNumThreads: sessionOptions.threads ?? defaultThreads,
-        interOpNumThreads: 1,
-        executionMode: 'sequential',
-        graphOptimizationLevel: 'all',
-        logSeverityLevel: 3,
-        extra: { session: { intra_op: spinning } },
-        ...externalData(sessionOptions),
-      }).finally(() => options.onNative?.(false));
-      return new OrtSession(session, ort.Tensor, options.onNative);
+      try {
+        return await create(device, model, sessionOptions);
+      } catch (error) {
+        if (device === 'cpu' || !fallback) throw error;
+        options.onFallback?.(error instanceof Error ? error.message : String(error));
+        return create('cpu', model, sessionOptions);
+      }
     },
   };
 }

@@ -7,6 +7,7 @@ import { openFrames } from '../../model/frames/open.node.js';
 import { encodeVideo, type EncodeProgress } from '../../model/inr/encode.node.js';
 import { ModelPack } from '../../model/pack/open.node.js';
 import { writeAtomically } from '../../model/runtime/durable.node.js';
+import { resolveDevice } from '../../model/runtime/device.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import type { VideoProgress } from '../api/schemas.js';
 import { versionOf } from '../store/files.js';
@@ -74,7 +75,7 @@ async function encode(task: EncodeTask): Promise<FromEncoder> {
   try {
     const report = await encodeVideo(source, {
       pack: await ModelPack.open(task.packDir),
-      runtime: nodeRuntime({ threads: task.threads }),
+      runtime: nodeRuntime({ threads: task.threads, device: await resolveDevice(task.device) }),
       preset: task.preset,
       ...(task.seconds === null ? {} : { seconds: task.seconds }),
       signal: stop.signal,

@@ -1,5 +1,6 @@
 import type { ClipTask } from '../../model/inr/clip.node.js';
 import type { Preset } from '../../model/inr/plan.js';
+import type { DeviceChoice } from '../../model/runtime/device-choice.js';
 import type { VideoProgress } from '../api/schemas.js';
 import type { ErrorCode } from '../errors.js';
 import type { ContainerFacts, Media } from '../store/videos.js';
@@ -53,6 +54,7 @@ export interface EncodeTask {
   readonly packDir: string;
   readonly preset: Preset;
   readonly seconds: number | null;
+  readonly device: DeviceChoice;
   readonly threads: number;
 }
 

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import type { FastifyBaseLogger } from 'fastify';
-import type { Preset } from '../../model/inr/plan.js';
 import { moveDurably, writeAtomically } from '../../model/runtime/durable.node.js';
 import type { Caller } from '../access/caller.js';
 import type { Video, VideoProgress } from '../api/schemas.js';
@@ -29,7 +28,7 @@ export interface LibraryOptions {
   readonly packDir: string;
   readonly limits: Limits;
   readonly log: FastifyBaseLogger;
-  readonly encode: { readonly preset: Preset; readonly seconds: number | null; readonly threads: number };
+  readonly encode: Pick<EncodeTask, 'preset' | 'seconds' | 'device' | 'threads'>;
   /** True where every caller sees and may remove every video, whoever uploaded it. */
   readonly shared: boolean;
 }
