@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const dist = path.join(root, 'dist');
+/** What programs import: `latentchat` and `latentchat/browser`. */
+const frontDoors = ['index.ts', 'browser.ts'];
 const rooms = ['model', 'projector', 'server', 'client', 'test'];
 /** The page, its workers, and the decoder as a module for pages of others: `import { LinrDecoder } from '/linr-decoder.js'`. */
 const webEntries = ['app', 'decoder-worker', 'latent-map-worker', 'linr-decoder'];
@@ -76,7 +78,8 @@ async function joinPackage(build, name, entries) {
 export async function buildAll() {
   // Only here: the command line needs no esbuild where nothing has changed, and npm has not installed it where nothing ever was.
   const { build } = await import('esbuild');
-  const entryPoints = (await Promise.all(rooms.map(sources))).flat().map((file) => path.join(root, file));
+  const files = [...frontDoors, ...(await Promise.all(rooms.map(sources))).flat()];
+  const entryPoints = files.map((file) => path.join(root, file));
   await build({
     entryPoints,
     outdir: dist,
@@ -99,7 +102,7 @@ export async function buildIfStale() {
 
 /** Newest change among the files that the build reads, in milliseconds; deleted ones change their folder. */
 function newestSource() {
-  let newest = statSync(path.join(root, 'package-lock.json')).mtimeMs;
+  let newest = Math.max(...['package-lock.json', ...frontDoors].map((file) => statSync(path.join(root, file)).mtimeMs));
   for (const room of rooms.filter((room) => room !== 'test')) {
     for (const entry of readdirSync(path.join(root, room), { recursive: true, withFileTypes: true })) {
       if (!entry.isDirectory() && !/\.(ts|mjs|html|css|svg|png|ico|webmanifest)$/.test(entry.name)) continue;

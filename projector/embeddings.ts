@@ -1,5 +1,6 @@
 /** The embeddings a prompt enters the language model as. */
 import type { Decoder } from '../model/language/index.js';
+import { concatFloats } from '../model/runtime/tensor.js';
 import { Projector } from './network.js';
 import { latentsOf, type PromptToken, type VisualToken } from './prompt.js';
 import type { VideoProjector } from './video-llama.js';
@@ -33,10 +34,10 @@ export async function promptEmbeddings(tokens: readonly PromptToken[], embedder:
 /** (shown, K, H): frames in one run, videos that are read as a whole one after another. */
 async function project(shown: readonly Shown[], { projector }: PromptEmbedder): Promise<Float32Array> {
   const latents = shown.map(({ video, frames }) => latentsOf(video, frames));
-  if (projector instanceof Projector) return projector.project(concatenated(latents));
+  if (projector instanceof Projector) return projector.project(concatFloats(latents));
   const tokens: Float32Array[] = [];
   for (const video of latents) tokens.push(await projector.project(video));
-  return concatenated(tokens);
+  return concatFloats(tokens);
 }
 
 function sameShown(a: Shown, b: Shown): boolean {
@@ -47,14 +48,4 @@ function distinctShown(tokens: readonly Shown[]): Shown[] {
   const shown: Shown[] = [];
   for (const token of tokens) if (!shown.some((known) => sameShown(known, token))) shown.push(token);
   return shown;
-}
-
-function concatenated(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

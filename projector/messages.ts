@@ -1,4 +1,5 @@
 /** What is said to the model: messages of text and videos. */
+import { CodedError } from '../model/runtime/coded-error.js';
 
 export interface TextPart {
   readonly type: 'text';
@@ -29,7 +30,7 @@ export interface ChatMessage {
 }
 
 /** Raised for messages that cannot be made into a prompt. */
-export class PromptError extends Error {
+export class PromptError extends CodedError {
   override readonly name = 'PromptError';
 
   constructor(

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyReply } from 'fastify';
 import type { DeviceChoice } from '../model/runtime/device-choice.js';
 import type { Preset } from '../model/inr/plan.js';
-import { ModelPack } from '../model/pack/open.node.js';
+import { openPack } from '../model/pack/open.node.js';
 import { Access } from './access/access.js';
 import { KeyFile } from './access/keys.js';
 import type { App } from './api/typed.js';
@@ -286,7 +286,7 @@ function openBatches({ store, disk, log, services }: Pick<RunnerOptions, 'store'
 
 async function readPack(packDir: string, log: FastifyBaseLogger): Promise<{ id: string } | null> {
   try {
-    return { id: (await ModelPack.open(packDir)).manifest.id };
+    return { id: (await openPack(packDir)).manifest.id };
   } catch (error) {
     log.error({ err: error }, 'the model pack cannot be read: uploads and chat will fail');
     return null;

@@ -1,22 +1,25 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { writeAtomically } from '../../model/runtime/durable.node.js';
+import { checkOutput } from '../../model/video/output.node.js';
+import { isContainer } from '../../model/video/path-source.node.js';
 import { CAPTION_BEAMS } from '../../projector/captions.js';
+import type { Models } from '../../projector/library/models.js';
 import { LatentChat } from '../sdk/index.js';
-import { choiceOption, formatFrom, schemaOption, type FormatOptions } from './answer-format.js';
+import { choiceOption, formatFrom, type FormatOptions, schemaOption } from './answer-format.js';
 import { wholeNumber } from './arguments.js';
 import { checkSameRun, runBatch, runMark, Slots } from './batch.js';
-import { captionSource, WrittenParts, type CaptionRun, type CaptionSettings, type CaptionTask } from './caption/caption-source.js';
-import { CAPTION_FORMATS, csv, srt, vtt, type CaptionFormat } from './caption/formats.js';
+import { type CaptionRun, type CaptionSettings, captionSource, type CaptionTask, WrittenParts } from './caption/caption-source.js';
+import { CAPTION_FORMATS, type CaptionFormat, csv, srt, vtt } from './caption/formats.js';
 import { parsePer, type Per } from './caption/segments.js';
 import { beamsOption, maxTokensOption, packOption, threadsOption } from './common-options.js';
 import { SERVER_VIDEO } from './evaluate/data.js';
 import { oneLine, UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
-import { ResumedLines, type JsonLine } from './json-lines.js';
-import { Models } from './models.js';
-import { writeAtomically } from '../../model/runtime/durable.node.js';
-import { checkOutput, expandInputs, isContainer } from './sources.js';
+import { type JsonLine, ResumedLines } from './json-lines.js';
+import { openModels } from './models.js';
+import { expandInputs } from './sources.js';
 import { print } from './surroundings.js';
 import { duration, Progress } from './terminal.js';
 
@@ -83,7 +86,7 @@ async function caption(inputs: readonly string[], options: CaptionOptions): Prom
   if (!several) await checkOutput(out);
   const interrupt = interruptible(`The captions so far are in ${journal}; the same command goes on from there.`);
   const progress = new Progress();
-  const models = await Models.open({ ...options, independent: true });
+  const models = await openModels({ ...options, independent: true });
   try {
     const settings: CaptionSettings = { prompt, per, beams, maxTokens, temperature, seed, ...(answerFormat === undefined ? {} : { format: answerFormat }) };
     const pack = models.pack.manifest.id;

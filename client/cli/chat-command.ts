@@ -1,13 +1,15 @@
 import readline from 'node:readline';
 import { Command } from 'commander';
-import { asksAboutTime, replyWithMoments, type ChatMessage, type ReplyOptions } from '../../projector/index.js';
-import { choiceOption, formatFrom, grammarOf, schemaOption, type FormatOptions } from './answer-format.js';
-import { framesToSearch, momentFinder, openAskable } from './ask.js';
+import { momentFinder } from '../../projector/ask.js';
+import { asksAboutTime, type ChatMessage, type ReplyOptions, replyWithMoments } from '../../projector/index.js';
+import { framesToSearch, openAskable } from '../../projector/library/askable.node.js';
+import type { Models } from '../../projector/library/models.js';
+import { choiceOption, formatFrom, type FormatOptions, grammarOf, schemaOption } from './answer-format.js';
 import { maxTokensOption, packOption, threadsOption } from './common-options.js';
 import { describeFailure, UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
-import { Models } from './models.js';
-import { keyOption, RemoteConversation, serverOption, type Asker, type ServerOptions } from './remote.js';
+import { openModels } from './models.js';
+import { type Asker, keyOption, RemoteConversation, serverOption, type ServerOptions } from './remote.js';
 
 interface ChatOptions extends ServerOptions, FormatOptions {
   readonly pack?: string;
@@ -59,7 +61,7 @@ class Conversation implements Asker {
 
   static async open(file: string, question: string | undefined, options: ChatOptions, signal: AbortSignal): Promise<Conversation> {
     const format = await formatFrom(options);
-    const models = await Models.open(options);
+    const models = await openModels(options);
     // An answer needs a few frames, a moment many.
     const frames = question === undefined || asksAboutTime(question) ? { frames: framesToSearch } : {};
     const { video } = await openAskable(file, models, { signal, ...frames });

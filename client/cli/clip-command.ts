@@ -6,12 +6,13 @@ import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { Command, Option } from 'commander';
 import { MAX_DURATION_S } from '../../model/frames/limits.js';
+import { checkOutput } from '../../model/video/output.node.js';
+import { isContainer } from '../../model/video/path-source.node.js';
 import { clockTime } from './arguments.js';
 import { threadsOption } from './common-options.js';
 import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { connect, findVideo, keyOption, serverOption, type ServerOptions } from './remote.js';
-import { checkOutput, isContainer } from './sources.js';
 import { grouped, Progress } from './terminal.js';
 
 interface ClipOptions extends ServerOptions {

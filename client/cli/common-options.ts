@@ -1,7 +1,7 @@
 import { Option } from 'commander';
-import { wholeNumber } from './arguments.js';
 import { DEVICE_CHOICES, type DeviceChoice } from '../../model/runtime/device-choice.js';
-import { DEFAULT_THREADS } from './models.js';
+import { DEFAULT_THREADS } from '../../model/runtime/node.node.js';
+import { wholeNumber } from './arguments.js';
 
 /** Options that several verbs share, each described once. */
 export const packOption = (): Option => new Option('--pack <folder>', 'model pack to use (default: the one that comes with latentchat)');

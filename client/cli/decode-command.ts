@@ -1,11 +1,12 @@
-import { open } from 'node:fs/promises';
 import { Command, Option } from 'commander';
+import { ContainerError, type SegmentEntry } from '../../model/container/index.js';
 import type { DeviceChoice } from '../../model/runtime/device-choice.js';
-import { ContainerError, type LinrFile, type SegmentEntry } from '../../model/container/index.js';
-import { frameRanges, positiveNumber, wholeNumber, type FrameRange } from './arguments.js';
+import type { DecodeReport } from '../../model/video/decode.node.js';
+import type { LinrVideo } from '../../model/video/linr-video.js';
+import { type FrameRange, meanRate } from '../../model/video/positions.js';
+import { isVideoName } from '../../model/video/sinks.node.js';
+import { frameRanges, positiveNumber, wholeNumber } from './arguments.js';
 import { deviceOption, threadsOption } from './common-options.js';
-import { positionsOf, timelineOf } from './decode/positions.js';
-import { keptOf, openSink } from './decode/sinks.js';
 import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
 import { containerProblem } from './sources.js';
@@ -39,51 +40,47 @@ export function decodeCommand(): Command {
     .action(decode);
 }
 
-async function decode(name: string, options: DecodeOptions): Promise<void> {
-  const handle = await open(name, 'r');
+async function decode(name: string, { output, frames, threads, device, ...options }: DecodeOptions): Promise<void> {
+  const [{ decode: decodeFrames }, { openLinr }, { pictureRuntime }] = await Promise.all([
+    import('../../model/video/decode.node.js'),
+    import('../../model/video/open.node.js'),
+    import('./picture-runtime.js'),
+  ]);
+  const raw = output === '-';
+  const interrupt = interruptible(raw || isVideoName(output) ? 'Nothing was kept.' : `The frames written so far are in ${output}.`);
+  const progress = new Progress();
   try {
-    const [{ fileSource }, { LinrDecoder, frameSize }, { pictureRuntime }] = await Promise.all([
-      import('../../model/container/source.node.js'),
-      import('../../model/inr/decoder.js'),
-      import('./picture-runtime.js'),
-    ]);
-    const decoder = new LinrDecoder(await fileSource(handle), await pictureRuntime(options.device, options.threads));
-    const file = await decoder.file();
-    const ranges = checkedRanges(name, file, options.frames);
-    const size = frameSize(file.meta, options.width);
-    const interrupt = interruptible(keptOf(options.output));
-    const progress = new Progress();
-    const { slow } = options;
-    const positions = positionsOf(ranges, slow);
-    const timeline = timelineOf(positions, file.meta.times_s, file.meta.duration_s, options.fps ?? null);
-    const sink = await openSink({ output: options.output, size, frames: file.meta.frames, slow, timeline });
-    try {
-      for (const [done, position] of positions.entries()) {
-        interrupt.signal.throwIfAborted();
-        await sink.add(await decoder.frame(position, size.width), position);
-        progress.update({ label: 'frames', done: done + 1, total: positions.length, unit: 'frames' });
-      }
-      const told = await sink.finish();
-      progress.clear();
-      if (told !== '') process.stdout.write(`${told}\n`);
-    } catch (error) {
-      await sink.cancel();
-      throw error;
-    } finally {
-      progress.clear();
-      interrupt.dispose();
-      await decoder.release();
-    }
+    const video = await openLinr(name, { runtime: await pictureRuntime(device, threads) });
+    const { count, width, height, timeline } = await decodeFrames(video, {
+      ...options,
+      output: raw ? process.stdout : output,
+      frames: checkedRanges(name, video, frames),
+      signal: interrupt.signal,
+      onStart: (report) => {
+        if (raw) process.stderr.write(`rgb24, ${told(report)}, ${rate(report)}\n`);
+      },
+      onProgress: (done, total) => progress.update({ label: 'frames', done, total, unit: 'frames' }),
+    });
+    progress.clear();
+    if (raw) return;
+    const report = { count, width, height, timeline };
+    const video_s = isVideoName(output) ? `, ${rate(report)}, ${timeline.end_s.toFixed(2)} s` : '';
+    process.stdout.write(`${output}: ${told(report)}${video_s}\n`);
   } catch (error) {
     throw await namedProblem(name, error);
   } finally {
-    await handle.close();
+    progress.clear();
+    interrupt.dispose();
   }
 }
 
+const told = ({ count, width, height }: DecodeReport): string => `${count} ${count === 1 ? 'frame' : 'frames'} of ${width} x ${height}`;
+
+const rate = ({ timeline }: DecodeReport): string => `${Number(meanRate(timeline).toFixed(3))} frames/s`;
+
 /** The ranges asked for, or all frames. @throws UserError naming the frames there are, or those that have pictures yet. */
-function checkedRanges(name: string, { meta, segments }: LinrFile, wanted: readonly FrameRange[] | undefined): readonly FrameRange[] {
-  const last = meta.frames - 1;
+function checkedRanges(name: string, { frames, segments }: LinrVideo, wanted: readonly FrameRange[] | undefined): readonly FrameRange[] {
+  const last = frames - 1;
   const ranges = wanted ?? [[0, last] as const];
   const beyond = ranges.find(([, end]) => end > last);
   if (beyond !== undefined) throw new UserError(`${name} has frames 0 to ${last}; --frames asks for ${beyond[1]}.`);
@@ -107,9 +104,9 @@ function codedRanges(segments: readonly SegmentEntry[]): FrameRange[] {
   return runs;
 }
 
-/** What is wrong with the container gets its name in front; what is wrong with the options says so itself. */
+/** What is wrong with the network gets the container's name in front; what is wrong with the options says so itself. */
 async function namedProblem(name: string, error: unknown): Promise<unknown> {
-  if (error instanceof ContainerError) return containerProblem(name, error);
+  if (error instanceof ContainerError) return containerProblem(error);
   const { LinrDecodeError } = await import('../../model/inr/decode-error.js');
   if (!(error instanceof LinrDecodeError)) return error;
   const message = error.code === 'network_invalid' ? `${name}: ${error.message}` : error.message;

@@ -1,17 +1,12 @@
-import { stat } from 'node:fs/promises';
-import path from 'node:path';
 import { Command, Option } from 'commander';
-import type { EncodeProgress } from '../../model/inr/encode.node.js';
-import { DEFAULT_WIDTH, MAX_SIDE, PRESETS, type Preset } from '../../model/inr/plan.js';
+import type { EncodeProgress, EncodeReport } from '../../model/inr/encode.node.js';
+import { DEFAULT_WIDTH, MAX_SIDE, type Preset, PRESETS } from '../../model/inr/plan.js';
 import type { DeviceChoice } from '../../model/runtime/device-choice.js';
-import { bitsPerPixel } from '../../model/inr/quality.js';
-import { pixelSize, positiveNumber, positiveSeconds, wholeNumber, type PixelSize } from './arguments.js';
+import { checkOutput } from '../../model/video/output.node.js';
+import { pixelSize, type PixelSize, positiveNumber, positiveSeconds, wholeNumber } from './arguments.js';
 import { deviceOption, packOption, threadsOption } from './common-options.js';
-import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
-import { Models } from './models.js';
-import { writeAtomically } from '../../model/runtime/durable.node.js';
-import { checkOutput, isContainer, readContainerFile } from './sources.js';
+import { openModels } from './models.js';
 import { duration, grouped, Progress, type ProgressState } from './terminal.js';
 
 interface EncodeOptions {
@@ -49,51 +44,36 @@ export function encodeCommand(): Command {
     .action(encode);
 }
 
-async function encode(input: string, options: EncodeOptions): Promise<void> {
-  const { output, preset, width, size, seconds, targetBpp, targetPsnr } = options;
+async function encode(input: string, { pack, threads, device, ...options }: EncodeOptions): Promise<void> {
+  const { output } = options;
   await checkOutput(output);
-  const checkpoint = `${output}.checkpoint`;
-  const interrupt = interruptible(`The same command goes on where it stopped, from ${checkpoint} if training had begun.`);
+  const { checkpointOf, encodeFile } = await import('../../model/encoding/encode-file.node.js');
+  const interrupt = interruptible(`The same command goes on where it stopped, from ${checkpointOf(output)} if training had begun.`);
   const progress = new Progress();
-  const [{ openFrames }, { encodeVideo }] = await Promise.all([import('../../model/frames/open.node.js'), import('../../model/inr/encode.node.js')]);
-  const source = await openFrames(input).catch(async (error: unknown) => {
-    const encoded = await isContainer(input).catch(() => false);
-    throw encoded ? new UserError(`${input} is a container already. Use it with info, decode or chat.`) : error;
-  });
   try {
-    const models = await Models.open(options);
-    const report = await encodeVideo(source, {
+    const models = await openModels({ threads, device, ...(pack === undefined ? {} : { pack }) });
+    const report = await encodeFile(input, {
+      ...options,
       pack: models.pack,
       runtime: models.pictureRuntime,
-      preset,
-      ...(width === undefined ? {} : { width }),
-      ...(size === undefined ? {} : { size }),
-      ...(seconds === undefined ? {} : { seconds }),
-      ...(targetBpp === undefined ? {} : { targetBpp }),
-      ...(targetPsnr === undefined ? {} : { targetPsnr }),
       signal: interrupt.signal,
-      checkpointPath: checkpoint,
-      sourceName: path.basename(input),
-      sourceBytes: (await stat(input)).size,
       onProgress: (state) => progress.update(progressState(state)),
-      onContainer: async (bytes, stage) => {
-        if (stage === 'final') await writeAtomically(output, bytes);
-      },
     });
     progress.clear();
-    const { bytes } = await readContainerFile(output);
-    const { frames } = report;
-    for (const warning of source.warnings) process.stderr.write(`warning: ${warning}\n`);
-    const bpp = bitsPerPixel(bytes.length, frames, report.width, report.height);
-    process.stdout.write(
-      `${output}: ${grouped(bytes.length)} bytes, ${frames} ${frames === 1 ? 'frame' : 'frames'} of ${report.width} x ${report.height}, ` +
-        `PSNR ${report.psnr_db.toFixed(2)} dB, ${bpp.toFixed(4)} bpp, ${grouped(report.parameters)} parameters in ${report.segments} ${report.segments === 1 ? 'segment' : 'segments'}, ${duration(report.seconds)}\n`,
-    );
+    for (const warning of report.warnings) process.stderr.write(`warning: ${warning}\n`);
+    process.stdout.write(summary(output, report));
   } finally {
     progress.clear();
     interrupt.dispose();
-    await source.close();
   }
+}
+
+function summary(output: string, { bytes, frames, width, height, psnr_db, bpp, parameters, segments, seconds }: EncodeReport): string {
+  const counted = (count: number, unit: string): string => `${count} ${unit}${count === 1 ? '' : 's'}`;
+  return (
+    `${output}: ${grouped(bytes)} bytes, ${counted(frames, 'frame')} of ${width} x ${height}, PSNR ${psnr_db.toFixed(2)} dB, ` +
+    `${bpp.toFixed(4)} bpp, ${grouped(parameters)} parameters in ${counted(segments, 'segment')}, ${duration(seconds)}\n`
+  );
 }
 
 function progressState({ stage, done, total, unit, psnr_db, frames_per_s, eta_s }: EncodeProgress): ProgressState {

@@ -5,8 +5,7 @@ import path from 'node:path';
 import type { FrameSource } from '../../model/frames/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
 import type { EncodeOptions } from '../../model/inr/encode.node.js';
-import type { Models } from './models.js';
-import { writeAtomically } from '../../model/runtime/durable.node.js';
+import type { Models } from '../../projector/library/models.js';
 
 /** Something that can be encoded, more than once if need be. */
 export interface ToEncode {
@@ -39,21 +38,10 @@ export async function encodeOnce(source: ToEncode, models: Models, folder: strin
   const output = path.join(folder, `${source.name}.${createHash('sha256').update(JSON.stringify(made)).digest('hex').slice(0, 12)}.linr`);
   if (await stat(output).then(() => true, () => false)) return output;
   await mkdir(folder, { recursive: true });
-  const { encodeVideo } = await import('../../model/inr/encode.node.js');
+  const { encodeSource } = await import('../../model/encoding/encode-file.node.js');
   const frames = await source.open();
   try {
-    await encodeVideo(frames, {
-      pack: models.pack,
-      runtime: models.runtime,
-      ...options,
-      ...work,
-      sourceName: source.name,
-      sourceBytes: source.bytes,
-      checkpointPath: `${output}.checkpoint`,
-      onContainer: async (bytes, stage) => {
-        if (stage === 'final') await writeAtomically(output, bytes);
-      },
-    });
+    await encodeSource(frames, source, { pack: models.pack, runtime: models.runtime, ...options, ...work, output });
   } finally {
     await frames.close();
   }

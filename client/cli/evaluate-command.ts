@@ -2,26 +2,27 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { PRESETS, type Preset } from '../../model/inr/plan.js';
+import { type Preset, PRESETS } from '../../model/inr/plan.js';
+import { writeAtomically } from '../../model/runtime/durable.node.js';
+import { checkOutput } from '../../model/video/output.node.js';
 import { CAPTION_BEAMS } from '../../projector/captions.js';
+import type { Models } from '../../projector/library/models.js';
 import { positiveSeconds, wholeNumber } from './arguments.js';
 import { beamsOption, maxTokensOption, packOption, threadsOption } from './common-options.js';
 import { evaluatePackCommand } from './evaluate-pack-command.js';
-import { LocalAnswerer, ServerAnswerer, type Answerer } from './evaluate/answerers.js';
+import { type Answerer, LocalAnswerer, ServerAnswerer } from './evaluate/answerers.js';
 import { CAPTION_FORMATS, QUESTION_FORMATS } from './evaluate/formats/index.js';
-import { readItems, type Item, type Task } from './evaluate/items.js';
-import { judgeAll, judgementText, judgeOf, type Judge } from './evaluate/judge.js';
-import { predict, predictionsFrom, type Predictions } from './evaluate/predict.js';
+import { type Item, readItems, type Task } from './evaluate/items.js';
+import { type Judge, judgeAll, judgementText, judgeOf } from './evaluate/judge.js';
+import { predict, type Predictions, predictionsFrom } from './evaluate/predict.js';
 import { reportJson, scoreTable } from './evaluate/report.js';
 import { retrievalCommand } from './evaluate/retrieval-command.js';
-import { parseRows, ROWS, type Row } from './evaluate/rows.js';
+import { parseRows, type Row, ROWS } from './evaluate/rows.js';
 import { scoreRows } from './evaluate/scores.js';
-import { SourceViews, type Pictures } from './evaluate/views.js';
+import { type Pictures, SourceViews } from './evaluate/views.js';
 import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
-import { Models } from './models.js';
-import { writeAtomically } from '../../model/runtime/durable.node.js';
-import { checkOutput } from './sources.js';
+import { openModels } from './models.js';
 import { print } from './surroundings.js';
 import { duration, Progress } from './terminal.js';
 
@@ -132,7 +133,7 @@ async function evaluate(task: Task, dataFile: string, options: EvaluateOptions):
     }
     if (options.html !== undefined) {
       const { htmlReport } = await import('./evaluate/html.js');
-      const models = await Models.open(options);
+      const models = await openModels(options);
       const pictures = (item: Item, count: number): Promise<Pictures> => picturesOf(item, count, answerer, models, options, work.path, interrupt.signal);
       try {
         await writeAtomically(options.html, await htmlReport({ task, title, facts: factsOf(said.origin), items, rows, judge: judgement, pictures }));
@@ -157,7 +158,7 @@ function judgeFrom({ judgeUrl, judgeModel }: EvaluateOptions): Judge | null {
 async function openAnswerer(task: Task, options: EvaluateOptions, containers: string): Promise<Answerer> {
   const shared = { task, beams: options.beams, maxTokens: options.maxTokens, rows: options.rows ?? null };
   if (options.server !== undefined) return ServerAnswerer.open(options.server, shared);
-  return new LocalAnswerer(await Models.open(options), { ...shared, ...viewOptions(options, containers) });
+  return new LocalAnswerer(await openModels(options), { ...shared, ...viewOptions(options, containers) });
 }
 
 function ask(task: Task, items: readonly Item[], answerer: Answerer, options: EvaluateOptions, progress: Progress, signal: AbortSignal): Promise<Predictions> {

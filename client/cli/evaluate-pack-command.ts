@@ -2,14 +2,14 @@
 import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { writeAtomically } from '../../model/runtime/durable.node.js';
+import { checkOutput } from '../../model/video/output.node.js';
 import { wholeNumber } from './arguments.js';
 import { packOption, threadsOption } from './common-options.js';
-import { namedRow, packTable, SECTIONS, VIDEO_QUESTIONS, videoAnswers, videosText, type PackRow, type PackSection, type SectionContext } from './evaluate/pack/index.js';
+import { namedRow, type PackRow, type PackSection, packTable, type SectionContext, SECTIONS, VIDEO_QUESTIONS, videoAnswers, videosText } from './evaluate/pack/index.js';
 import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
-import { Models } from './models.js';
-import { writeAtomically } from '../../model/runtime/durable.node.js';
-import { checkOutput } from './sources.js';
+import { openModels } from './models.js';
 import { print } from './surroundings.js';
 import { Progress } from './terminal.js';
 
@@ -65,7 +65,7 @@ async function evaluatePack(options: EvaluatePackOptions): Promise<void> {
   if (options.out !== undefined) await mkdir(options.out, { recursive: true });
   const interrupt = interruptible(options.out === undefined ? 'Nothing was kept; with --out the next run goes on from here.' : `What was said so far is in ${options.out}; the same command goes on from there.`);
   const progress = new Progress();
-  const models = await Models.open(options);
+  const models = await openModels(options);
   const { data, out } = options;
   const context: SectionContext = {
     models,

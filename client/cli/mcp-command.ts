@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { Command, Option } from 'commander';
+import { defaultPackFolder } from '../../model/pack/open.node.js';
 import type { ErrorBody } from '../../server/index.js';
 import type { ApiRequest, ClipPlace } from '../../server/mcp/http-backend.js';
 import type { VideoTools } from '../../server/mcp/backend.js';
@@ -113,7 +114,7 @@ async function inFolder(data: string, { pack, threads, key, clips }: McpOptions)
     import('../../server/mcp/inside.js'),
   ]);
   // Standard output belongs to the protocol.
-  const app = await buildApp({ dataDir: path.resolve(data), packDir: pack ?? path.join(packageRoot(), 'weights/default'), threads, logLevel: 'silent' });
+  const app = await buildApp({ dataDir: path.resolve(data), packDir: pack ?? defaultPackFolder(), threads, logLevel: 'silent' });
   const api = new InsideApi(app);
   await app.ready();
   const headers = { host: 'localhost', ...(key === undefined ? {} : { authorization: `Bearer ${key}` }) };

@@ -48,15 +48,15 @@ export function packCommand(): Command {
     .description('Say what a pack holds, where it comes from and what it costs.')
     .argument('[folder]', 'pack (default: the one that comes with latentchat)')
     .action(async (folder?: string) => {
-      const [{ ModelPack }, { packInfo }] = await Promise.all([import('../../model/pack/open.node.js'), import('./pack/info.js')]);
-      process.stdout.write(packInfo(await ModelPack.open(folder)));
+      const [{ openPack }, { packInfo }] = await Promise.all([import('../../model/pack/open.node.js'), import('./pack/info.js')]);
+      process.stdout.write(packInfo(await openPack(folder)));
     });
   const check = new Command('check')
     .description("Check a pack's files against pack.json and against each other. Ends with an error that names the first file that is wrong.")
     .argument('[folder]', 'pack (default: the one that comes with latentchat)')
     .action(async (folder?: string) => {
-      const [{ ModelPack }, { checkPack }] = await Promise.all([import('../../model/pack/open.node.js'), import('./pack/info.js')]);
-      const opened = await ModelPack.open(folder);
+      const [{ openPack }, { checkPack }] = await Promise.all([import('../../model/pack/open.node.js'), import('./pack/info.js')]);
+      const opened = await openPack(folder);
       await checkPack(opened);
       process.stdout.write(`${oneLine(opened.where)}: all ${Object.keys(opened.manifest.files).length} files are as pack.json says, and fit each other\n`);
     });

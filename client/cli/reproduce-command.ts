@@ -1,11 +1,11 @@
 /** `latentchat reproduce`: the tables and figures of Latent-INR's paper, one command each. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { PRESETS, type Preset } from '../../model/inr/plan.js';
-import { pixelSize, positiveNumber, positiveSeconds, wholeNumber, type PixelSize } from './arguments.js';
+import { type Preset, PRESETS } from '../../model/inr/plan.js';
+import { pixelSize, type PixelSize, positiveNumber, positiveSeconds, wholeNumber } from './arguments.js';
 import { packOption, threadsOption } from './common-options.js';
 import { aligned } from './evaluate/report.js';
 import { interruptible } from './interrupt.js';
-import { Models } from './models.js';
+import { openModels } from './models.js';
 import { STUDY_FACTS, type StudyFacts, type StudyName } from './reproduce/facts.js';
 import { print } from './surroundings.js';
 import { duration, Progress } from './terminal.js';
@@ -80,7 +80,7 @@ async function run(name: StudyName, options: ReproduceOptions): Promise<void> {
   const { out, videos, retrieval, limit, classes, size, preset, threads, rates = RATES, seconds = 0, clipSeconds = 0, frames = null } = options;
   const interrupt = interruptible(`What is done so far is in ${out}; the same command goes on from there.`);
   const progress = new Progress();
-  const models = await Models.open(options);
+  const models = await openModels(options);
   try {
     const [{ STUDIES }, { runStudy }, { readVideos }, { readRetrievalSet }] = await Promise.all([
       import('./reproduce/studies/index.js'), import('./reproduce/run.js'), import('./reproduce/videos.js'), import('./reproduce/retrieval-set.js'),

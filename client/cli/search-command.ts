@@ -1,12 +1,13 @@
 import { Command, Option } from 'commander';
-import { BestHits, hitsOf, SCOPES, vectorOf, type Hit, type IndexedVideo, type Scope } from '../../model/retrieval/index.js';
+import { type Hit, type Scope, SCOPES } from '../../model/retrieval/index.js';
+import { SEARCH_FRAMES_PER_SECOND } from '../../projector/library/askable.node.js';
+import { searchFiles as findInFiles } from '../../projector/library/search.node.js';
 import type { SearchRequest } from '../sdk/index.js';
 import { wholeNumber } from './arguments.js';
-import { framesToSearch, openAskable, SEARCH_FRAMES_PER_SECOND } from './ask.js';
 import { packOption, threadsOption } from './common-options.js';
 import { describeFailure, oneLine, UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
-import { Models } from './models.js';
+import { openModels } from './models.js';
 import { connect, findVideo, keyOption, serverOption, type ServerOptions } from './remote.js';
 import { expandInputs } from './sources.js';
 import { Progress } from './terminal.js';
@@ -64,40 +65,29 @@ async function searchFiles(words: string | null, inputs: readonly string[], opti
   const files = await expandInputs(inputs);
   const interrupt = interruptible('The search was given up.');
   const progress = new Progress();
-  const models = await Models.open(options);
-  const index = async (file: string): Promise<IndexedVideo> => {
-    const { video, container } = await openAskable(file, models, { signal: interrupt.signal, frames: framesToSearch });
-    return (await models.search()).index({ ...video, duration_s: container.meta.duration_s });
-  };
+  const models = await openModels(options);
+  let failed = 0;
   try {
-    const query = words === null ? await frameVector(options, await index(options.like ?? '')) : await (await models.search()).textVector(words);
-    const best = new BestHits<Found>(options.limit);
-    let failed = 0;
-    for (const [i, file] of files.entries()) {
-      interrupt.signal.throwIfAborted();
-      try {
-        const except = file === options.like ? (options.frame ?? 0) : null;
-        best.add(hitsOf(await index(file), query, options.scope, except).map((hit) => ({ ...hit, source: file })));
-      } catch (error) {
-        interrupt.signal.throwIfAborted();
+    const query = words ?? { like: options.like ?? '', frame: options.frame ?? 0 };
+    const hits = await findInFiles(files, query, models, {
+      scope: options.scope,
+      limit: options.limit,
+      signal: interrupt.signal,
+      onUnusable: (file, error) => {
         failed++;
         progress.note(`${oneLine(file)}: ${describeFailure(error)}`);
-      }
-      if (files.length > 1) progress.update({ label: 'searching', done: i + 1, total: files.length, unit: 'files' });
-    }
+      },
+      onProgress: (done, total) => {
+        if (total > 1) progress.update({ label: 'searching', done, total, unit: 'files' });
+      },
+    });
     if (failed === files.length) throw new UserError('None of the files could be searched.');
-    return best.list;
+    return hits.map(({ video, ...hit }) => ({ ...hit, source: video }));
   } finally {
     progress.clear();
     interrupt.dispose();
     await models.release();
   }
-}
-
-async function frameVector({ like, frame = 0 }: SearchOptions, { vectors }: IndexedVideo): Promise<Float32Array> {
-  const frames = vectors.scales.length;
-  if (frame >= frames) throw new UserError(`${like ?? ''} has ${frames} ${frames === 1 ? 'frame' : 'frames'}, from 0; there is no frame ${frame}.`);
-  return vectorOf(vectors, frame);
 }
 
 async function searchServer(words: string | null, inputs: readonly string[], options: SearchOptions): Promise<readonly Found[]> {

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { defaultPackFolder } from '../../model/pack/open.node.js';
 import { completeSettings, environmentSource, fields, fileSource, mergeSettings, parseField, serverOptions, SettingsError, type Field, type Settings } from '../../server/settings.js';
-import { packageRoot } from './package-root.js';
 
 export function serveCommand(): Command {
   const command = new Command('serve').description('Start the chat server with its page. Flags go before the environment, that before the file; docs/configuration.md lists all three.');
@@ -58,7 +58,7 @@ export async function gatherSettings(options: ServeOptions): Promise<Settings> {
 
 async function serve(settings: Settings): Promise<void> {
   const { startServer } = await import('../../server/index.js');
-  const { dataDir, ...options } = serverOptions(settings, path.join(packageRoot(), 'weights/default'));
+  const { dataDir, ...options } = serverOptions(settings, defaultPackFolder());
   const folder = path.resolve(dataDir);
   const server = await startServer({ ...options, dataDir: folder });
   if (server.notice !== null) process.stderr.write(`${server.notice}\n`);

@@ -1,26 +1,12 @@
 /** What the user names on the command line: containers, videos, photos and folders of them. */
-import { open, readFile, readdir, stat } from 'node:fs/promises';
+import { readFile, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { ContainerError, readContainer, type Container } from '../../model/container/index.js';
+import { type Container, ContainerError, readContainer } from '../../model/container/index.js';
+import { namedRefusal } from '../../model/video/linr-video.js';
 import { UserError } from './failure.js';
 
 /** Names that a folder is searched for; the bytes decide what a file really is. */
 const KNOWN_NAMES = /\.(linr|mp4|m4v|mov|mkv|webm|avi|flv|wmv|m2?ts|vob|mpe?g|mxf|dv|og[gv]|3gp|y4m|ivf|nut|h26[45]|gif|apng|jpe?g|png|webp|avif|heic|tiff?|bmp)$/i;
-/** First bytes of a container, enough to tell it from videos and photos. */
-const SIGNATURE = Buffer.from([0x89, 0x4c, 0x49, 0x4e, 0x52]);
-
-/** Whether the file starts as a container does. */
-export async function isContainer(file: string): Promise<boolean> {
-  const handle = await open(file, 'r');
-  try {
-    const head = Buffer.alloc(SIGNATURE.length);
-    const { bytesRead } = await handle.read(head, 0, head.length, 0);
-    return bytesRead === SIGNATURE.length && head.equals(SIGNATURE);
-  } finally {
-    await handle.close();
-  }
-}
-
 /** Reads a whole container. @throws UserError that names the file when it is not one, or is damaged. */
 export async function readContainerFile(file: string): Promise<{ container: Container; bytes: Uint8Array }> {
   const bytes = await readFile(file);
@@ -32,14 +18,14 @@ export function inFile<T>(file: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw error instanceof ContainerError ? containerProblem(file, error) : error;
+    throw error instanceof ContainerError ? containerProblem(namedRefusal(file, error)) : error;
   }
 }
 
-/** A refusal of a container, with the file's name. */
-export function containerProblem(file: string, error: ContainerError): UserError {
+/** A refusal of a container, whose message has the file's name, with what helps. */
+export function containerProblem(error: ContainerError): UserError {
   const help = error.code === 'not_a_container' ? ' Make one from a video or photo with: latentchat encode' : '';
-  return new UserError(`${file}: ${error.message}${help}`, { cause: error });
+  return new UserError(`${error.message}${help}`, { cause: error });
 }
 
 /**
@@ -91,12 +77,3 @@ function partPattern(part: string, last: boolean): string {
 }
 
 const PATTERN_SIGNS: Readonly<Record<string, string>> = { '*': '[^/]*', '?': '[^/]' };
-
-/** Refuses, before any long work, a place where its result could not be written. */
-export async function checkOutput(file: string): Promise<void> {
-  const folder = path.dirname(path.resolve(file));
-  const facts = await stat(folder).catch(() => null);
-  if (facts === null || !facts.isDirectory()) throw new UserError(`${file} cannot be written: there is no folder ${folder}. Make it first or name another place.`);
-  const there = await stat(file).catch(() => null);
-  if (there?.isDirectory() === true) throw new UserError(`${file} is a folder; name a file to write.`);
-}

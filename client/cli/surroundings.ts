@@ -1,6 +1,7 @@
 /** Where a command writes, and where its models come from: the process's own, unless it runs `within` others, as several in one process do. */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { ModelOptions, Models } from './models.js';
+import type { Models } from '../../projector/library/models.js';
+import type { ModelOptions } from './models.js';
 
 /** As much of a stream as progress needs. */
 export interface TextStream {

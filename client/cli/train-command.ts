@@ -4,7 +4,7 @@ import { positiveNumber, wholeNumber } from './arguments.js';
 import { packOption, threadsOption } from './common-options.js';
 import { oneLine, UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
-import { Models } from './models.js';
+import { openModels } from './models.js';
 import { grouped, Progress } from './terminal.js';
 
 interface TrainOptions {
@@ -46,7 +46,7 @@ async function trainProjector(options: TrainOptions): Promise<void> {
     const [{ readTrainingData }, { runTraining }] = await Promise.all([import('./evaluate/data.js'), import('./train/run.js')]);
     const items = await readTrainingData(data);
     if (items.length < 2) throw new UserError(`${data} has ${items.length} line; at least one to train on and one to evaluate on are needed.`);
-    const models = await Models.open({ threads, ...(pack === undefined ? {} : { pack }) });
+    const models = await openModels({ threads, ...(pack === undefined ? {} : { pack }) });
     const report = await runTraining(models, items, {
       out,
       dataName: data,

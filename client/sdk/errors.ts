@@ -1,3 +1,5 @@
+import { CodedError } from '../../model/runtime/coded-error.js';
+
 /** What every failure of the API looks like on the wire: `{"error": {...}}`. */
 interface ErrorBody {
   readonly code: string;
@@ -13,7 +15,7 @@ interface ErrorBody {
  * `bad_response` where the answer was not this API's, `connection_lost` where a socket broke in the middle of an answer.
  * `message` is a plain sentence for people. `status` is the HTTP status, or null where there was none.
  */
-export class LatentChatError extends Error {
+export class LatentChatError extends CodedError {
   readonly code: string;
   readonly type: string;
   readonly param: string | null;

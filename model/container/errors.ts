@@ -1,3 +1,5 @@
+import { CodedError } from '../runtime/coded-error.js';
+
 /** The stable reasons for which a container is refused. */
 export type ContainerErrorCode =
   | 'not_a_container'
@@ -12,7 +14,7 @@ export type ContainerErrorCode =
   | 'source_changed';
 
 /** Thrown by the reader for bytes it refuses or cannot get, and by the writer for values a container cannot hold. */
-export class ContainerError extends Error {
+export class ContainerError extends CodedError {
   readonly code: ContainerErrorCode;
   /** With code `truncated`: how many bytes from the start of the file the call needs, where that is known. */
   readonly neededBytes: number | null;

@@ -1,4 +1,5 @@
 /** What can be wrong with a file of pictures, with codes that stay the same. */
+import { CodedError } from '../runtime/coded-error.js';
 
 export type FrameSourceErrorCode =
   /** No file at this path, or it may not be read. */
@@ -21,7 +22,7 @@ export type FrameSourceErrorCode =
   | 'source_closed';
 
 /** A file that cannot be read as frames: `message` says which file, why, and what would help. */
-export class FrameSourceError extends Error {
+export class FrameSourceError extends CodedError {
   override readonly name = 'FrameSourceError';
 
   constructor(

@@ -6,6 +6,7 @@ import { Mp4Writer } from '../frames/mp4.node.js';
 import { openFrames } from '../frames/open.node.js';
 import { nodeRuntime } from '../runtime/node.node.js';
 import { LinrDecoder } from './decoder.js';
+import { CodedError } from '../runtime/coded-error.js';
 
 /** Longest side of a clip's pictures, in pixels: 4K UHD. Larger ones are scaled down, since few players take them. */
 const MAX_CLIP_SIDE = 3840;
@@ -47,7 +48,7 @@ export type ClipErrorCode =
   | 'not_a_video';
 
 /** What a caller can mend; `message` is a sentence. */
-export class ClipError extends Error {
+export class ClipError extends CodedError {
   override readonly name = 'ClipError';
 
   constructor(

@@ -1,3 +1,5 @@
+import { CodedError } from '../runtime/coded-error.js';
+
 /** The stable reasons for which a frame is not decoded. */
 export type LinrDecodeErrorCode =
   /** No such frame, or a position between frames that is none. */
@@ -10,7 +12,7 @@ export type LinrDecodeErrorCode =
   | 'decoder_released';
 
 /** Thrown by the decoder; what is wrong with the file's bytes themselves is a ContainerError. */
-export class LinrDecodeError extends RangeError {
+export class LinrDecodeError extends CodedError {
   readonly code: LinrDecodeErrorCode;
 
   constructor(code: LinrDecodeErrorCode, message: string, options?: ErrorOptions) {

@@ -9,6 +9,7 @@ import type { WeightKind } from './linear.js';
 import type { Matrix } from './matrix.js';
 import { mergeLayers } from './merge.js';
 import { embed, type DecoderWeights } from './weights.js';
+import { CodedError } from '../runtime/coded-error.js';
 
 export interface DecoderOptions {
   /** How weights enter the graph; see linear.ts. */
@@ -18,7 +19,7 @@ export interface DecoderOptions {
 }
 
 /** Raised when a sequence does not fit the context. */
-export class ContextError extends Error {
+export class ContextError extends CodedError {
   override readonly name = 'ContextError';
   readonly code = 'context_length_exceeded';
 

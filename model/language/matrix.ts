@@ -2,6 +2,7 @@
  * The forms in which a weight matrix (N, K) is kept: float32, or blocks of 32 weights of 4 or 8 bits that share a scale, as ONNX
  * Runtime's MatMulNBits reads them. Published block formats whose numbers such blocks can say keep them exactly; others are rounded once.
  */
+import { concatBytes, concatFloats } from '../runtime/tensor.js';
 
 /** Weights that share one scale: what GGUF and ONNX Runtime's kernels call a block. */
 export const BLOCK = 32;
@@ -178,20 +179,20 @@ export function stack(matrices: readonly Matrix[]): Matrix {
   if (matrices.length === 1) return first;
   const shape = { out: matrices.reduce((sum, { out }) => sum + out, 0), in: first.in };
   if (matrices.every((matrix) => matrix.form === 'float32')) {
-    return { form: 'float32', ...shape, values: joinFloats(matrices.map(({ values }) => values)) };
+    return { form: 'float32', ...shape, values: concatFloats(matrices.map(({ values }) => values)) };
   }
   if (matrices.every((matrix) => matrix.form === 'q4')) {
     const own = matrices.some(({ min }) => min !== null);
     return {
       form: 'q4',
       ...shape,
-      q4: joinBytes(matrices.map(({ q4 }) => q4)),
-      scale: joinFloats(matrices.map(({ scale }) => scale)),
-      min: own ? joinFloats(matrices.map(({ min, scale }) => min ?? scale.map((d) => -8 * d))) : null,
+      q4: concatBytes(matrices.map(({ q4 }) => q4)),
+      scale: concatFloats(matrices.map(({ scale }) => scale)),
+      min: own ? concatFloats(matrices.map(({ min, scale }) => min ?? scale.map((d) => -8 * d))) : null,
     };
   }
   const all = matrices.map(toQ8);
-  return { form: 'q8', ...shape, q8: joinBytes(all.map(({ q8 }) => q8)), scale: joinFloats(all.map(({ scale }) => scale)) };
+  return { form: 'q8', ...shape, q8: concatBytes(all.map(({ q8 }) => q8)), scale: concatFloats(all.map(({ scale }) => scale)) };
 }
 
 /** Rows in another order: row i of the result is row order[i]. */
@@ -222,21 +223,4 @@ export function matrixBytes(matrix: Matrix): number {
     case 'q8':
       return matrix.q8.byteLength + matrix.scale.byteLength;
   }
-}
-
-const joinFloats = (parts: readonly Float32Array[]): Float32Array => join(parts, new Float32Array(lengthOf(parts)));
-const joinBytes = (parts: readonly Uint8Array[]): Uint8Array => join(parts, new Uint8Array(lengthOf(parts)));
-
-function lengthOf(parts: readonly { readonly length: number }[]): number {
-  return parts.reduce((sum, { length }) => sum + length, 0);
-}
-
-/** The parts one after another in `whole`. */
-function join<T extends Float32Array | Uint8Array>(parts: readonly T[], whole: T): T {
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -1,6 +1,7 @@
 /** pack.json: what a model pack holds, how large its networks are, and where everything came from. */
 import Type, { type Static } from 'typebox';
 import Value from 'typebox/value';
+import { CodedError } from '../runtime/coded-error.js';
 import { Former, Tower, towerContradiction } from './tower-config.js';
 
 const Size = Type.Integer({ minimum: 1, maximum: 1_000_000 });
@@ -154,9 +155,25 @@ export type ConceptsConfig = Static<typeof Concepts>;
 export type ConfidenceConfig = Static<typeof Confidence>;
 export type RetrievalConfig = Static<typeof Retrieval>;
 
+export type PackErrorCode =
+  /** There is no pack at the place named. */
+  | 'pack_missing'
+  /** A file of the pack is missing, or is not the one that pack.json names. */
+  | 'pack_damaged'
+  /** pack.json, or a file it names, does not fit the format. */
+  | 'pack_invalid'
+  /** The pack has no part for what was asked of it. */
+  | 'pack_incapable';
+
 /** Raised for a pack that is damaged, incomplete or of another kind. The message names the file and the field. */
-export class PackError extends Error {
+export class PackError extends CodedError {
   override readonly name = 'PackError';
+  readonly code: PackErrorCode;
+
+  constructor(message: string, { code = 'pack_invalid', ...options }: ErrorOptions & { readonly code?: PackErrorCode } = {}) {
+    super(message, options);
+    this.code = code;
+  }
 }
 
 /**

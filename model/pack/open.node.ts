@@ -1,33 +1,37 @@
 /** Packs in folders, and where the default pack lies. */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { weightBytesAt } from './bytes.node.js';
 import { PackError, parseManifest } from './manifest.js';
 import { ModelPack } from './pack.js';
 
 export { ModelPack } from './pack.js';
 
-/** `weights/default` of this package, found by walking up from this file (source and build lie at different depths). */
+/** The folder of the default pack: `default` of the package `latentchat-weights`, wherever it is installed. */
 export function defaultPackFolder(): string {
-  let folder = path.dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(path.join(folder, 'package.json'))) {
-    const parent = path.dirname(folder);
-    if (parent === folder) throw new PackError('the package that holds weights/default was not found; name a pack folder');
-    folder = parent;
+  let manifest: string;
+  try {
+    manifest = createRequire(import.meta.url).resolve('latentchat-weights/package.json');
+  } catch (cause) {
+    throw new PackError('the package latentchat-weights, which holds the default pack, is not installed: install it, or name the folder of a pack', { code: 'pack_missing', cause });
   }
-  return path.join(folder, 'weights', 'default');
+  return path.join(path.dirname(manifest), 'default');
 }
 
-/** Opens the pack in `folder`. Its other files are read when they are asked for. */
-export async function openFolder(folder: string = defaultPackFolder()): Promise<ModelPack> {
+/**
+ * Opens the pack in `folder`. Its other files are read when they are asked for.
+ * @param folder default: that of the default pack
+ * @throws PackError when pack.json is absent or not valid
+ */
+export async function openPack(folder: string = defaultPackFolder()): Promise<ModelPack> {
   const where = path.resolve(folder);
   const manifestPath = path.join(where, 'pack.json');
   const text = await readFile(manifestPath, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') {
-      throw new PackError(`${where} is not a model pack: it has no pack.json. Name the folder of a pack, or none for the default one`);
+      throw new PackError(`${where} is not a model pack: it has no pack.json. Name the folder of a pack, or none for the default one`, { code: 'pack_missing' });
     }
     throw error;
   });
@@ -36,7 +40,7 @@ export async function openFolder(folder: string = defaultPackFolder()): Promise<
     try {
       return await use(path.join(where, name));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new PackError(`${name} is missing from the pack in ${where}: fetch the pack again`);
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new PackError(`${name} is missing from the pack in ${where}: fetch the pack again`, { code: 'pack_damaged' });
       throw error;
     }
   };

@@ -25,16 +25,6 @@ export class ModelPack {
     private readonly source: PackSource,
   ) {}
 
-  /**
-   * Opens the pack in `folder` (Node only; a browser gives the constructor a source of its own).
-   * @param folder default: `weights/default` of this package
-   * @throws PackError when pack.json is absent or not valid
-   */
-  static async open(folder?: string): Promise<ModelPack> {
-    const { openFolder } = await import('./open.node.js');
-    return openFolder(folder);
-  }
-
   /** The pack's folder or address, for messages. */
   get where(): string {
     return this.source.where;
@@ -81,10 +71,10 @@ export class ModelPack {
   }
 
   private checkSize(file: string, found: number, expected: number): void {
-    if (found !== expected) throw new PackError(`${file} in ${this.where} has ${found} bytes, pack.json says ${expected}: fetch the pack again`);
+    if (found !== expected) throw new PackError(`${file} in ${this.where} has ${found} bytes, pack.json says ${expected}: fetch the pack again`, { code: 'pack_damaged' });
   }
 
   private checkHash(file: string, found: string, expected: string): void {
-    if (found !== expected) throw new PackError(`${file} in ${this.where} was altered: its sha256 is ${found}, pack.json says ${expected}. Fetch the pack again`);
+    if (found !== expected) throw new PackError(`${file} in ${this.where} was altered: its sha256 is ${found}, pack.json says ${expected}. Fetch the pack again`, { code: 'pack_damaged' });
   }
 }

@@ -1,6 +1,7 @@
 /** What every weight format is read as, so that those who build networks need not know which one it was. */
 import { decodeBfloat16 } from '../runtime/float16.js';
 import { sizeOf, type DType, type HostTensor, type TensorData } from '../runtime/tensor.js';
+import { CodedError } from '../runtime/coded-error.js';
 
 /** Axes of one tensor. ONNX Runtime's kernels stop at 8. */
 export const MAX_RANK = 8;
@@ -43,8 +44,9 @@ export interface TensorFile {
 }
 
 /** Raised for a weight file that is damaged, of another format, or without what was asked for. The message names the file. */
-export class TensorFileError extends Error {
+export class TensorFileError extends CodedError {
   override readonly name: string = 'TensorFileError';
+  readonly code = 'weights_invalid';
 }
 
 /** The entry of `name`, its shape checked. `fail` makes the format's own error of a message. */

@@ -5,3 +5,4 @@ export { BestHits, hitsOf, SCOPES, type Hit, type Scope } from './hits.js';
 export { findMoments, type Moment, type MomentOptions } from './moments.js';
 export { buildTower, type TowerShape } from './tower.js';
 export { MomentSearch, momentsOf, type FoundMoments, type IndexedVideo, type MomentQuery, type SearchableVideo } from './moment-search.js';
+export { searchVideos, type SearchedVideo, type SearchOptions, type SearchQuery, type VideoHit } from './search.js';

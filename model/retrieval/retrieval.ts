@@ -36,7 +36,7 @@ export function canSearch(manifest: PackManifest): boolean {
 
 function configOf(pack: ModelPack): RetrievalConfig {
   const { retrieval } = pack.manifest;
-  if (retrieval === undefined) throw new PackError(`the pack in ${pack.where} has no retrieval towers: it can be asked but not searched`);
+  if (retrieval === undefined) throw new PackError(`the pack in ${pack.where} has no retrieval towers: it can be asked but not searched`, { code: 'pack_incapable' });
   return retrieval;
 }
 

@@ -2,14 +2,18 @@
  * ONNX Runtime in Node. A run blocks the thread it is called on, so call this only where nothing else waits:
  * in a worker, in a child process, or in a command-line tool.
  */
-import * as ort from 'onnxruntime-node';
+import os from 'node:os';
+import type * as Ort from 'onnxruntime-node';
 import type { Device } from './device-choice.js';
 import { OrtSession } from './ort.js';
 import type { Runtime, Session, SessionOptions } from './types.js';
 
+/** More threads than these two gain little at these sizes; on a single core a second one loses much. */
+export const DEFAULT_THREADS = Math.min(2, os.availableParallelism());
+
 export interface NodeRuntimeOptions {
   /**
-   * Threads a session uses unless it asks for another number. Default 2.
+   * Threads a session uses unless it asks for another number. Default: DEFAULT_THREADS.
    * Always explicit: ORT's own choice is a thread a core, and two threads on one free core are far slower than one.
    */
   readonly threads?: number;
@@ -32,9 +36,11 @@ export interface NodeRuntimeOptions {
 /** onnxruntime-node, on the processor or through WebGPU. */
 export function nodeRuntime(options: NodeRuntimeOptions = {}): Runtime {
   const { device = 'cpu', fallback = true } = options;
-  const defaultThreads = options.threads ?? 2;
+  const defaultThreads = options.threads ?? DEFAULT_THREADS;
   const spinning = options.spin === true ? { allow_spinning: '1' } : { allow_spinning: '1', spin_duration_us: '100' };
   const create = async (on: Device, model: Uint8Array, sessionOptions: SessionOptions): Promise<Session> => {
+    // Loaded with the first session: whoever draws nothing and asks nothing needs no native code.
+    const ort: typeof Ort = await import('onnxruntime-node');
     options.onNative?.(true);
     const session = await ort.InferenceSession.create(model, {
       // Single operators that WebGPU lacks are the processor's.

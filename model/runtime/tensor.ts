@@ -54,6 +54,29 @@ export function asFloat32(tensor: HostTensor): Float32Array {
   return tensor.data;
 }
 
+/** The parts one after another, in an array of their own. */
+export function concatFloats(parts: readonly Float32Array[]): Float32Array {
+  return concatenate(parts, new Float32Array(totalLength(parts)));
+}
+
+/** The parts one after another, in an array of their own. */
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
+  return concatenate(parts, new Uint8Array(totalLength(parts)));
+}
+
+function totalLength(parts: readonly { readonly length: number }[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
+}
+
+function concatenate<T extends Float32Array | Uint8Array>(parts: readonly T[], whole: T): T {
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}
+
 function checked(tensor: HostTensor): HostTensor {
   const size = sizeOf(tensor.dims);
   if (tensor.data.length !== size) {

@@ -5,7 +5,7 @@
 import { parentPort } from 'node:worker_threads';
 import { ContextError, SchemaError } from '../../model/language/index.js';
 import type { PackManifest } from '../../model/pack/index.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { openPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { canSearch } from '../../model/retrieval/index.js';
 import { captionSearch, ChatModel, checkFeatureSpace, PromptError, replyWithMoments, type AnnotatedReply, type ChatMessage, type ContentPart } from '../../projector/index.js';
@@ -169,7 +169,7 @@ function receive(message: ToInference | typeof endMessage): void {
 
 parentPort?.on('message', receive);
 try {
-  const pack = await ModelPack.open(packDir);
+  const pack = await openPack(packDir);
   const { manifest } = pack;
   const runtime = nodeRuntime({ threads, onNative });
   const most = context === null ? {} : { context: Math.min(context, manifest.language.context) };

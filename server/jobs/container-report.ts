@@ -1,6 +1,6 @@
 import type { Container } from '../../model/container/index.js';
 import { inspectLinr } from '../../model/inr/checked-network.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { openPack } from '../../model/pack/open.node.js';
 import type { ContainerFacts, Media } from '../store/videos.js';
 import type { ProbeReport } from './messages.js';
 
@@ -28,7 +28,7 @@ function mediaOf(container: Container): Media {
  */
 export async function reportOnContainer(bytes: Uint8Array, version: string, packDir: string): Promise<ProbeReport> {
   const { container } = inspectLinr(bytes);
-  const { manifest } = await ModelPack.open(packDir);
+  const { manifest } = await openPack(packDir);
   const { meta } = container;
   if (meta.pack.feature_space !== manifest.feature_space) {
     const message =

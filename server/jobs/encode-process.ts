@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import { readContainer } from '../../model/container/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
 import { encodeVideo, type EncodeProgress } from '../../model/inr/encode.node.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { openPack } from '../../model/pack/open.node.js';
 import { writeAtomically } from '../../model/runtime/durable.node.js';
 import { resolveDevice } from '../../model/runtime/device.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
@@ -74,7 +74,7 @@ async function encode(task: EncodeTask): Promise<FromEncoder> {
   const source = await openFrames(task.source, { name: task.sourceName });
   try {
     const report = await encodeVideo(source, {
-      pack: await ModelPack.open(task.packDir),
+      pack: await openPack(task.packDir),
       runtime: nodeRuntime({ threads: task.threads, device: await resolveDevice(task.device) }),
       preset: task.preset,
       ...(task.seconds === null ? {} : { seconds: task.seconds }),

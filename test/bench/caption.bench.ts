@@ -4,19 +4,21 @@
  *
  * llama.cpp runs where it is installed (llama.ts).
  */
-import { questionMessages } from '../../client/cli/ask.js';
 import { runBatch, Slots } from '../../client/cli/batch.js';
-import { captionSource, type CaptionRun, type CaptionTask } from '../../client/cli/caption/caption-source.js';
+import { type CaptionRun, captionSource, type CaptionTask } from '../../client/cli/caption/caption-source.js';
 import { madeUpPrompt } from '../../client/cli/evaluate/pack/speed.js';
 import type { JsonLine } from '../../client/cli/json-lines.js';
-import { DEFAULT_THREADS, Models } from '../../client/cli/models.js';
+import { ownModels } from '../../client/cli/models.js';
 import { Progress } from '../../client/cli/terminal.js';
 import { writeContainer } from '../../model/container/index.js';
+import { DEFAULT_THREADS } from '../../model/runtime/node.node.js';
 import { normal, seededRandom } from '../../model/runtime/random.js';
+import { questionMessages } from '../../projector/ask.js';
 import { CAPTION_BEAMS } from '../../projector/captions.js';
 import type { ChatModel } from '../../projector/index.js';
-import { TestFolder } from '../helpers/folder.js';
+import type { Models } from '../../projector/library/models.js';
 import { sampleContainer } from '../helpers/containers.js';
+import { TestFolder } from '../helpers/folder.js';
 import { Llama, LLAMA_LEFT_OUT, written } from './llama.js';
 import { machine, printTable } from './table.js';
 
@@ -86,7 +88,7 @@ async function llamaSeconds(llama: Llama, prompt: number, lengths: readonly numb
 }
 
 const count = Number(process.argv[2] ?? 16);
-const models = await Models.load({ threads: DEFAULT_THREADS, independent: true });
+const models = await ownModels({ threads: DEFAULT_THREADS, independent: true });
 const folder = await TestFolder.make();
 try {
   const chat = await models.chat();

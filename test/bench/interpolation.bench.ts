@@ -7,16 +7,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Command, Option } from 'commander';
-import { pixelSize, positiveSeconds, type PixelSize } from '../../client/cli/arguments.js';
+import { pixelSize, type PixelSize, positiveSeconds } from '../../client/cli/arguments.js';
 import type { Clip } from '../../client/peers/clip.js';
-import { ALPHAS, between, gapPsnr, leaveOut, meanPsnr, nearest, type Fill } from '../../client/peers/interpolation.js';
+import { ALPHAS, between, type Fill, gapPsnr, leaveOut, meanPsnr, nearest } from '../../client/peers/interpolation.js';
 import { pickFrames } from '../../model/frames/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
 import { LinrDecoder } from '../../model/inr/decoder.js';
 import { encodeVideo } from '../../model/inr/encode.node.js';
 import { blendFrames, interpolateFrames, type Picture } from '../../model/inr/motion.js';
-import { PRESETS, type Preset } from '../../model/inr/plan.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { type Preset, PRESETS } from '../../model/inr/plan.js';
+import { openPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { openClip } from './clip.js';
 import { machine, printTable } from './table.js';
@@ -82,7 +82,7 @@ async function encodeEvery(clip: Clip, alpha: number, { seconds, preset }: Optio
   try {
     let container: Uint8Array | null = null;
     await encodeVideo(source, {
-      pack: await ModelPack.open(), runtime: nodeRuntime({ threads: THREADS }), preset, seconds, size: clip.size,
+      pack: await openPack(), runtime: nodeRuntime({ threads: THREADS }), preset, seconds, size: clip.size,
       sourceName: path.basename(clip.file), sourceBytes: null,
       onContainer: (bytes, stage) => {
         if (stage === 'final') container = bytes;

@@ -6,10 +6,10 @@
  */
 import { decodingSpeed, type DecodingSpeed, madeUpPrompt } from '../../client/cli/evaluate/pack/speed.js';
 import { argmax, DecoderBatch, type KvCache, LanguageModel, prefill, type WeightKind } from '../../model/language/index.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { type ModelPack, openPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { seededRandom } from '../../model/runtime/random.js';
-import { ChatModel, type ChatMessage, type VideoPart } from '../../projector/index.js';
+import { type ChatMessage, ChatModel, type VideoPart } from '../../projector/index.js';
 import { Llama, LLAMA_LEFT_OUT, written } from './llama.js';
 import { machine, median, printTable, timed } from './table.js';
 
@@ -129,7 +129,7 @@ async function firstTokens(pack: ModelPack): Promise<void> {
   await model.release();
 }
 
-const pack = await ModelPack.open();
+const pack = await openPack();
 console.log(`${machine()}, ${THREADS} threads`);
 const rows: string[][] = [['weights', 'context', 'tokens/s', 'ms a token', 'prefill tokens/s', 'load, s']];
 for (const [kind, adapter] of [['q8', true], ['q8', false], ['q4', true], ['q4', false]] as const) rows.push(...(await speeds(pack, kind, adapter)));

@@ -5,8 +5,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import sharp from 'sharp';
-import { openAskable } from '../../client/cli/ask.js';
-import { writeContainer } from '../../model/container/index.js';
+import { encodeLatents } from '../../index.js';
 import { CAPTION_BEAMS } from '../../projector/captions.js';
 import { runCli, runHere, SharedModels } from '../helpers/cli.js';
 import { TestFolder } from '../helpers/folder.js';
@@ -114,8 +113,7 @@ describe('latentchat evaluate', () => {
       const { LatentChat } = await import('../../client/sdk/index.js');
       const client = new LatentChat({ baseUrl: server.url });
       // Its latents alone, which need no encoding there: training would move them.
-      const { container } = await openAskable(at('photo.png'), await shared.open({ threads: 1 }));
-      await writeFile(at('photo.linr'), writeContainer(container));
+      await encodeLatents(at('photo.png'), { output: at('photo.linr'), threads: 1 });
       const { id } = await client.upload(await readFile(at('photo.linr')), { name: 'photo.linr' });
       const data = await folder.write('served.jsonl', lines({ id: 'a', source: `video://${id}`, references: REFERENCES }, { id: 'b', source: 'photo.linr', references: REFERENCES }));
       const args = ['evaluate', 'captions', data, '--out', at('served-said.jsonl')];

@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { writeContainer, type Container } from '../../model/container/index.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { openPack } from '../../model/pack/open.node.js';
 import type { Video } from '../../server/api/schemas.js';
 import { errorOf, untilVideo } from '../helpers/api.js';
 import { decodableContainer, sampleContainer } from '../helpers/containers.js';
@@ -20,7 +20,7 @@ let senseless: Uint8Array;
 
 before(async () => {
   folder = await TestFolder.make();
-  const { manifest } = await ModelPack.open();
+  const { manifest } = await openPack();
   const { id, feature_space } = manifest;
   const ofPack = (container: Container): Uint8Array => writeContainer({ ...container, meta: { ...container.meta, pack: { id, feature_space } } });
   bytes = ofPack(decodableContainer({ latentDim: manifest.latent.dim, frames: 12 }));
@@ -67,7 +67,7 @@ test('a container whose network makes no sense is refused', async () => {
 });
 
 test('a container of latents alone can be asked about and has no pictures yet', async () => {
-  const { manifest } = await ModelPack.open();
+  const { manifest } = await openPack();
   const sample = sampleContainer({ latentDim: manifest.latent.dim, network: false });
   const young = writeContainer({ ...sample, meta: { ...sample.meta, pack: { id: manifest.id, feature_space: manifest.feature_space } } });
   const id = await upload(server.url, young, 'young.linr');

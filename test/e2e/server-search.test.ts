@@ -4,7 +4,7 @@ import { access, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { writeContainer } from '../../model/container/index.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { openPack } from '../../model/pack/open.node.js';
 import { LatentChat, type SearchRequest } from '../../client/sdk/index.js';
 import { errorOf, untilVideo } from '../helpers/api.js';
 import { runCli } from '../helpers/cli.js';
@@ -26,7 +26,7 @@ before(async () => {
   await server.start();
   client = new LatentChat({ baseUrl: server.url });
   demo = (await client.videos.list())[0]?.id ?? '';
-  const { manifest } = await ModelPack.open();
+  const { manifest } = await openPack();
   const sample = sampleContainer({ latentDim: manifest.latent.dim, network: false });
   const bytes = writeContainer({ ...sample, meta: { ...sample.meta, pack: { id: manifest.id, feature_space: manifest.feature_space } } });
   other = await upload(server.url, bytes, 'random.linr');

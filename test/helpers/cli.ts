@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Models, type ModelOptions } from '../../client/cli/models.js';
+import { type ModelOptions, ownModels } from '../../client/cli/models.js';
 import { runProgram } from '../../client/cli/program.js';
 import { within } from '../../client/cli/surroundings.js';
+import type { Models } from '../../projector/library/models.js';
 
 /** The compiled command line. */
 export const cliMain = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../client/cli/main.js');
@@ -56,7 +57,7 @@ export class SharedModels {
     let opened = this.#opened.get(pack);
     if (!opened) {
       // One thread: commands' tests run two files at a time, and threads that wait for each other's core are far slower than one.
-      opened = Models.load({ ...options, threads: 1, independent: true }).then((models) => {
+      opened = ownModels({ ...options, threads: 1, independent: true }).then((models) => {
         const release = models.release.bind(models);
         return { models: Object.assign(models, { release: () => Promise.resolve() }), release };
       });

@@ -1,7 +1,7 @@
 import { encodeNetwork, writeContainer, type Container, type ContainerNetwork, type ContainerTensor, type JsonObject, type NetworkOptions } from '../../model/container/index.js';
 import type { InrConfig } from '../../model/inr/config.js';
 import { fixedSpecs, parameterSpecs } from '../../model/inr/network.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { openPack } from '../../model/pack/open.node.js';
 import { normal, seededRandom } from '../../model/runtime/random.js';
 import { randomNumbers, type RandomNumbers } from './random.js';
 
@@ -103,7 +103,7 @@ export function decodableContainer(options: DecodableOptions = {}): Container {
 
 /** A container of a pack's feature space: two shots of random latents, half a second a frame. */
 export async function twoShots(packFolder: string): Promise<Uint8Array> {
-  const { manifest } = await ModelPack.open(packFolder);
+  const { manifest } = await openPack(packFolder);
   const { dim } = manifest.latent;
   const random = seededRandom('two shots');
   const shot = (): number[][] => {

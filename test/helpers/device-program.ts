@@ -1,8 +1,8 @@
 /** A program: a frame of the demo, its latent, and a training state after three steps, on the device that is named; as JSON on standard output. */
 import { readFile } from 'node:fs/promises';
-import { ADAM_DEFAULTS, adamRate, adamStep, Graph, gradients, ops, ParameterLayout, type Value } from '../../model/graph/index.js';
+import { ADAM_DEFAULTS, adamRate, adamStep, gradients, Graph, ops, ParameterLayout, type Value } from '../../model/graph/index.js';
 import { LinrDecoder } from '../../model/inr/decoder.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { openPack } from '../../model/pack/open.node.js';
 import type { Device } from '../../model/runtime/device-choice.js';
 import { prepareInPlace, runInPlace } from '../../model/runtime/in-place.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
@@ -16,7 +16,7 @@ const runtime = nodeRuntime({ device, onFallback: (reason) => fallbacks.push(rea
 const decoder = new LinrDecoder(await readFile(container), runtime);
 const frame = await decoder.frame(5);
 await decoder.release();
-const tower = await VisionTower.load(await ModelPack.open(), runtime);
+const tower = await VisionTower.load(await openPack(), runtime);
 const latent = tower.latents(await tower.features([frame]));
 await tower.release();
 process.stdout.write(JSON.stringify({ fallbacks, pixels: [...frame.data], latent: [...latent], trained: [...(await trained())] }));

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { openFrames } from '../../model/frames/open.node.js';
 import { encodeVideo } from '../../model/inr/encode.node.js';
-import { defaultPackFolder, ModelPack } from '../../model/pack/open.node.js';
+import { defaultPackFolder, openPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { TestFolder } from '../helpers/folder.js';
 import { makeVideo } from '../helpers/videos.js';
@@ -18,7 +18,7 @@ test('a training that is made to wait after its steps has its whole time all the
   const source = await openFrames(file);
   let waited = 0;
   const started = performance.now();
-  const options = { pack: await ModelPack.open(defaultPackFolder()), runtime: nodeRuntime(), preset: 'draft' as const, seconds: 2, sourceName: 'clip.mp4', sourceBytes: null };
+  const options = { pack: await openPack(defaultPackFolder()), runtime: nodeRuntime(), preset: 'draft' as const, seconds: 2, sourceName: 'clip.mp4', sourceBytes: null };
   const report = await encodeVideo(source, {
     ...options,
     afterStep: async () => {

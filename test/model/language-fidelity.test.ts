@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { argmax, ChatTemplate, LanguageModel, logProbability, TextTokenizer, type WeightKind } from '../../model/language/index.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { openPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { fixture } from '../helpers/fixtures.js';
 
@@ -27,7 +27,7 @@ async function expected<T>(name: string): Promise<T> {
 }
 
 const load = async (kind: WeightKind): Promise<LanguageModel> =>
-  LanguageModel.load(await ModelPack.open(), nodeRuntime({ threads: 2 }), { kind, adapter: false });
+  LanguageModel.load(await openPack(), nodeRuntime({ threads: 2 }), { kind, adapter: false });
 
 /** Loss a token in nats and most likely next tokens, each token given all before it. */
 async function teacherForced(model: LanguageModel, ids: readonly number[]): Promise<{ loss: number; top1: number[] }> {
@@ -48,7 +48,7 @@ async function teacherForced(model: LanguageModel, ids: readonly number[]): Prom
 }
 
 test('text becomes the ids of the reference tokeniser, and ids its text', async () => {
-  const tokenizer = new TextTokenizer(await (await ModelPack.open()).text('tokenizer.json'));
+  const tokenizer = new TextTokenizer(await (await openPack()).text('tokenizer.json'));
   for (const { text, ids, decoded } of (await expected<Tokenized>('tokenizer')).texts) {
     assert.deepEqual(tokenizer.encode(text), ids, JSON.stringify(text));
     if (!ids.some((id) => tokenizer.isSpecial(id))) assert.equal(tokenizer.decode(ids), decoded);
@@ -56,7 +56,7 @@ test('text becomes the ids of the reference tokeniser, and ids its text', async 
 });
 
 test('messages become the reference template\'s text', async () => {
-  const template = new ChatTemplate(await (await ModelPack.open()).text('chat_template.jinja'));
+  const template = new ChatTemplate(await (await openPack()).text('chat_template.jinja'));
   const { renderings } = await expected<Rendered>('chat-template');
   for (const { messages, text } of renderings.filter((rendering) => rendering.add_generation_prompt)) {
     assert.equal(template.render(messages), text);

@@ -2,16 +2,16 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { jsonSchema } from '../../model/language/index.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { type ModelPack, openPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { normal, seededRandom } from '../../model/runtime/random.js';
-import { ChatModel, ChoiceScorer, type ChatMessage, type ReplyOptions, type ReplyResult, type VideoPart } from '../../projector/index.js';
+import { type ChatMessage, ChatModel, ChoiceScorer, type ReplyOptions, type ReplyResult, type VideoPart } from '../../projector/index.js';
 import { longText } from '../helpers/long-text.js';
 
 const runtime = nodeRuntime({ threads: 2 });
 let pack: ModelPack;
 before(async () => {
-  pack = await ModelPack.open();
+  pack = await openPack();
 });
 
 /** A video of random latents as large as real ones. */

@@ -1,16 +1,16 @@
 /** Conversations about latents with the default pack: reuse of prefixes, cancelling, limits. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { ContextError, jsonSchema, oneOf, type DecoderBatch } from '../../model/language/index.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { ContextError, type DecoderBatch, jsonSchema, oneOf } from '../../model/language/index.js';
+import { type ModelPack, openPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
-import { seededRandom, normal } from '../../model/runtime/random.js';
-import { ChatModel, PromptError, type ChatMessage, type ReplyOptions, type ReplyResult, type VideoPart } from '../../projector/index.js';
+import { normal, seededRandom } from '../../model/runtime/random.js';
+import { type ChatMessage, ChatModel, PromptError, type ReplyOptions, type ReplyResult, type VideoPart } from '../../projector/index.js';
 
 let pack: ModelPack;
 let model: ChatModel;
 before(async () => {
-  pack = await ModelPack.open();
+  pack = await openPack();
   model = await ChatModel.load(pack, nodeRuntime({ threads: 2 }));
 });
 after(() => model.release());

@@ -4,12 +4,12 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ModelPack } from '../../model/pack/open.node.js';
-import { findMoments, LatentTower, MomentSearch, TextTower, type MomentQuery } from '../../model/retrieval/index.js';
+import { type ModelPack, openPack } from '../../model/pack/open.node.js';
+import { findMoments, LatentTower, type MomentQuery, MomentSearch, TextTower } from '../../model/retrieval/index.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
-import { seededRandom, normal } from '../../model/runtime/random.js';
+import { normal, seededRandom } from '../../model/runtime/random.js';
 import { likenessRank } from '../../projector/captions.js';
-import { captionSearch, ChatModel, ChoiceScorer, replyWithMoments, type AnnotatedReply, type ChatMessage, type MomentFinder, type ReplyOptions, type VideoPart } from '../../projector/index.js';
+import { type AnnotatedReply, captionSearch, type ChatMessage, ChatModel, ChoiceScorer, type MomentFinder, type ReplyOptions, replyWithMoments, type VideoPart } from '../../projector/index.js';
 
 interface Fixture {
   readonly texts: readonly { readonly text: string; readonly vector: readonly number[] }[];
@@ -24,7 +24,7 @@ let pack: ModelPack;
 let expected: Fixture;
 let search: MomentSearch;
 before(async () => {
-  pack = await ModelPack.open();
+  pack = await openPack();
   expected = JSON.parse(await readFile(path.join(fileURLToPath(new URL('../../../test/fixtures/retrieval', import.meta.url)), 'vectors.json'), 'utf8')) as Fixture;
   search = await MomentSearch.load(pack, runtime);
 });

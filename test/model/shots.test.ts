@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { openAskable } from '../../client/cli/ask.js';
-import { Models } from '../../client/cli/models.js';
+import { openModels } from '../../client/cli/models.js';
 import { shotStarts } from '../../model/inr/shots.js';
+import { openAskable } from '../../projector/library/askable.node.js';
 
 const data = process.env['LATENTCHAT_DATA'] || undefined;
 describe('shots of real videos', { skip: data === undefined ? 'LATENTCHAT_DATA does not name the folder of test data' : false }, () => {
@@ -15,7 +15,7 @@ describe('shots of real videos', { skip: data === undefined ? 'LATENTCHAT_DATA d
     ['man-skiing.mp4', [0]],
   ];
   test('are those that a viewer sees', async () => {
-    const models = await Models.open({ threads: 2 });
+    const models = await openModels({ threads: 2 });
     try {
       for (const [name, starts] of expected) {
         const { video } = await openAskable(path.join(data ?? '', 'videos', name), models, { frames: () => 600 });

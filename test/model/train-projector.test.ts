@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import sharp from 'sharp';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { openPack } from '../../model/pack/open.node.js';
 import { runCli } from '../helpers/cli.js';
 import { fixture } from '../helpers/fixtures.js';
 import { TestFolder } from '../helpers/folder.js';
@@ -52,7 +52,7 @@ test('training stops at Ctrl+C, goes on from where it stopped, and writes a pack
   assert.ok(facts !== null, done.stdout);
   assert.ok(Number(facts[3]) < Number(facts[2]), done.stdout);
   assert.ok(!existsSync(at('trained.checkpoint')));
-  const { manifest } = await ModelPack.open(at('trained'));
+  const { manifest } = await openPack(at('trained'));
   assert.equal(manifest.projector.trained, undefined);
   assert.deepEqual(manifest.adapter, { rank: 32 });
   const asked = await runCli(['chat', at('1.png'), 'What?', '--pack', at('trained'), '--threads', '1']);

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { after, test } from 'node:test';
-import { resize, type Frame } from '../../model/frames/index.js';
+import { fileURLToPath } from 'node:url';
+import { type Frame, resize } from '../../model/frames/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
-import { ModelPack } from '../../model/pack/index.js';
+import { openPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { VisionTower } from '../../model/vision/index.js';
 
@@ -19,7 +19,7 @@ async function readPhoto(file: string): Promise<Frame> {
 }
 
 const photo = await readPhoto(path.join(fixtures, 'photo.png'));
-const tower = await VisionTower.load(await ModelPack.open(), nodeRuntime({ threads: 1 }));
+const tower = await VisionTower.load(await openPack(), nodeRuntime({ threads: 1 }));
 after(() => tower.release());
 
 function cosine(a: Float32Array, b: Float32Array): number {

@@ -10,7 +10,7 @@ import { Decoder } from '../../model/language/index.js';
 import { loadDecoder } from '../../model/language/published/decoder-source.js';
 import { openPublishedLanguage } from '../../model/language/published/open.node.js';
 import { readSafetensors, writeSafetensors } from '../../model/pack/index.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { type ModelPack, openPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { asFloat32, float32 } from '../../model/runtime/tensor.js';
 import { VisionTower } from '../../model/vision/index.js';
@@ -40,7 +40,7 @@ async function add(output: string, photos?: string): Promise<ModelPack> {
   assert.match(survey.text, /missing +nothing/);
   await writePack(survey, path.join(folder.path, output), { ...(photos === undefined ? {} : { photos }), runtime, signal: new AbortController().signal, onProgress: () => undefined });
   survey.close();
-  const pack = await ModelPack.open(path.join(folder.path, output));
+  const pack = await openPack(path.join(folder.path, output));
   await checkPack(pack);
   return pack;
 }
@@ -81,7 +81,7 @@ test('with photos the latents are their principal components, and on them nothin
     await sharp(data, { raw: { width: SIDE, height: SIDE, channels: 3 } }).png().toFile(path.join(photos, `${i}.png`));
     datas.push(data);
   }
-  const [whole, reduced] = [await ModelPack.open(path.join(folder.path, 'whole')), await add('reduced', photos)];
+  const [whole, reduced] = [await openPack(path.join(folder.path, 'whole')), await add('reduced', photos)];
   assert.equal(reduced.manifest.latent.dim, 5);
   assert.match(reduced.manifest.feature_space, /-pca5-[0-9a-f]{8}$/);
   for (const data of datas.slice(0, 2)) {
@@ -102,7 +102,7 @@ test('Video-LLaMA whole: its checkpoints and a Vicuna become a pack that answers
   const output = path.join(folder.path, 'video-llama');
   await writePack(survey, output, { runtime, signal: new AbortController().signal, onProgress: () => undefined });
   survey.close();
-  const pack = await ModelPack.open(output);
+  const pack = await openPack(output);
   await checkPack(pack);
   assert.deepEqual(pack.manifest.latent, { dim: 240, tokens: 6 });
   assert.match(packInfo(pack), /6 tokens a video/);

@@ -12,7 +12,7 @@ import { checkPack, packInfo } from '../../client/cli/pack/info.js';
 import { Decoder, LanguageModel } from '../../model/language/index.js';
 import { loadDecoder } from '../../model/language/published/decoder-source.js';
 import { openPublishedLanguage } from '../../model/language/published/open.node.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { type ModelPack, openPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { ChatModel } from '../../projector/index.js';
 import { fixture } from '../helpers/fixtures.js';
@@ -39,7 +39,7 @@ async function add(source: string, output: string, options: Partial<SurveyOption
   } finally {
     survey.close();
   }
-  return ModelPack.open(path.join(folder.path, output));
+  return openPack(path.join(folder.path, output));
 }
 
 /** A copy of a published model that a test may spoil. */
@@ -72,7 +72,7 @@ for (const [index, [what, source, options]] of cases.entries()) {
 }
 
 test('a new pack takes questions about latents of its base, and says that its projector has learned nothing yet', async () => {
-  const pack = await ModelPack.open(path.join(folder.path, 'pack-0'));
+  const pack = await openPack(path.join(folder.path, 'pack-0'));
   assert.equal(pack.manifest.feature_space, 'tiny-space-v1');
   assert.match(packInfo(pack), /not trained yet: latentchat train projector/);
   assert.ok(pack.has('LICENSE-eye'));
@@ -86,7 +86,7 @@ test('a new pack takes questions about latents of its base, and says that its pr
 });
 
 test("a text-marked model's answers end at its mark, and a user's words cannot make one", async () => {
-  const pack = await ModelPack.open(path.join(folder.path, 'pack-2'));
+  const pack = await openPack(path.join(folder.path, 'pack-2'));
   assert.deepEqual(pack.manifest.prompt.stop, ['###']);
   const chat = await ChatModel.load(pack, runtime);
   const count = (text: string): number => chat.countTokens([{ role: 'user', content: [{ type: 'text', text }] }]);
@@ -143,7 +143,7 @@ test('an altered file of a pack is named by check, with both digests', async () 
   const bytes = await readFile(file);
   bytes[bytes.length - 1] = (bytes[bytes.length - 1] as number) ^ 1;
   await writeFile(file, bytes);
-  await assert.rejects(checkPack(await ModelPack.open(place)), /language-1\.safetensors .* was altered: its sha256 is [0-9a-f]{64}, pack\.json says/);
+  await assert.rejects(checkPack(await openPack(place)), /language-1\.safetensors .* was altered: its sha256 is [0-9a-f]{64}, pack\.json says/);
 });
 
 test('a folder that is not empty is not written over', async () => {

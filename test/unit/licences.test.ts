@@ -12,6 +12,8 @@ const permissive = /^\(?(MIT|ISC|0BSD|BSD-[23]-Clause|Apache-2\.0|BlueOak-1\.0\.
 interface Package {
   readonly license?: string;
   readonly dev?: boolean;
+  /** A package of this repository, which has an entry of its own. */
+  readonly link?: boolean;
 }
 
 /** A package's name, without the platform that its binary is for. */
@@ -19,7 +21,7 @@ const nameOf = (place: string): string => place.replace(/^.*node_modules\//, '')
 
 test('every package that is not under a permissive licence is named with it', async () => {
   const { packages } = JSON.parse(await read('package-lock.json')) as { packages: Record<string, Package> };
-  const asking = Object.entries(packages).filter(([place, { license, dev }]) => place !== '' && !dev && !permissive.test(license ?? ''));
+  const asking = Object.entries(packages).filter(([place, { license, dev, link }]) => place !== '' && !dev && !link && !permissive.test(license ?? ''));
   assert.ok(asking.length >= 3, 'the lock file tells licences');
   for (const page of ['NOTICE', 'docs/licences.md']) {
     const text = await read(page);

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { truncate } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { PackError, parseManifest, writeSafetensors } from '../../model/pack/index.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { type ModelPack, openPack } from '../../model/pack/open.node.js';
 import { float32 } from '../../model/runtime/tensor.js';
 import { TestFolder } from '../helpers/folder.js';
 
@@ -42,7 +42,7 @@ after(() => folder.remove());
 test('a whole pack opens and gives its tensors', async () => {
   await folder.write('pack.json', JSON.stringify(manifest));
   await folder.write('a.safetensors', tensors);
-  const pack = await ModelPack.open(folder.path);
+  const pack = await openPack(folder.path);
   assert.equal(pack.manifest.id, 'test-pack');
   assert.deepEqual([...(await pack.tensors('a.safetensors')).get('x').data], [1, 2]);
   await assert.rejects(pack.tensors('b.safetensors'), /has no file "b\.safetensors"/);
@@ -63,7 +63,7 @@ test('a large file is checked as a whole and then read tensor by tensor', async 
   const entry = { sha256: hash.update(new Uint8Array(4)).digest('hex'), bytes: start.length + size + 4 };
   const open = async (files: typeof manifest.files): Promise<ModelPack> => {
     await folder.write('pack.json', JSON.stringify({ ...manifest, files }));
-    return ModelPack.open(folder.path);
+    return openPack(folder.path);
   };
   const held = process.memoryUsage().arrayBuffers;
   const read = await (await open({ 'large.safetensors': entry } as unknown as typeof manifest.files)).tensors('large.safetensors');
@@ -80,17 +80,17 @@ test('an altered, a cut and a missing file are told apart', async () => {
   const altered = tensors.slice();
   altered[altered.length - 1] = 7;
   await folder.write('a.safetensors', altered);
-  const pack = await ModelPack.open(folder.path);
+  const pack = await openPack(folder.path);
   await assert.rejects(pack.bytes('a.safetensors'), /a\.safetensors .* was altered: its sha256 is/);
   await folder.write('a.safetensors', tensors.subarray(0, 20));
   await assert.rejects(pack.bytes('a.safetensors'), /has 20 bytes, pack\.json says/);
   const absent = { ...manifest, files: { 'gone.safetensors': { sha256, bytes: 1 } } };
   await folder.write('pack.json', JSON.stringify(absent));
-  await assert.rejects((await ModelPack.open(folder.path)).bytes('gone.safetensors'), /gone\.safetensors is missing from the pack/);
+  await assert.rejects((await openPack(folder.path)).bytes('gone.safetensors'), /gone\.safetensors is missing from the pack/);
 });
 
 test('a folder without pack.json is said to be no pack', async () => {
-  await assert.rejects(ModelPack.open(`${folder.path}/nowhere`), (error) => error instanceof PackError && /is not a model pack/.test(error.message));
+  await assert.rejects(openPack(`${folder.path}/nowhere`), (error) => error instanceof PackError && /is not a model pack/.test(error.message));
 });
 
 const wrong: [string, unknown, RegExp][] = [

@@ -6,7 +6,7 @@ import { surveyModel, writePack } from '../../client/cli/pack/add.js';
 import { ChatTemplate, LanguageModel, TextTokenizer } from '../../model/language/index.js';
 import { readDecoderWeights, type DecoderWeights } from '../../model/language/weights.js';
 import { writeSafetensors } from '../../model/pack/index.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { type ModelPack, openPack } from '../../model/pack/open.node.js';
 import { PackWriter } from '../../model/pack/write.node.js';
 import { decodeFloat16 } from '../../model/runtime/float16.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
@@ -34,7 +34,7 @@ before(async () => {
   const survey = await surveyModel(fixture('language/published/smollm'), { origin: 'smollm', base, licence: 'apache-2.0' });
   await writePack(survey, place, { runtime, signal: new AbortController().signal, onProgress: () => undefined });
   survey.close();
-  pack = await ModelPack.open(place);
+  pack = await openPack(place);
   const shards = Object.keys(pack.manifest.files).filter((file) => LanguageModel.shards.test(file));
   weights = readDecoderWeights(pack.manifest.language, await Promise.all(shards.map((file) => pack.tensors(file))), await pack.tensors('embedding.safetensors'), null);
 
@@ -94,11 +94,11 @@ test('the loss falls, and the written pack has it too', async () => {
   await writer.write('projector.safetensors', writeSafetensors(projector));
   await writer.write('adapter.safetensors', writeSafetensors(adapter));
   await writer.finish({ ...pack.manifest, adapter: { rank: 4 } });
-  const written = await chatLoss(await ModelPack.open(path.join(folder.path, 'trained')));
+  const written = await chatLoss(await openPack(path.join(folder.path, 'trained')));
   assert.ok(Math.abs(written - after) < 0.02, `${written} against ${after}`);
   // What was learned depends on what is seen: with the latents of others the captions are no longer likely.
   videos = videos.map((video) => ({ ...video, latents: video.latents.map((value) => -value), version: '2' }));
-  assert.ok((await chatLoss(await ModelPack.open(path.join(folder.path, 'trained')))) > after + 0.3);
+  assert.ok((await chatLoss(await openPack(path.join(folder.path, 'trained')))) > after + 0.3);
   await trained.release();
 });
 

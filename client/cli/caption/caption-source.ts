@@ -1,16 +1,18 @@
 /** Captions of one source: a file, or a video of a server. */
-import { readHead } from '../../../model/container/index.js';
 import { seededRandom } from '../../../model/runtime/random.js';
+import type { LinrVideo } from '../../../model/video/linr-video.js';
+import { openLinr } from '../../../model/video/open.node.js';
+import { captionOnce } from '../../../projector/ask.js';
 import { cutVideo } from '../../../projector/index.js';
+import { checkedVideo, openAskable } from '../../../projector/library/askable.node.js';
+import type { Models } from '../../../projector/library/models.js';
 import { LatentChat } from '../../sdk/index.js';
-import { grammarOf, type AnswerFormat } from '../answer-format.js';
-import { askableVideo, captionOnce, openAskable, type Askable } from '../ask.js';
+import { type AnswerFormat, grammarOf } from '../answer-format.js';
 import { errorField, inOrder, rounded, type Slots } from '../batch.js';
 import { SERVER_VIDEO } from '../evaluate/data.js';
 import { UserError } from '../failure.js';
 import type { JsonLine } from '../json-lines.js';
-import type { Models } from '../models.js';
-import { framesFor, segmentsOf, type Per, type Segment } from './segments.js';
+import { framesFor, type Per, type Segment, segmentsOf } from './segments.js';
 
 /** What decides what a caption says, beside the source and the model pack. */
 export interface CaptionSettings {
@@ -56,8 +58,8 @@ export async function* captionSource({ models, settings, mark, slots }: CaptionR
     const { per, beams, maxTokens, temperature, seed, format } = settings;
     const grammar = format === undefined ? null : await grammarOf(format);
     let started = performance.now();
-    const { video, container } = await open(models, task, per, signal);
-    const segments = segmentsOf(per, video, container.meta.duration_s);
+    const video = await open(models, task, per, signal);
+    const segments = segmentsOf(per, video, video.duration_s);
     const write = async (segment: Segment, part: number): Promise<JsonLine> => {
       const from = started;
       started = performance.now();
@@ -94,12 +96,14 @@ export async function* captionSource({ models, settings, mark, slots }: CaptionR
   }
 }
 
-async function open(models: Models, { source, server }: CaptionTask, per: Per, signal: AbortSignal): Promise<Pick<Askable, 'video' | 'container'>> {
+async function open(models: Models, { source, server }: CaptionTask, per: Per, signal: AbortSignal): Promise<LinrVideo> {
   const id = SERVER_VIDEO.exec(source)?.[1];
-  if (id === undefined) return openAskable(source, models, { signal, frames: framesFor(per, models.pack.manifest.prompt.max_frames) });
+  if (id === undefined) {
+    return (await openAskable(source, models, { signal, frames: framesFor(per, models.pack.manifest.prompt.max_frames) })).video;
+  }
   if (server === null) throw new UserError(`${source} is a video of a server: add --server with its address.`);
-  const { container } = readHead(await new LatentChat({ baseUrl: server }).containerBytes(id, { signal }));
-  return { container, video: askableVideo(source, container, models) };
+  const bytes = await new LatentChat({ baseUrl: server }).containerBytes(id, { signal });
+  return checkedVideo(await openLinr(bytes, { name: source }), models);
 }
 
 /** Whether a line tells that its source is done, given the lines before it. */

@@ -2,15 +2,15 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { asksAboutTime, CAPTION_BEAMS, ChoiceScorer, testimonyFor, type Testimony } from '../../../projector/index.js';
+import { askOnce, captionOnce, momentFinder, questionMessages } from '../../../projector/ask.js';
+import { asksAboutTime, CAPTION_BEAMS, ChoiceScorer, type Testimony, testimonyFor } from '../../../projector/index.js';
+import type { Models } from '../../../projector/library/models.js';
 import { LatentChat, LatentChatError } from '../../sdk/index.js';
-import { askOnce, captionOnce, momentFinder, questionMessages } from '../ask.js';
 import { UserError } from '../failure.js';
-import type { Models } from '../models.js';
 import { completeChat } from '../openai-chat.js';
 import { SERVER_VIDEO } from './data.js';
 import type { Item, Task } from './items.js';
-import { rowsOf, type Row } from './rows.js';
+import { type Row, rowsOf } from './rows.js';
 import { RowError, SourceViews, type ViewOptions } from './views.js';
 
 export interface Answer {

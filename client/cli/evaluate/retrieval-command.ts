@@ -1,10 +1,10 @@
 import { Command, Option } from 'commander';
+import { writeAtomically } from '../../../model/runtime/durable.node.js';
+import { checkOutput } from '../../../model/video/output.node.js';
 import { wholeNumber } from '../arguments.js';
 import { packOption, threadsOption } from '../common-options.js';
 import { interruptible } from '../interrupt.js';
-import { Models, type ModelOptions } from '../models.js';
-import { writeAtomically } from '../../../model/runtime/durable.node.js';
-import { checkOutput } from '../sources.js';
+import { type ModelOptions, openModels } from '../models.js';
 import { print } from '../surroundings.js';
 import { Progress } from '../terminal.js';
 import { readItems } from './items.js';
@@ -40,7 +40,7 @@ async function evaluate(data: string, options: RetrievalOptions): Promise<void> 
   const photos = captionedPhotos(items);
   const interrupt = interruptible('Nothing was kept.');
   const progress = new Progress();
-  const models = await Models.open(options);
+  const models = await openModels(options);
   try {
     const shared = { progress, signal: interrupt.signal };
     const scores = await evaluateRetrieval(models, photos, shared);

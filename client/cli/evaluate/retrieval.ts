@@ -1,11 +1,13 @@
 /** How well words find photos and photos words, and moments of clips are found, from latents written to containers and read back. */
+import { latentsContainer } from '../../../model/encoding/latents.js';
 import type { Frame } from '../../../model/frames/index.js';
 import { openFrames } from '../../../model/frames/open.node.js';
-import { hitsOf, momentsOf, type IndexedVideo } from '../../../model/retrieval/index.js';
+import { hitsOf, type IndexedVideo, momentsOf } from '../../../model/retrieval/index.js';
 import { seededRandom } from '../../../model/runtime/random.js';
-import { overlap, type Moment } from '../../metrics/moments.js';
-import { encodeLatents, latentsContainer, openAskable } from '../ask.js';
-import type { Models } from '../models.js';
+import { openLinr } from '../../../model/video/open.node.js';
+import { encodeFrames, openAskable } from '../../../projector/library/askable.node.js';
+import type { Models } from '../../../projector/library/models.js';
+import { type Moment, overlap } from '../../metrics/moments.js';
 import type { Progress } from '../terminal.js';
 import type { Item } from './items.js';
 import { openScenes, type Scene } from './scenes.js';
@@ -51,7 +53,7 @@ export async function evaluateRetrieval(models: Models, photos: readonly Caption
   const index: IndexedVideo[] = [];
   for (const [i, { file, scenes }] of photos.entries()) {
     signal.throwIfAborted();
-    const { video } = scenes === undefined ? await openAskable(file, models, { signal }) : await encodeLatents(await openScenes(scenes, signal), { name: file, bytes: 0 }, models, { signal });
+    const { video } = scenes === undefined ? await openAskable(file, models, { signal }) : await encodeFrames(await openScenes(scenes, signal), { name: file, bytes: 0 }, models, { signal });
     index.push(await search.index(video));
     progress.update({ label: 'photos', done: i + 1, total: photos.length, unit: 'photos' });
   }
@@ -155,8 +157,9 @@ export async function evaluateMoments(models: Models, photos: readonly Captioned
     signal.throwIfAborted();
     const { frames, scenes, duration_s } = await makeClip(2 + Math.floor(random() * 2), () => photos[Math.floor(random() * photos.length)] as CaptionedPhoto, random);
     const { width, height } = frames[0] as Frame;
-    const { container } = await latentsContainer(frames, models, { duration_s, source: { name: `clip ${clip}`, width, height, bytes: null } });
-    const indexed = await search.index({ latents: container.latents, dim: container.latentDim, times_s: container.meta.times_s, duration_s });
+    const source = { name: `clip ${clip}`, width, height, bytes: null };
+    const { bytes } = await latentsContainer(frames, await models.tower(), { duration_s, source, pack: models.pack.manifest });
+    const indexed = await search.index(await openLinr(bytes));
     for (const { caption, span } of scenes) {
       const query = await search.textVector(caption);
       const [best] = momentsOf(indexed, query);

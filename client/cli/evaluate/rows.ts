@@ -1,8 +1,8 @@
 /** The rows of an evaluation: what the model is given of a video. Side by side they show what the latents keep of it. */
 import { open } from 'node:fs/promises';
-import { sniffPhoto, SNIFF_BYTES } from '../../../model/frames/sniff.js';
-import { isContainer } from '../sources.js';
-import { SERVER_VIDEO, type MediaDatum } from './data.js';
+import { SNIFF_BYTES, sniffPhoto } from '../../../model/frames/sniff.js';
+import { isContainer } from '../../../model/video/path-source.node.js';
+import { type MediaDatum, SERVER_VIDEO } from './data.js';
 
 export const ROWS = ['latents', 'raw', 'decoded', 'none'] as const;
 export type Row = (typeof ROWS)[number];

@@ -1,14 +1,15 @@
 /** One video or photo as each row sees it. */
 import { stat } from 'node:fs/promises';
-import { openFrames } from '../../../model/frames/open.node.js';
 import type { Frame } from '../../../model/frames/index.js';
+import { openFrames } from '../../../model/frames/open.node.js';
 import type { Preset } from '../../../model/inr/plan.js';
+import { openLinr } from '../../../model/video/open.node.js';
+import { isContainer } from '../../../model/video/path-source.node.js';
 import { chooseFrames, type VideoPart } from '../../../projector/index.js';
-import { encodeLatents, framesToSearch, openAskable, type Askable, type AskableOptions } from '../ask.js';
+import { type Askable, type AskableOptions, encodeFrames, framesToSearch, openAskable } from '../../../projector/library/askable.node.js';
+import type { Models } from '../../../projector/library/models.js';
 import { encodeOnce, fileToEncode } from '../encode-once.js';
 import { UserError } from '../failure.js';
-import type { Models } from '../models.js';
-import { isContainer, readContainerFile } from '../sources.js';
 import type { MediaDatum } from './data.js';
 import type { Row } from './rows.js';
 import { openScenes } from './scenes.js';
@@ -66,8 +67,8 @@ export class SourceViews {
   async pictures(count: number, signal: AbortSignal): Promise<Pictures> {
     const { file, original } = await this.#source(signal);
     if (await isContainer(file)) {
-      const { container } = await this.#open(signal);
-      const frames = await decodeFrames(file, chooseFrames(container.meta.frames, count), this.models).catch((error: unknown) => {
+      const { video } = await this.#open(signal);
+      const frames = await decodeFrames(file, chooseFrames(video.frames, count), this.models).catch((error: unknown) => {
         if (error instanceof RowError && original !== null) return null;
         throw error;
       });
@@ -105,7 +106,7 @@ export class SourceViews {
     const { scenes, source } = this.datum;
     const options: AskableOptions = { signal, ...(this.seen.moments ? { frames: framesToSearch } : {}) };
     if (scenes === undefined) return openAskable((await this.#source(signal)).file, this.models, options);
-    return encodeLatents(await openScenes(scenes, signal), { name: source, bytes: 0 }, this.models, options);
+    return encodeFrames(await openScenes(scenes, signal), { name: source, bytes: 0 }, this.models, options);
   }
 
   /** The file that is asked about, and the one it was made from. */
@@ -130,16 +131,14 @@ async function encodedFile(file: string, models: Models, { containers, preset, s
 }
 
 async function decodeFrames(file: string, indices: readonly number[], models: Models): Promise<Frame[]> {
-  const { container, bytes } = await readContainerFile(file);
-  if (container.networks.includes(null)) throw new RowError(`${file} holds latents only: it has no frames to decode.`);
-  const { LinrDecoder } = await import('../../../model/inr/decoder.js');
-  const decoder = new LinrDecoder(bytes, models.runtime);
+  const video = await openLinr(file, { runtime: models.runtime });
+  if (video.segments.some(({ network }) => network === null)) throw new RowError(`${file} holds latents only: it has no frames to decode.`);
   try {
     const frames: Frame[] = [];
-    for await (const frame of decoder.frames(indices)) frames.push(frame);
+    for await (const frame of video.decodeFrames(indices)) frames.push(frame);
     return frames;
   } finally {
-    await decoder.release();
+    await video.close();
   }
 }
 

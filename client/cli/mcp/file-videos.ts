@@ -1,16 +1,19 @@
 /** The tools over files, without a server. */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
+import pLimit from 'p-limit';
 import { cutClip } from '../../../model/inr/clip.node.js';
 import { shotsOf } from '../../../model/inr/shots.js';
-import { BestHits, hitsOf, type Hit } from '../../../model/retrieval/index.js';
+import { isContainer } from '../../../model/video/path-source.node.js';
+import { askOnce, captionOnce, momentFinder } from '../../../projector/ask.js';
 import { cutVideo, stretchOf } from '../../../projector/index.js';
-import { clipName, type Answer, type Caption, type FoundMoment, type ListedVideo, type Stretch, type VideoTools } from '../../../server/mcp/backend.js';
-import { askOnce, captionOnce, framesToSearch, momentFinder, openAskable, type Askable } from '../ask.js';
+import { type Askable, framesToSearch, openAskable } from '../../../projector/library/askable.node.js';
+import type { Models } from '../../../projector/library/models.js';
+import { searchCandidates } from '../../../projector/library/search.js';
+import { type Answer, type Caption, clipName, type FoundMoment, type ListedVideo, type Stretch, type VideoTools } from '../../../server/mcp/backend.js';
 import { describeFailure, UserError } from '../failure.js';
-import { isContainer } from '../sources.js';
+import { type ModelOptions, openModels } from '../models.js';
 import { freePlace } from './clip-files.js';
-import { Models, type ModelOptions } from '../models.js';
 
 /** Tokens of an answer when the caller names no number; as the server's. */
 const ANSWER_TOKENS = 256;
@@ -30,7 +33,7 @@ interface Entry {
  * Each file's latents are made when they are first needed and kept. Calls are served one after another: there is one model.
  */
 export class FileVideos implements VideoTools {
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = pLimit(1);
 
   private constructor(
     private readonly models: Models,
@@ -45,7 +48,7 @@ export class FileVideos implements VideoTools {
       const id = `vid_${createHash('sha256').update(path.resolve(file)).digest('hex').slice(0, 24)}`;
       return { id, file, opened: null, facts: { kind: 'video', duration_s: null, askable: true, state: 'not read yet' } };
     });
-    return new FileVideos(await Models.open(options), new Map(entries.map((entry) => [entry.id, entry])), options.clips);
+    return new FileVideos(await openModels(options), new Map(entries.map((entry) => [entry.id, entry])), options.clips);
   }
 
   list(): Promise<readonly ListedVideo[]> {
@@ -54,24 +57,12 @@ export class FileVideos implements VideoTools {
 
   search(query: string, videos: readonly string[] | null, limit: number, signal: AbortSignal): Promise<readonly FoundMoment[]> {
     return this.#inTurn(signal, async () => {
-      const towers = await this.models.search();
-      const vector = await towers.textVector(query);
-      const best = new BestHits<Hit & FoundMoment>(limit);
-      for (const entry of this.entries.values()) {
-        if (videos !== null && !videos.includes(entry.id)) continue;
-        signal.throwIfAborted();
-        const askable = await this.#open(entry, signal).catch((error: unknown) => {
-          // Where files were not named one by one, one that cannot be read does not keep the others from being found.
-          if (videos !== null) throw error;
-          signal.throwIfAborted();
-          return null;
-        });
-        if (askable === null) continue;
-        const { video, container } = askable;
-        const indexed = await towers.index({ ...video, duration_s: container.meta.duration_s });
-        best.add(hitsOf(indexed, vector, 'segments', null).map((hit) => ({ ...hit, video: entry.id, name: path.basename(entry.file) })));
-      }
-      return best.list;
+      const entries = [...this.entries.values()].filter(({ id }) => videos === null || videos.includes(id));
+      const candidates = entries.map((entry) => ({ id: entry.id, video: async () => (await this.#open(entry, signal)).video }));
+      // Where files were not named one by one, one that cannot be read does not keep the others from being found.
+      const passOver = videos === null ? { onUnusable: () => undefined } : {};
+      const hits = await searchCandidates(candidates, query, await this.models.search(), { limit, signal, ...passOver });
+      return hits.map((hit) => ({ ...hit, name: path.basename(this.#entry(hit.video).file) }));
     });
   }
 
@@ -85,10 +76,10 @@ export class FileVideos implements VideoTools {
 
   caption({ id }: ListedVideo, part: Stretch | null, signal: AbortSignal): Promise<Caption> {
     return this.#inTurn(signal, async () => {
-      const { video, container } = await this.#open(this.#entry(id), signal);
+      const { video } = await this.#open(this.#entry(id), signal);
       const stretch = part === null ? null : stretchOf(video, { kind: 'seconds', from: part.start_s, to: part.end_s });
-      if (part !== null && stretch === null) throw new UserError(`The video ends at ${container.meta.duration_s.toFixed(1)} s.`);
-      const { start_s, end_s } = stretch ?? { start_s: 0, end_s: container.meta.duration_s };
+      if (part !== null && stretch === null) throw new UserError(`The video ends at ${video.duration_s.toFixed(1)} s.`);
+      const { start_s, end_s } = stretch ?? { start_s: 0, end_s: video.duration_s };
       const shown = stretch === null ? video : cutVideo(video, stretch);
       const { text } = await captionOnce(this.models, shown, this.models.pack.manifest.prompt.default_question, { maxTokens: ANSWER_TOKENS, signal });
       return { caption: text.trim(), start_s, end_s };
@@ -107,14 +98,13 @@ export class FileVideos implements VideoTools {
 
   shots(id: string, signal: AbortSignal): Promise<readonly Stretch[]> {
     return this.#inTurn(signal, async () => {
-      const { container } = await this.#open(this.#entry(id), signal);
-      return shotsOf(container.latents, container.latentDim, container.meta.times_s, container.meta.duration_s);
+      const { latents, dim, times_s, duration_s } = (await this.#open(this.#entry(id), signal)).video;
+      return shotsOf(latents, dim, times_s, duration_s);
     });
   }
 
   async close(): Promise<void> {
-    await this.#last;
-    await this.models.release();
+    await this.#turns(() => this.models.release());
   }
 
   #entry(id: string): Entry {
@@ -127,7 +117,7 @@ export class FileVideos implements VideoTools {
     entry.opened ??= openAskable(entry.file, this.models, { signal, frames: framesToSearch });
     try {
       const askable = await entry.opened;
-      const { duration_s, frames } = askable.container.meta;
+      const { duration_s, frames } = askable.video;
       entry.facts = { kind: frames === 1 ? 'photo' : 'video', duration_s, askable: true, state: 'ready' };
       return askable;
     } catch (error) {
@@ -139,11 +129,9 @@ export class FileVideos implements VideoTools {
   }
 
   #inTurn<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(() => {
+    return this.#turns(() => {
       signal.throwIfAborted();
       return work();
     });
-    this.#last = turn.catch(() => undefined);
-    return turn;
   }
 }

@@ -3,8 +3,8 @@ import path from 'node:path';
 import { layerWeights } from '../../../model/language/language-model.js';
 import { openPublishedLanguage, type PublishedLanguage } from '../../../model/language/published/open.node.js';
 import type { TemplateName } from '../../../model/language/published/templates.js';
-import { writeSafetensors, type PackManifest } from '../../../model/pack/index.js';
-import { ModelPack } from '../../../model/pack/open.node.js';
+import { type PackManifest, writeSafetensors } from '../../../model/pack/index.js';
+import { type ModelPack, openPack } from '../../../model/pack/open.node.js';
 import { PackWriter, sha256OfFile } from '../../../model/pack/write.node.js';
 import type { Runtime } from '../../../model/runtime/types.js';
 import { findVisionTower, type FoundTower } from '../../../model/vision/open.node.js';
@@ -48,7 +48,7 @@ const LICENCE_FILE = 'LICENSE-language';
 
 /** Looks at a model: nothing is loaded but sizes, names and texts. @throws PackError, TensorFileError or UserError by name */
 export async function surveyModel(where: string, options: SurveyOptions): Promise<Survey> {
-  const base = await ModelPack.open(options.base);
+  const base = await openPack(options.base);
   const probe = await openPublishedLanguage(where, { bits: 8, ...(options.template === undefined ? {} : { template: options.template }) });
   const bits = options.bits ?? (layerWeights(probe.source.config) > MOST_IN_8_BITS ? 4 : 8);
   let language = probe;

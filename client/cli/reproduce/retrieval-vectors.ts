@@ -1,10 +1,10 @@
 /** Clips and texts as vectors of the search space, as cells keep them; and how well one finds the other. */
-import { readContainer, type Container } from '../../../model/container/index.js';
-import { vectorOf, type IndexedVideo } from '../../../model/retrieval/index.js';
-import { latentsContainer } from '../ask.js';
+import { type Container, readContainer } from '../../../model/container/index.js';
+import { latentsContainer } from '../../../model/encoding/latents.js';
+import { type IndexedVideo, vectorOf } from '../../../model/retrieval/index.js';
+import type { Models } from '../../../projector/library/models.js';
 import { bothWays, recalls, type Recalls } from '../evaluate/retrieval.js';
 import type { JsonLine } from '../json-lines.js';
-import type { Models } from '../models.js';
 import type { RetrievalClip } from './retrieval-set.js';
 
 /** Where a clip's latents come from. */
@@ -39,7 +39,9 @@ export async function featureVectors(clip: RetrievalClip, models: Models, signal
     const { width, height, duration_s } = source.info;
     const tower = await models.tower();
     const frames = source.frames({ size: tower.frameSize(source.info), signal });
-    const { container, targets } = await latentsContainer(frames, models, { duration_s, source: { name: clip.name, width, height, bytes: clip.bytes } });
+    const made = { duration_s, source: { name: clip.name, width, height, bytes: clip.bytes }, pack: models.pack.manifest };
+    const { bytes, targets } = await latentsContainer(frames, tower, made);
+    const container = readContainer(bytes);
     return { raw: await vectorsOf(clip, container, targets, models), written: await vectorsOf(clip, container, container.latents, models) };
   } finally {
     await source.close();

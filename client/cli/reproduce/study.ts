@@ -2,10 +2,10 @@
 import type { FrameSize } from '../../../model/frames/index.js';
 import type { EncodeProgress } from '../../../model/inr/encode.node.js';
 import type { Preset } from '../../../model/inr/plan.js';
+import type { Models } from '../../../projector/library/models.js';
 import { FfmpegError } from '../../peers/ffmpeg.js';
 import type { EncodeOnceOptions, ToEncode } from '../encode-once.js';
 import type { JsonLine } from '../json-lines.js';
-import type { Models } from '../models.js';
 import type { StudyFacts } from './facts.js';
 import type { Plot } from './plot.js';
 import type { RetrievalSet } from './retrieval-set.js';

@@ -1,11 +1,12 @@
 /** The videos that studies work on. */
 import path from 'node:path';
 import { openFrames } from '../../../model/frames/open.node.js';
+import { isContainer } from '../../../model/video/path-source.node.js';
 import { openPart, readClip, type Clip } from '../../peers/clip.js';
 import type { PeerTrainOptions } from '../../peers/codec.js';
 import { fileToEncode } from '../encode-once.js';
 import { UserError } from '../failure.js';
-import { expandInputs, isContainer } from '../sources.js';
+import { expandInputs } from '../sources.js';
 import type { CellWork, StudyContext, VideoInput } from './study.js';
 
 /** Two frames say nothing of a video. */

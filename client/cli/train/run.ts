@@ -2,21 +2,23 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { scoreCaptions, type CaptionScores } from '../../metrics/captions.js';
 import { ChatTemplate, LanguageModel, TextTokenizer } from '../../../model/language/index.js';
-import { readDecoderWeights, type Adapter } from '../../../model/language/weights.js';
-import { writeSafetensors, type ModelPack, type TensorFile } from '../../../model/pack/index.js';
+import { type Adapter, readDecoderWeights } from '../../../model/language/weights.js';
+import { type ModelPack, type TensorFile, writeSafetensors } from '../../../model/pack/index.js';
 import { PackWriter } from '../../../model/pack/write.node.js';
+import { writeAtomically } from '../../../model/runtime/durable.node.js';
 import { decodeFloat16 } from '../../../model/runtime/float16.js';
+import { captionOnce } from '../../../projector/ask.js';
 import { CAPTION_BEAMS, projectorShapes, type VideoPart } from '../../../projector/index.js';
-import { makeExample, planBatches, type Example } from '../../../projector/training/batch.js';
+import { openAskable } from '../../../projector/library/askable.node.js';
+import type { Models } from '../../../projector/library/models.js';
+import { type Example, makeExample, planBatches } from '../../../projector/training/batch.js';
 import { ProjectorTrainer } from '../../../projector/training/trainer.js';
-import { captionOnce, openAskable } from '../ask.js';
+import { type CaptionScores, scoreCaptions } from '../../metrics/captions.js';
 import type { CaptionDatum } from '../evaluate/data.js';
 import { UserError } from '../failure.js';
 import { idField } from '../json-lines.js';
-import { Models } from '../models.js';
-import { writeAtomically } from '../../../model/runtime/durable.node.js';
+import { openModels } from '../models.js';
 import type { Progress } from '../terminal.js';
 import { TrainingCheckpoint } from './checkpoint.js';
 
@@ -205,7 +207,7 @@ async function trainFor(trainer: ProjectorTrainer, examples: readonly Example[],
 
 /** Captions of the held-out lines by the new pack, as a user of it would get them. */
 async function evaluate(items: readonly CaptionDatum[], videos: ReadonlyMap<string, VideoPart>, { out, question, threads, signal, progress }: TrainingRun): Promise<CaptionScores> {
-  const models = await Models.open({ pack: out, threads });
+  const models = await openModels({ pack: out, threads });
   try {
     const captions: { caption: string; references: readonly string[] }[] = [];
     for (const { id, references } of items) {

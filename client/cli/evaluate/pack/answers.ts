@@ -1,12 +1,12 @@
 /** Sections in which the model is asked about photos and clips: captions, questions, clips. */
 import { canSearch } from '../../../../model/retrieval/index.js';
 import { CAPTION_BEAMS } from '../../../../projector/captions.js';
+import type { Models } from '../../../../projector/library/models.js';
 import { exactMatch, firstWordMatch } from '../../../metrics/answers.js';
-import { namesOne } from '../../../metrics/names.js';
 import { momentOf, overlap } from '../../../metrics/moments.js';
-import type { Models } from '../../models.js';
+import { namesOne } from '../../../metrics/names.js';
 import { LocalAnswerer } from '../answerers.js';
-import { readItems, type Item, type Task } from '../items.js';
+import { type Item, readItems, type Task } from '../items.js';
 import { predict } from '../predict.js';
 import type { Row } from '../rows.js';
 import { scoreRows } from '../scores.js';

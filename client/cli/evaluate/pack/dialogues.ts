@@ -1,8 +1,8 @@
 /** Section: conversations of a few turns, written by hand: whether the last answer fits. */
-import { replyWithMoments, type ChatMessage } from '../../../../projector/index.js';
-import { momentFinder } from '../../ask.js';
-import type { Models } from '../../models.js';
-import { readDialogueData, type DialogueDatum } from '../data.js';
+import { momentFinder } from '../../../../projector/ask.js';
+import { type ChatMessage, replyWithMoments } from '../../../../projector/index.js';
+import type { Models } from '../../../../projector/library/models.js';
+import { type DialogueDatum, readDialogueData } from '../data.js';
 import { SourceViews } from '../views.js';
 import type { PackSection } from './section.js';
 

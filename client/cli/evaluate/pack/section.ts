@@ -1,5 +1,5 @@
 /** What the evaluation of a model pack is made of: sections, each giving rows of one table. */
-import type { Models } from '../../models.js';
+import type { Models } from '../../../../projector/library/models.js';
 import type { Progress } from '../../terminal.js';
 
 export interface PackRow {

@@ -1,6 +1,6 @@
 /** Section: whether the model can still talk without a video, as the unchanged language model does. */
+import { askOnce, questionMessages } from '../../../../projector/ask.js';
 import { perplexity } from '../../../metrics/perplexity.js';
-import { askOnce, questionMessages } from '../../ask.js';
 import type { PackSection } from './section.js';
 
 /** Answered in full within this many tokens, or left out: a text that breaks off says nothing of how it ends. */

@@ -1,7 +1,8 @@
 /** What a pack says about whole videos, unedited: a caption and three questions each. No score: it is read by people. */
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { askOnce, captionOnce, openAskable } from '../../ask.js';
+import { askOnce, captionOnce } from '../../../../projector/ask.js';
+import { openAskable } from '../../../../projector/library/askable.node.js';
 import { namesRight, parseNames } from '../../../metrics/names.js';
 import { UserError } from '../../failure.js';
 import type { PackRow, SectionContext } from './section.js';

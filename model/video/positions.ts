@@ -1,6 +1,8 @@
 /** Which frames a decoding shows, and when. */
-import type { Timeline } from '../../../model/frames/timeline.js';
-import type { FrameRange } from '../arguments.js';
+import type { Timeline } from '../frames/timeline.js';
+
+/** From the first frame to the last, both included. */
+export type FrameRange = readonly [number, number];
 
 /** Seconds a picture is shown that has no length of its own. */
 const STILL_SECONDS = 1;
