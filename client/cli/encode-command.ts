@@ -68,11 +68,11 @@ async function encode(input: string, { pack, threads, device, ...options }: Enco
   }
 }
 
-function summary(output: string, { bytes, frames, width, height, psnr_db, bpp, parameters, segments, seconds }: EncodeReport): string {
+function summary(output: string, { bytes, frames, width, height, psnr_db, bpp, segments, seconds }: EncodeReport): string {
   const counted = (count: number, unit: string): string => `${count} ${unit}${count === 1 ? '' : 's'}`;
   return (
     `${output}: ${grouped(bytes)} bytes, ${counted(frames, 'frame')} of ${width} x ${height}, PSNR ${psnr_db.toFixed(2)} dB, ` +
-    `${bpp.toFixed(4)} bpp, ${grouped(parameters)} parameters in ${counted(segments, 'segment')}, ${duration(seconds)}\n`
+    `${bpp.toFixed(4)} bpp, ${counted(segments, 'segment')}, ${duration(seconds)}\n`
   );
 }
 

@@ -6,7 +6,7 @@ import { checkLimit } from './bytes.js';
 import { decodeNetwork } from './network.js';
 import { checkFileSize, readHead, type ContainerHead, type SegmentEntry } from './read.js';
 import { HEAD_GUESS_BYTES, type ByteSource } from './source.js';
-import type { ContainerMeta, ContainerNetwork } from './types.js';
+import type { ContainerMeta, ContainerNetwork, Mixing } from './types.js';
 
 export class LinrFile {
   private constructor(
@@ -49,6 +49,11 @@ export class LinrFile {
 
   get latentDim(): number {
     return this.head.container.latentDim;
+  }
+
+  /** The free numbers of segment `k`'s latents; null where it has none. */
+  mixing(k: number): Mixing | null {
+    return this.head.container.mixing?.[k] ?? null;
   }
 
   get segments(): readonly SegmentEntry[] {

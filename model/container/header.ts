@@ -5,7 +5,9 @@ import { MAX_FILE_BYTES, MAX_SECTIONS } from './limits.js';
 
 /** As PNG's: a byte above 127, the name, and line ends that a text transfer would damage. */
 export const MAGIC: Uint8Array = Uint8Array.of(0x89, 0x4c, 0x49, 0x4e, 0x52, 0x0d, 0x0a, 0x1a);
-export const VERSION = 1;
+/** The version of files with free numbers in their latents or basis images in their networks; those without are of version 1. */
+export const VERSION = 2;
+export const FIRST_VERSION = 1;
 
 /**
  * The kinds of section of version 1, in the order in which they stand in a file. There is one NETW for each segment that is coded, in the
@@ -23,6 +25,7 @@ export interface SectionEntry {
 }
 
 export interface Header {
+  readonly version: number;
   readonly sections: readonly SectionEntry[];
   /** Length of the whole file. */
   readonly fileBytes: number;
@@ -32,10 +35,10 @@ const FIXED_BYTES = 12;
 const ENTRY_BYTES = 12;
 
 /** Joins sections into a file: magic, u16 version, u16 count n, n x (type, u32 length, u32 CRC-32), u32 CRC-32 of all that, sections. */
-export function joinSections(sections: readonly (readonly [SectionType, Uint8Array])[]): Uint8Array {
+export function joinSections(sections: readonly (readonly [SectionType, Uint8Array])[], version: number): Uint8Array {
   const header = new ByteWriter();
   header.bytes(MAGIC);
-  header.u16(VERSION);
+  header.u16(version);
   header.u16(sections.length);
   let total = FIXED_BYTES + ENTRY_BYTES * sections.length + 4;
   for (const [type, bytes] of sections) {
@@ -65,8 +68,8 @@ export function readHeader(bytes: Uint8Array): Header {
   if (bytes.length < FIXED_BYTES) throw truncated('header', FIXED_BYTES);
   const fixed = new ByteReader(bytes.subarray(MAGIC.length), 'header');
   const version = fixed.u16();
-  if (version !== VERSION) {
-    throw new ContainerError('version_unsupported', `The container has version ${version}; this reader knows version ${VERSION}.`);
+  if (version < FIRST_VERSION || version > VERSION) {
+    throw new ContainerError('version_unsupported', `The container has version ${version}; this reader knows versions ${FIRST_VERSION} to ${VERSION}.`);
   }
   const count = fixed.u16();
   checkLimit(count, MAX_SECTIONS, 'The number of sections');
@@ -86,7 +89,7 @@ export function readHeader(bytes: Uint8Array): Header {
   }
   checkLimit(offset, MAX_FILE_BYTES, 'The length of the file');
   checkKinds(sections);
-  return { sections, fileBytes: offset };
+  return { version, sections, fileBytes: offset };
 }
 
 /** Known kinds in order and, but for NETW, once each; a kind whose first letter is lower case may be skipped, any other is from a later version. */

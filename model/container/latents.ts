@@ -49,9 +49,8 @@ export interface DecodedLatents {
   readonly coding: BlockCoding | null;
 }
 
-/** Reads a LATN section of a file whose META names `frames` frames. */
-export function readLatents(section: Uint8Array, frames: number): DecodedLatents {
-  const input = new ByteReader(section, 'LATN');
+/** Reads the aligned numbers of a LATN section of a file whose META names `frames` frames. */
+export function readLatents(input: ByteReader, frames: number): DecodedLatents {
   const rows = input.u32();
   const latentDim = input.u32();
   if (rows !== frames) throw malformed(`The LATN section has ${rows} latents, and the META section ${frames} frames.`);
@@ -60,12 +59,10 @@ export function readLatents(section: Uint8Array, frames: number): DecodedLatents
   checkLimit(rows * latentDim, MAX_LATENT_ELEMENTS, 'The number of values in the latents');
   const offsets = readHalves(input, latentDim);
   if (frames === 1) {
-    input.end();
     return remember({ offsets, scales: new Uint16Array(latentDim), residual: null }, latentDim, frames, null);
   }
   const scales = readHalves(input, latentDim);
   const { tensor, coding } = readBlock(input, [frames, latentDim], 'The latent dictionary');
-  input.end();
   return remember({ offsets, scales, residual: { quantised: tensor, coder: coding.coder } }, latentDim, frames, coding);
 }
 

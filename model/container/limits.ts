@@ -73,3 +73,19 @@ export const MAX_SYMBOLS_PER_BYTE = 256;
 /** Quantiser widths in bits: one bit is a sign and a size for all, above 16 float16 would do. */
 export const MIN_BITS = 1;
 export const MAX_BITS = 16;
+
+/** Basis images of a segment: as many as it has frames at most. */
+export const MAX_IMAGES = 1024;
+
+/** Side of a transform's patch: beyond 32 pixels a picture is rarely alike. */
+export const MAX_PATCH = 32;
+
+/** Coefficients of one segment's basis images, nearly all zero and never held: clearing the sums around them is a tenth of a second. */
+export const MAX_IMAGE_ELEMENTS = 2 ** 28;
+
+/**
+ * Coefficients of one basis image, and of all of a segment, that a coded byte may stand for: the sums around one image are held, of all they are
+ * cleared. Writers pad shorter streams; 300 bytes are enough for images of 320 x 160.
+ */
+export const MAX_IMAGE_SIZE_PER_BYTE = 512;
+export const MAX_IMAGE_ELEMENTS_PER_BYTE = 2 ** 16;

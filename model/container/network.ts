@@ -1,10 +1,12 @@
+import { checkShape, imageSize, type ImageShape, type LevelImages } from './images/layout.js';
+import { decodeImages } from './images/decode.js';
 import { readBlock, writeBlock, type BlockCoding } from './block.js';
 import { ByteReader, ByteWriter, checkLimit } from './bytes.js';
 import { ContainerError, malformed } from './errors.js';
 import { jsonBytes, parseJsonObject } from './json.js';
 import { MAX_BITS, MAX_CONFIG_BYTES, MAX_NAME_BYTES, MAX_NETWORK_ELEMENTS, MAX_RANK, MAX_TENSORS, MIN_BITS } from './limits.js';
 import { dequantise, quantise, quantiseBySteps, type QuantisedTensor } from './quantise.js';
-import type { Coder, ContainerNetwork, ContainerTensor } from './types.js';
+import type { CodedImages, Coder, ContainerNetwork, ContainerTensor } from './types.js';
 
 /** Bits of a weight where the writer is not told otherwise: the paper's (its section 4.1). */
 export const DEFAULT_TENSOR_BITS = 8;
@@ -21,7 +23,7 @@ export interface NetworkOptions {
 
 /**
  * One segment's network as a NETW section: u32 length and UTF-8 JSON of the configuration, u16 tensor count, and a tensor each: u8
- * length and UTF-8 name, u8 rank, u32 dims, block. Throws ContainerError for what the reader would refuse.
+ * length and UTF-8 name, u8 rank, u32 dims, block. Where it has basis images: u8 1, u16 count, u16 rows, u16 columns, u8 patch, u32 length, stream. Throws ContainerError for what the reader would refuse.
  */
 export function encodeNetwork(network: ContainerNetwork, options: NetworkOptions = {}): Uint8Array {
   const out = new ByteWriter();
@@ -34,7 +36,33 @@ export function encodeNetwork(network: ContainerNetwork, options: NetworkOptions
   for (const { data } of network.tensors.values()) elements += data.length;
   checkLimit(elements, MAX_NETWORK_ELEMENTS, 'The number of values of the network');
   for (const [name, tensor] of network.tensors) writeTensor(out, name, tensor, options);
+  if (network.images !== undefined) writeImages(out, network.images);
   return out.finish();
+}
+
+const IMAGES = 'The basis images';
+/** What follows the tensors: basis images in the only form there is. */
+const IMAGES_FORM = 1;
+
+function writeImages(out: ByteWriter, { shape, stream }: CodedImages): void {
+  checkShape(shape, IMAGES);
+  out.u8(IMAGES_FORM);
+  out.u16(shape.count);
+  out.u16(shape.rows);
+  out.u16(shape.columns);
+  out.u8(shape.patch);
+  out.u32(stream.length);
+  out.bytes(stream);
+}
+
+/** null where nothing follows the tensors. */
+function readImages(input: ByteReader): CodedImages | null {
+  if (input.remaining === 0) return null;
+  const form = input.u8();
+  if (form !== IMAGES_FORM) throw malformed(`The NETW section has basis images of a form ${form} that this format does not have.`);
+  const shape: ImageShape = { count: input.u16(), rows: input.u16(), columns: input.u16(), patch: input.u8() };
+  checkShape(shape, IMAGES);
+  return { shape, stream: input.bytes(input.u32()) };
 }
 
 function writeTensor(out: ByteWriter, name: string, tensor: ContainerTensor, options: NetworkOptions): void {
@@ -97,8 +125,19 @@ export function readNetwork(section: Uint8Array, maxElements: number): DecodedNe
     tensors.set(name, { dims, data: dequantise(tensor) });
     codings.push({ name, dims, ...coding });
   }
+  const images = readImages(input);
   input.end();
-  return { network: { config, tensors }, codings };
+  return { network: { config, tensors, ...(images === null ? {} : { images }) }, codings };
+}
+
+/** The basis images of a network as levels. @throws ContainerError for a stream that is none */
+export function basisImages({ shape, stream }: CodedImages): LevelImages {
+  return decodeImages(stream, shape, IMAGES);
+}
+
+/** Numbers that the basis images of a network stand for; 0 where it has none. */
+export function imageElements({ images }: ContainerNetwork): number {
+  return images === undefined ? 0 : images.shape.count * imageSize(images.shape);
 }
 
 function readTensorHeader(input: ByteReader): { name: string; dims: number[]; elements: number } {

@@ -10,11 +10,12 @@ import { decodeIntegers, encodeIntegers } from './integers.js';
  * integers (integers.ts): the chance of each token of 4,096; a row's sum is 4,096, or 0 where its context never occurs.
  */
 
-const PRECISION = 12;
-const SLOTS = 1 << PRECISION;
-const WORD = 16;
+/** Bits of a chance. */
+export const PRECISION = 12;
+export const SLOTS = 1 << PRECISION;
+export const WORD = 16;
 /** States stay in [LOWEST, LOWEST * 2^WORD), inside a signed 32-bit integer. */
-const LOWEST = 1 << 15;
+export const LOWEST = 1 << 15;
 /** Magnitudes below it are classes of their own; above, a class is a bit length and the bit below the leading one. */
 const DIRECT = 16;
 const DIRECT_LENGTH = 5;
@@ -64,7 +65,7 @@ function tokenOf(value: number): number {
 }
 
 /** Counts as chances of SLOTS, at least 1 where there is a count; all 0 where there is none. */
-function chances(counts: Uint32Array): Int32Array {
+export function chances(counts: Uint32Array): Int32Array {
   const total = counts.reduce((sum, count) => sum + count, 0);
   if (total === 0) return new Int32Array(counts.length);
   const out = Int32Array.from(counts, (count) => (count === 0 ? 0 : Math.max(1, Math.round((count * SLOTS) / total))));
@@ -75,7 +76,7 @@ function chances(counts: Uint32Array): Int32Array {
 }
 
 /** (CONTEXTS, A): the sum of the chances before each token's in its row. */
-function startsOf(table: Int32Array, alphabet: number): Int32Array {
+export function startsOf(table: Int32Array, alphabet: number): Int32Array {
   const starts = new Int32Array(table.length);
   for (let i = 0; i < table.length; i++) starts[i] = i % alphabet === 0 ? 0 : (starts[i - 1] as number) + (table[i - 1] as number);
   return starts;

@@ -1,10 +1,12 @@
 import type { BlockCoding } from './block.js';
+import { ByteReader } from './bytes.js';
 import { ContainerError, malformed } from './errors.js';
-import { readHeader, sectionBytes, truncated, VERSION, type Header, type SectionEntry, type SectionType } from './header.js';
+import { FIRST_VERSION, readHeader, sectionBytes, truncated, type Header, type SectionEntry, type SectionType } from './header.js';
 import { readLatents, type DecodedLatents } from './latents.js';
 import { MAX_FILE_ELEMENTS, MAX_NETWORK_ELEMENTS } from './limits.js';
 import { readFrameCount, readMeta, readTimes } from './meta.js';
-import { readNetwork, type TensorCoding } from './network.js';
+import { readMixing } from './mixing.js';
+import { basisImages, imageElements, readNetwork, type TensorCoding } from './network.js';
 import type { Container, ContainerMeta, ContainerNetwork } from './types.js';
 
 /** A run of frames with a network of its own. */
@@ -54,11 +56,12 @@ export function readContainer(bytes: Uint8Array): Container {
 
 /**
  * Reads a whole file, checks every network by decoding it, one at a time, and reports how all is stored. Throws as `readContainer`.
- * @param check is given each network of segment `k` as it is decoded; what it throws ends the reading
+ * @param check is given each network of segment `k` as it is decoded, its basis images still coded; what it throws ends the reading. Default:
+ *   decodes them
  */
 export function inspectContainer(
   bytes: Uint8Array,
-  check: (network: ContainerNetwork, container: Container, k: number) => void = () => undefined,
+  check: (network: ContainerNetwork, container: Container, k: number) => void = checkImages,
 ): ContainerReport & { readonly container: Container } {
   const parsed = parse(bytes);
   const { header, latents, segments } = parsed;
@@ -68,19 +71,25 @@ export function inspectContainer(
     const network = container.networks[k];
     if (network === null || network === undefined) return { ...segment, tensors: [] };
     const { network: decoded, codings } = readNetwork(network, Math.min(elementsLeft, MAX_NETWORK_ELEMENTS));
+    elementsLeft -= imageElements(decoded);
+    if (elementsLeft < 0) throw new ContainerError('limit_exceeded', `The networks hold more than ${MAX_FILE_ELEMENTS} numbers, the most this reader accepts of a file.`);
     check(decoded, container, k);
     for (const { dims } of codings) elementsLeft -= dims.reduce((product, dim) => product * dim, 1);
     return { ...segment, tensors: codings };
   });
   return {
     container,
-    version: VERSION,
+    version: header.version,
     fileBytes: header.fileBytes,
     headBytes: headLength(header),
     sections: header.sections,
     latents: latents.coding,
     segments: reports,
   };
+}
+
+function checkImages({ images }: ContainerNetwork): void {
+  if (images !== undefined) basisImages(images);
 }
 
 /**
@@ -91,9 +100,9 @@ export function readHead(bytes: Uint8Array): ContainerHead {
   const header = readHeader(bytes);
   const headBytes = headLength(header);
   if (bytes.length < headBytes) throw truncated('head', headBytes);
-  const { meta, latents, segments } = parseHead(bytes, header);
+  const { meta, latents, segments, mixing } = parseHead(bytes, header);
   return {
-    container: { meta, latents: latents.latents, latentDim: latents.latentDim, networks: segments.map(() => null) },
+    container: { meta, latents: latents.latents, latentDim: latents.latentDim, ...mixing, networks: segments.map(() => null) },
     segments,
     headBytes,
     fileBytes: header.fileBytes,
@@ -112,6 +121,8 @@ interface ParsedHead {
   readonly meta: ContainerMeta;
   readonly latents: DecodedLatents;
   readonly segments: readonly SegmentEntry[];
+  /** Without `mixing` where the file is of the first version. */
+  readonly mixing: Pick<Container, 'mixing'>;
 }
 
 function parse(bytes: Uint8Array): ParsedHead & { readonly header: Header } {
@@ -120,9 +131,10 @@ function parse(bytes: Uint8Array): ParsedHead & { readonly header: Header } {
   return { header, ...parseHead(bytes, header) };
 }
 
-function containerOf(bytes: Uint8Array, { meta, latents, segments }: ParsedHead): Container {
+function containerOf(bytes: Uint8Array, { meta, latents, segments, mixing }: ParsedHead): Container {
   return {
     meta,
+    ...mixing,
     latents: latents.latents,
     latentDim: latents.latentDim,
     networks: segments.map(({ network }) => (network === null ? null : sectionBytes(bytes, network))),
@@ -135,7 +147,12 @@ function parseHead(bytes: Uint8Array, header: Header): ParsedHead {
   const latentsBytes = required(bytes, header, 'LATN');
   const frames = readFrameCount(metaBytes);
   const { meta, coded } = readMeta(metaBytes, readTimes(timesBytes, frames));
-  return { meta, segments: segmentEntries(meta, coded, header), latents: readLatents(latentsBytes, frames) };
+  const segments = segmentEntries(meta, coded, header);
+  const input = new ByteReader(latentsBytes, 'LATN');
+  const latents = readLatents(input, frames);
+  const mixing = header.version === FIRST_VERSION ? {} : { mixing: readMixing(input, segments) };
+  input.end();
+  return { meta, segments, latents, mixing };
 }
 
 /** Gives each coded segment its NETW section, in order. `coded` null: one segment, coded where there is a network. */

@@ -1,3 +1,4 @@
+import type { ImageShape } from './images/layout.js';
 import type { JsonObject } from './json.js';
 
 /** Facts about the encoded video that come before everything else in the file. */
@@ -39,6 +40,24 @@ export interface ContainerNetwork {
   /** The network's own configuration; whoever builds the network checks it. */
   readonly config: JsonObject;
   readonly tensors: ReadonlyMap<string, ContainerTensor>;
+  /** Its basis images as they are coded (images/); absent where it has none. */
+  readonly images?: CodedImages;
+}
+
+/** A stack of images of levels, coded: `decodeImages` gives the levels. */
+export interface CodedImages {
+  readonly shape: ImageShape;
+  readonly stream: Uint8Array;
+}
+
+/**
+ * The free numbers of a segment's latents: how each frame mixes the basis images. Whole numbers; what one of them stands for follows from the images.
+ */
+export interface Mixing {
+  /** Numbers a frame, K. */
+  readonly count: number;
+  /** (frames, K), row-major. */
+  readonly levels: Int16Array;
 }
 
 /** What a `.linr` file holds. */
@@ -47,6 +66,8 @@ export interface Container {
   /** (T, D), row-major. */
   readonly latents: Float32Array;
   readonly latentDim: number;
+  /** One entry a segment: the free numbers of its latents, null where it has none. Absent: no segment has any. */
+  readonly mixing?: readonly (Mixing | null)[];
   /**
    * One entry a segment: the bytes of its network as `encodeNetwork` gives them, or null while it is not encoded yet: the segment can
    * be asked about but not shown. What a reader hands out are views into the file's bytes.

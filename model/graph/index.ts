@@ -3,7 +3,6 @@ export { Graph, Value, type Attribute, type Attributes, type Dim, type GraphNode
 export type { DType, HostTensor } from '../runtime/tensor.js';
 export { gradients } from './gradients.js';
 export { ADAM_DEFAULTS, adamRate, adamStep, type AdamOptions, type AdamState } from './adam.js';
-export { factoredStep, type FactoredState, type FactoredStep } from './factored.js';
 export { linearWeights } from './interpolation.js';
 export { ParameterLayout, type ParameterSpec } from './parameters.js';
 export * as ops from './ops.js';

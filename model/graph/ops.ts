@@ -127,11 +127,6 @@ export function matmul(a: Value, b: Value): Value {
   return single('MatMul', [a, b], a.dtype, [...batch, a.dims.at(-2) as Dim, b.dims.at(-1) as Dim]);
 }
 
-/** a^T b + beta c for a (k, m), b (k, n), c (m, n). No gradient: for updates, which fuse a product with the sum it goes into. */
-export function addProduct(a: Value, b: Value, c: Value, beta: number): Value {
-  return single('Gemm', [a, b, c], c.dtype, c.dims, { transA: 1, beta: { float: beta } });
-}
-
 export interface ConvOptions {
   readonly stride?: number;
   /** Top, left, bottom, right, in pixels. */

@@ -3,8 +3,15 @@ import { readFile, rm } from 'node:fs/promises';
 import { writeAtomically } from '../runtime/durable.node.js';
 import { float32, asFloat32, type HostTensor } from '../runtime/tensor.js';
 import { readSafetensors, writeSafetensors } from '../pack/index.js';
+import type { Mixing } from '../container/index.js';
 import type { Scan } from './scan.node.js';
 import type { TrainingState } from './trainer.js';
+
+/** A segment's training: its state, and its seconds. */
+export interface TrainingCheckpoint {
+  readonly state: TrainingState;
+  readonly seconds: number;
+}
 
 export interface Checkpoint {
   readonly scan: Scan;
@@ -13,9 +20,9 @@ export interface Checkpoint {
   /** The finished segments' networks as a container stores them. */
   readonly networks: readonly Uint8Array[];
   /** The training of the segment after them; null: it has not begun. */
-  readonly training: { readonly state: TrainingState; readonly price: number; readonly seconds: number } | null;
-  /** The last finished segment's network as it was trained, to start the next from; null where there is none. */
-  readonly neighbour: Float32Array | null;
+  readonly training: TrainingCheckpoint | null;
+  /** The free numbers of the finished segments' latents. */
+  readonly mixing: readonly (Mixing | null)[];
   /** Seconds behind it, all segments together. */
   readonly seconds: number;
 }
@@ -29,17 +36,19 @@ const raw = (data: Uint8Array): HostTensor => ({ dtype: 'uint8', dims: [data.len
 const wide = (data: ArrayLike<number>): HostTensor => raw(new Uint8Array(Float64Array.from(data).buffer));
 
 export async function saveCheckpoint(path: string, fingerprint: Fingerprint, checkpoint: Checkpoint): Promise<void> {
-  const { scan, latents, networks, training, neighbour, seconds } = checkpoint;
+  const { scan, latents, networks, training, mixing, seconds } = checkpoint;
   const tensors = new Map<string, HostTensor>([
     ['fingerprint', raw(new TextEncoder().encode(fingerprint))],
     ['times', wide(scan.times_s)],
     ['shots', wide(scan.shots)],
     ['targets', vector(scan.targets)],
     ['latents', vector(latents)],
-    ['progress', wide([seconds, networks.length, ...(training === null ? [] : [training.state.step, training.price, training.seconds])])],
+    ['progress', wide([seconds, networks.length, ...(training === null ? [] : [training.state.step, training.seconds])])],
     ...networks.map((bytes, i): [string, HostTensor] => [`network${i}`, raw(bytes)]),
   ]);
-  if (neighbour !== null) tensors.set('neighbour', vector(neighbour));
+  mixing.forEach((segment, i) => {
+    if (segment !== null) tensors.set(`mixing${i}`, wide([segment.count, ...segment.levels]));
+  });
   if (training !== null) {
     tensors.set('parameters', vector(training.state.parameters));
     tensors.set('moments', vector(training.state.moments));
@@ -55,15 +64,19 @@ export async function loadCheckpoint(path: string, fingerprint: Fingerprint): Pr
     const numbers = (name: string): Float64Array => new Float64Array(bytes(name).buffer);
     const floats = (name: string): Float32Array => Float32Array.from(asFloat32(file.get(name)));
     if (!Buffer.from(bytes('fingerprint')).equals(Buffer.from(fingerprint))) return null;
-    const [seconds, finished, step, price, trained] = numbers('progress') as unknown as [number, number, number?, number?, number?];
+    const [seconds, finished, step, trained] = numbers('progress') as unknown as [number, number, number?, number?];
     return {
       scan: { times_s: numbers('times'), shots: [...numbers('shots')], targets: floats('targets') },
       latents: floats('latents'),
       networks: Array.from({ length: finished }, (_, i) => bytes(`network${i}`)),
-      training: step === undefined || price === undefined || trained === undefined
+      training: step === undefined || trained === undefined
         ? null
-        : { state: { parameters: floats('parameters'), moments: floats('moments'), step }, price, seconds: trained },
-      neighbour: file.has('neighbour') ? floats('neighbour') : null,
+        : { state: { parameters: floats('parameters'), moments: floats('moments'), step }, seconds: trained },
+      mixing: Array.from({ length: finished }, (_, i) => {
+        if (!file.has(`mixing${i}`)) return null;
+        const [count = 0, ...levels] = numbers(`mixing${i}`);
+        return { count, levels: Int16Array.from(levels) };
+      }),
       seconds,
     };
   } catch {

@@ -31,8 +31,24 @@ export interface InrConfig {
   readonly basis: { readonly count: number; readonly grids: readonly GridConfig[] };
 }
 
+/** A segment whose frames are mixtures of basis images, transformed patch by patch (transform.ts); its network has no layers but that transform. */
+export interface TransformConfig extends Pick<InrConfig, 'width' | 'height' | 'frames' | 'latentDim'> {
+  readonly transform: {
+    /** Basis images, K. */
+    readonly count: number;
+    /** Side of a patch in pixels. */
+    readonly patch: number;
+    /** Distance between the levels of a coefficient, in [0, 1] units of a pixel. */
+    readonly step: number;
+  };
+}
+
+export type SegmentConfig = InrConfig | TransformConfig;
+
+export const hasTransform = (config: SegmentConfig): config is TransformConfig => 'transform' in config;
+
 /** Rows and columns of patches that cover a frame; the last ones may reach past its edge. */
-export function patchGrid(config: InrConfig): { rows: number; columns: number } {
+export function patchGrid(config: Pick<InrConfig, 'width' | 'height' | 'patch'>): { rows: number; columns: number } {
   return { rows: Math.ceil(config.height / config.patch), columns: Math.ceil(config.width / config.patch) };
 }
 
@@ -55,6 +71,27 @@ const LIMITS: Readonly<Record<string, readonly [number, number]>> = {
   hyperHidden: [1, 1024],
 };
 const GRID_LIMITS = { channels: 256, side: 4096, count: 1024, levels: 16, elements: 1 << 26 } as const;
+
+/** Steps between which a picture is neither coded to less than a thousandth of a byte's distance nor lost altogether. */
+const STEP_LIMITS = [2 ** -18, 64] as const;
+
+/** @throws RangeError that names the field. */
+export function parseSegmentConfig(value: unknown): SegmentConfig {
+  const record = value as Record<string, unknown> | null;
+  if (typeof record !== 'object' || record?.['transform'] === undefined) return parseInrConfig(value);
+  const transform = record['transform'];
+  if (typeof transform !== 'object' || transform === null) throw new RangeError('network config: transform is not an object');
+  const { count, patch, step } = transform as Record<string, unknown>;
+  const sizes = Object.fromEntries(['width', 'height', 'frames', 'latentDim'].map((field) => [field, whole(record[field], field, ...(LIMITS[field] as readonly [number, number]))]));
+  const [least, most] = STEP_LIMITS;
+  if (typeof step !== 'number' || !(step >= least && step <= most)) {
+    throw new RangeError(`network config: transform.step must be a number from ${least} to ${most}, got ${String(step).slice(0, 40)}`);
+  }
+  return {
+    ...(sizes as unknown as Pick<InrConfig, 'width' | 'height' | 'frames' | 'latentDim'>),
+    transform: { count: whole(count, 'transform.count', 1, GRID_LIMITS.count), patch: whole(patch, 'transform.patch', 4, 32), step },
+  };
+}
 
 /** @throws RangeError that names the field. */
 export function parseInrConfig(value: unknown): InrConfig {

@@ -1,13 +1,13 @@
 /** Frames out of a container, in Node and in the browser: the network of network.ts with the file's own weights. */
-import { blobSource, bytesSource, LinrFile, openUrl, type ByteSource } from '../container/index.js';
+import { blobSource, bytesSource, LinrFile, openUrl, type ByteSource, type SegmentEntry } from '../container/index.js';
 import { resize } from '../frames/resize.js';
 import type { Frame, FrameSize } from '../frames/types.js';
-import { float32, type HostTensor } from '../runtime/tensor.js';
+import type { HostTensor } from '../runtime/tensor.js';
 import type { Runtime, Session } from '../runtime/types.js';
 import { LinrDecodeError } from './decode-error.js';
 import { enlargeGraph, FACTOR } from './enlarge.js';
 import { interpolateFrames, type Picture } from './motion.js';
-import { openSegment, type SegmentDecoder } from './segment-decoder.js';
+import { openSegment, type FrameLatent, type SegmentDecoder } from './segment-decoder.js';
 
 /** Largest width a frame is enlarged to, as a multiple of the encoded one: beyond it there is nothing more to see. */
 export const MAX_ENLARGEMENT = FACTOR;
@@ -103,7 +103,7 @@ export class LinrDecoder {
     const released = this.#last.then(async () => {
       const segments = [...this.#segments.values()];
       this.#segments.clear();
-      for (const { session } of segments) await session.release();
+      for (const segment of segments) await segment.release();
       await this.#enlarger?.session.release();
       this.#enlarger = null;
     });
@@ -119,7 +119,7 @@ export class LinrDecoder {
     const { width, height } = frameSize(meta, wanted);
     const native = between === 'motion' && place.beta > 0
       ? interpolateFrames(await this.#draw(file, place.segment, place.from), await this.#draw(file, place.segment, place.from + 1), place.beta)
-      : await this.#drawLatent(file, place.segment, latentAt(file, place));
+      : await this.#drawLatent(file, place);
     const time_s = timeAt(meta.times_s, index);
     if (width === meta.width) return { ...native, time_s };
     const picture = width > meta.width ? await this.#enlarged(file, place.segment, native) : native;
@@ -147,7 +147,7 @@ export class LinrDecoder {
   async #draw(file: LinrFile, segment: number, index: number): Promise<Picture> {
     const known = this.#drawn.get(index);
     if (known !== undefined) return known;
-    const picture = await this.#drawLatent(file, segment, latentAt(file, { segment, from: index, beta: 0 }));
+    const picture = await this.#drawLatent(file, { segment, from: index, beta: 0 });
     for (const oldest of this.#drawn.keys()) {
       if (this.#drawn.size < 2) break;
       this.#drawn.delete(oldest);
@@ -156,10 +156,9 @@ export class LinrDecoder {
     return picture;
   }
 
-  async #drawLatent(file: LinrFile, segment: number, latent: Float32Array): Promise<Picture> {
-    const { session } = await this.#segment(file, segment);
-    const { pixels } = await session.run({ latent: float32(latent, [1, file.latentDim]) });
-    return { width: file.meta.width, height: file.meta.height, data: (pixels as HostTensor).data as Uint8Array };
+  async #drawLatent(file: LinrFile, place: Place): Promise<Picture> {
+    const decoder = await this.#segment(file, place.segment);
+    return { width: file.meta.width, height: file.meta.height, data: await decoder.draw(latentAt(file, place)) };
   }
 
   async #segment(file: LinrFile, k: number): Promise<SegmentDecoder> {
@@ -170,10 +169,10 @@ export class LinrDecoder {
       return known;
     }
     // Room first, so that there are never more than the limit.
-    for (const [oldest, { session }] of this.#segments) {
+    for (const [oldest, segment] of this.#segments) {
       if (this.#segments.size < MAX_OPEN_SEGMENTS) break;
       this.#segments.delete(oldest);
-      await session.release();
+      await segment.release();
     }
     const opened = await openSegment(file, k, await (this.#runtime ?? defaultRuntime()));
     this.#segments.set(k, opened);
@@ -231,12 +230,22 @@ function placeOf(file: LinrFile, index: number): Place {
   return beta < 0.5 ? { segment, from, beta: 0 } : { segment: segment + 1, from: from + 1, beta: 0 };
 }
 
-/** (D) beta z_t + (1 - beta) z_{t-1}, eq. 4. */
-function latentAt({ latents, latentDim }: LinrFile, { from, beta }: Place): Float32Array {
-  const latent = latents.slice(from * latentDim, (from + 1) * latentDim);
-  if (beta === 0) return latent;
-  const next = latents.subarray((from + 1) * latentDim, (from + 2) * latentDim);
-  return latent.map((value, d) => beta * (next[d] as number) + (1 - beta) * value);
+/** beta z_t + (1 - beta) z_{t-1}, eq. 4, of both parts of the latents. */
+function latentAt(file: LinrFile, { segment, from, beta }: Place): FrameLatent {
+  const mixing = file.mixing(segment);
+  const { first } = file.segments[segment] as SegmentEntry;
+  return {
+    aligned: blended(file.latents, file.latentDim, from, beta),
+    free: mixing === null ? null : blended(mixing.levels, mixing.count, from - first, beta),
+  };
+}
+
+/** Row `at` of numbers in rows of `count`, or the point between it and the next one. */
+function blended(rows: Float32Array | Int16Array, count: number, at: number, beta: number): Float32Array {
+  const row = Float32Array.from(rows.subarray(at * count, (at + 1) * count));
+  if (beta === 0) return row;
+  const next = rows.subarray((at + 1) * count, (at + 2) * count);
+  return row.map((value, i) => beta * (next[i] as number) + (1 - beta) * value);
 }
 
 function timeAt(times_s: Float64Array, index: number): number {

@@ -1,34 +1,31 @@
 /**
- * A video to a `.linr` file: a glance that makes it askable, a scan of all frames, then segment after segment trained, each
- * with checkpoints; at last the quality measured on the file read back. Memory holds one segment's pixels at a time.
+ * A video to a `.linr` file: a glance that makes it askable, a scan of all frames, then segment after segment, in closed form or trained;
+ * at last the quality measured on the file read back. Memory holds one segment's pixels at a time.
  */
-import { encodeNetwork, MAX_WARNINGS, writeContainer, type ContainerMeta, type JsonObject } from '../container/index.js';
+import { MAX_WARNINGS, writeContainer, type ContainerMeta, type Mixing } from '../container/index.js';
 import type { Frame, FrameSource } from '../frames/index.js';
 import type { ModelPack } from '../pack/index.js';
 import type { Runtime } from '../runtime/types.js';
 import { VisionTower } from '../vision/index.js';
-import { loadCheckpoint, removeCheckpoint, saveCheckpoint, type Checkpoint } from './checkpoint.node.js';
-import { patchGrid } from './config.js';
+import { loadCheckpoint, removeCheckpoint, saveCheckpoint, type Checkpoint, type TrainingCheckpoint } from './checkpoint.node.js';
+import { closedForm, SegmentFrames } from './closed-form.js';
 import { LinrDecoder } from './decoder.js';
-import { enlargeTensors, type EnlargeFilters, type EnlargeSamples } from './enlarge.js';
+import { enlargeTensors, type EnlargeSamples } from './enlarge.js';
 import { fitFilters, LargeFrames } from './large-frames.node.js';
-import { parameterSpecs } from './network.js';
 import { PatchStore } from './patches.js';
-import { MAX_FRAMES, planEncoding, type Plan, type PlanOptions } from './plan.js';
+import { MAX_FRAMES, planEncoding, type Plan, type PlanOptions, type TrainingPlan } from './plan.js';
 import { bitsPerPixel, psnr } from './quality.js';
-import { steppedLevels } from './quantisation.js';
-import { RateControl } from './rate-control.js';
 import { glance, scanVideo, type Scan } from './scan.node.js';
 import { planSegments } from './segments.js';
-import { Trainer } from './trainer.js';
-import { trainingLayout } from './training-step.js';
+import { codeSegment, segmentNetwork, STEPS, type RateGoal } from './segment-coder.js';
+import { SegmentTrainer, type TrainingHost } from './segment-trainer.node.js';
 
 export interface EncodeProgress {
   readonly stage: 'frames' | 'features' | 'training' | 'writing';
   readonly done: number;
   readonly total: number;
   readonly unit: 'frames' | 'seconds';
-  /** Training only: PSNR over the patches of the last steps, in dB. */
+  /** Of the pictures: PSNR in dB of what was encoded last. */
   readonly psnr_db?: number;
   /** Frames handled in a second at this stage. */
   readonly frames_per_s?: number;
@@ -45,9 +42,9 @@ export interface EncodeOptions extends PlanOptions {
   readonly sourceName: string;
   /** Bytes of the source file; null where unknown. */
   readonly sourceBytes: number | null;
-  /** Weight of the alignment in the loss (eq. 6). Default: 0.01, the paper's. */
+  /** For the preset paper: weight of the alignment in the loss (eq. 6). Default: 0.01, the paper's. */
   readonly lambda?: number;
-  /** Whether latents start at the features they are aligned to, or at random, as in the paper. Default: at the features. */
+  /** For the preset paper: whether latents start at the features they are aligned to, or at random, as in the paper. Default: at the features. */
   readonly latentStart?: LatentStart;
   /** A clock in seconds that budgets of time are counted by. Default: the time that passes. */
   readonly clock?: () => number;
@@ -55,8 +52,8 @@ export interface EncodeOptions extends PlanOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: EncodeProgress) => void;
   /**
-   * Called after each training step, and waited for. The wait does not count as time of the encoding: so whoever shares the machine can
-   * make a training stand aside.
+   * Called after each step of the encoding's numeric work, and waited for. The wait does not count as time of the encoding: so whoever shares
+   * the machine can make it stand aside.
    */
   readonly afterStep?: () => Promise<void> | void;
   /**
@@ -79,28 +76,19 @@ export interface EncodeReport {
   readonly height: number;
   /** Seconds spent, those before a resume included. */
   readonly seconds: number;
-  /** Trained numbers, latents included. */
-  readonly parameters: number;
 }
 
 /** Weight of the alignment in the loss (eq. 6), the paper's. */
 export const LAMBDA = 0.01;
-/** Frames of one training step. */
-const STEP_FRAMES = 8;
 /** Frames a chat looks at: the first container has these. */
 const GLANCE_FRAMES = 8;
-/** Seconds of training between training states saved to disk. */
-const CHECKPOINT_SECONDS = 10;
-/** Seconds of a segment's training after which the first and each further sharper container is written; intervals double from here. */
-const FIRST_CONTAINER_SECONDS = 6;
 /** Seconds kept back from training for writing, reading back and measuring, as a share of the budget. */
 const FINISH_SHARE = 0.04;
-/** Pixels that bits are priced for at least: a photo or a tiny video is a small file in any case. */
-const LEAST_PRICED_PIXELS = 1 << 19;
-const SEED = 1;
+/** Of the bits a pixel that are asked for, the pictures get this share at least, whatever the latents take. */
+const LEAST_SHARE = 0.1;
 
 /**
- * Encodes `source` within about `seconds`.
+ * Encodes `source`.
  *
  * @returns figures measured on the final container, read back from its bytes.
  * @throws RangeError for options out of range, FrameSourceError for what cannot be read, the signal's reason when aborted.
@@ -108,7 +96,7 @@ const SEED = 1;
 export async function encodeVideo(source: FrameSource, options: EncodeOptions): Promise<EncodeReport> {
   const encoding = new Encoding(source, options, planEncoding(source.info, options));
   await encoding.look();
-  await encoding.trainSegments();
+  await encoding.encodeSegments();
   return await encoding.finish();
 }
 
@@ -123,12 +111,14 @@ class Encoding {
   private scan: Scan = { times_s: new Float64Array(0), targets: new Float32Array(0), shots: [] };
   private latentDim = 0;
   private segments: number[] = [];
-  /** (T, D): trained where a segment is finished. */
+  /** (T, D): trained where a trained segment is finished. */
   private latents = new Float32Array(0);
+  /** Of the finished segments. */
   private readonly networks: Uint8Array[] = [];
-  private neighbour: Float32Array | null = null;
-  /** When all of it should be done, in seconds of `seconds()`. */
+  private readonly mixing: (Mixing | null)[] = [];
+  /** When all of a training should be done, in seconds of `seconds()`. */
   private deadline = 0;
+  private readonly report: (progress: EncodeProgress) => void;
 
   constructor(
     private readonly source: FrameSource,
@@ -137,10 +127,12 @@ class Encoding {
   ) {
     this.clock = options.clock ?? ((): number => performance.now() / 1000);
     this.started = this.clock();
+    this.report = paced(options.onProgress);
     const { preset, sourceName, sourceBytes, pack, targetBpp, targetPsnr, lambda, latentStart } = options;
+    const { method, size } = plan;
     this.fingerprint = JSON.stringify({
-      preset, size: plan.size, targetBpp, targetPsnr, source: sourceName, bytes: sourceBytes, pack: pack.manifest.id,
-      network: plan.config(2, 1), lambda, latentStart,
+      preset, size, targetBpp, targetPsnr, source: sourceName, bytes: sourceBytes, pack: pack.manifest.id,
+      method: 'goal' in method ? method : method.config(2, 1), lambda, latentStart,
     });
   }
 
@@ -161,26 +153,29 @@ class Encoding {
       this.scan = this.resumed.scan;
       this.latents = this.resumed.latents.slice();
       this.networks.push(...this.resumed.networks);
-      this.neighbour = this.resumed.neighbour;
+      this.mixing.push(...this.resumed.mixing);
       this.secondsBefore = this.resumed.seconds;
     }
     const frames = this.scan.times_s.length;
     this.latentDim = this.latents.length / frames;
     this.segments = planSegments(this.scan.shots, frames, plan.segmentFrames);
-    const budget = plan.seconds(frames);
-    // Reading takes its part of the budget; even where it is slow, half of it goes into training.
-    this.deadline = Math.max(budget * (1 - FINISH_SHARE), this.seconds() + (this.resumed === null ? budget / 2 : 0));
-    if (this.resumed === null) await this.emit('latents', null);
+    if ('seconds' in plan.method) {
+      const budget = plan.method.seconds(frames);
+      // Reading takes its part of the budget; even where it is slow, half of it goes into training.
+      this.deadline = Math.max(budget * (1 - FINISH_SHARE), this.seconds() + (this.resumed === null ? budget / 2 : 0));
+    }
+    if (this.resumed !== null) return;
+    await this.emit('latents', null);
+    await this.save(null);
   }
 
   private async lookAnew(tower: VisionTower): Promise<Scan> {
     const { source, options } = this;
-    const report = paced(options.onProgress);
-    const common = { size: tower.frameSize(source.info), ...(options.signal === undefined ? {} : { signal: options.signal }) };
+    const common = { size: tower.frameSize(source.info), ...this.cancel() };
     const { frames: known } = source.info;
     if (known === null || known > GLANCE_FRAMES) {
       const first = await glance(source, tower, GLANCE_FRAMES, {
-        ...common, limit: GLANCE_FRAMES, onFrame: (done) => report({ stage: 'frames', done, total: GLANCE_FRAMES, unit: 'frames' }),
+        ...common, limit: GLANCE_FRAMES, onFrame: (done) => this.report({ stage: 'frames', done, total: GLANCE_FRAMES, unit: 'frames' }),
       });
       this.scan = { ...first, shots: [0] };
       this.latents = first.targets.slice();
@@ -190,6 +185,7 @@ class Encoding {
     }
     const began = performance.now();
     const total = Math.min(MAX_FRAMES, known ?? MAX_FRAMES);
+    const report = paced(options.onProgress);
     return await scanVideo(source, tower, {
       ...common,
       limit: MAX_FRAMES,
@@ -197,17 +193,16 @@ class Encoding {
     });
   }
 
-  /** Trains the segments that are not finished, one after another, while the video is read a second time. */
-  async trainSegments(): Promise<void> {
-    const { signal } = this.options;
-    const cancel = signal === undefined ? {} : { signal };
-    const frames = this.source.frames({ size: this.plan.size, limit: MAX_FRAMES, ...cancel })[Symbol.asyncIterator]();
-    const large = new LargeFrames(this.source, this.plan, this.scan.times_s, cancel);
+  /** Encodes the segments that are not finished, one after another, while the video is read a second time. */
+  async encodeSegments(): Promise<void> {
+    const { plan } = this;
+    const frames = this.source.frames({ size: plan.size, limit: MAX_FRAMES, ...this.cancel() })[Symbol.asyncIterator]();
+    const large = new LargeFrames(this.source, plan, this.scan.times_s, this.cancel());
     try {
       let first = 0;
       for (const [k, count] of this.segments.entries()) {
         if (k < this.networks.length) for (let t = 0; t < count; t++) await nextFrame(frames, first + t);
-        else await this.trainSegment(first, count, frames, await large.samples(first, count));
+        else await this.encodeSegment(first, count, frames, await large.samples(first, count));
         first += count;
       }
     } finally {
@@ -216,88 +211,95 @@ class Encoding {
     }
   }
 
-  private async trainSegment(first: number, count: number, frames: AsyncIterator<Frame>, samples: ReadonlyMap<number, EnlargeSamples>): Promise<void> {
-    const { latentDim: dim, plan, options } = this;
-    const config = plan.config(count, dim);
-    const patches = new PatchStore(config);
-    for (let t = 0; t < count; t++) patches.set(t, (await nextFrame(frames, first + t)).data);
-    const targets = this.scan.targets.slice(first * dim, (first + count) * dim);
-    const { rows, columns } = patchGrid(config);
-    const { learningRate, share, knee } = plan.training;
-    const resumed = this.resumed?.training ?? null;
-    this.resumed = null;
-    const trainer = await Trainer.create(options.runtime, config, patches, targets, {
-      shape: {
-        frames: Math.min(STEP_FRAMES, count),
-        rows: Math.max(1, Math.round(rows * share)),
-        columns: Math.max(1, Math.round(columns * share)),
-      },
-      learningRate,
-      knee,
-      lambda: options.lambda ?? LAMBDA,
-      // Latents of two segments, or of two videos, that start alike would look related.
-      ...(options.latentStart === 'random' ? { latentSeed: `${options.sourceName}/${first}` } : {}),
-      seed: SEED,
-      quantised: plan.goal !== null,
-    }, resumed?.state ?? null, this.scan.shots.includes(first) ? null : this.neighbour);
-    try {
-      await this.train(trainer, first, resumed);
-      this.latents.set(trainer.latents(), first * dim);
-      const filters = samples.size === 0 ? null : await fitFilters(this.container(this.encoded(trainer)), samples, options.runtime);
-      this.networks.push(this.encoded(trainer, filters));
-      this.neighbour = trainer.network();
-    } finally {
-      await trainer.release();
-    }
+  private async encodeSegment(first: number, count: number, frames: AsyncIterator<Frame>, samples: ReadonlyMap<number, EnlargeSamples>): Promise<void> {
+    const { method } = this.plan;
+    if ('goal' in method) await this.codeSegment(first, count, frames, samples, method);
+    else await this.trainSegment(first, count, frames, samples, method);
     if (this.networks.length < this.segments.length) {
       await this.save(null);
       await this.emit('checkpoint', null);
     }
   }
 
-  /** Trains one segment until its share of the time is spent. */
-  private async train(trainer: Trainer, first: number, resumed: Checkpoint['training']): Promise<void> {
-    const { signal, onProgress } = this.options;
-    const { config } = trainer;
-    const control = this.plan.goal === null ? null : new RateControl(this.plan.goal, this.plan.training.knee);
-    if (control !== null && resumed !== null) control.price = resumed.price;
-    const before = resumed?.seconds ?? 0;
-    const began = this.seconds();
-    const left = this.scan.times_s.length - first;
-    const budget = Math.max(1, before + ((this.deadline - began) * config.frames) / left);
-    const trained = (): number => before + this.seconds() - began;
-    const pixels = Math.max(LEAST_PRICED_PIXELS, config.frames * config.width * config.height);
-    const report = paced(onProgress);
-    const total = Math.max(this.deadline, began + budget - before);
-    let [saved, written, interval] = [trained(), trained(), FIRST_CONTAINER_SECONDS];
-    while (trained() < budget) {
-      if (signal?.aborted === true) {
-        await this.save({ state: trainer.state, price: control?.price ?? 0, seconds: trained() });
-        signal.throwIfAborted();
-      }
-      const progress = trained() / budget;
-      if (control !== null) {
-        control.steer(progress, () => ({ bpp: this.estimatedBpp(trainer), psnr_db: -10 * Math.log10(trainer.mse) }));
-        trainer.rateWeight = control.price / pixels;
-      }
-      await trainer.step(progress);
+  private async codeSegment(
+    first: number, count: number, frames: AsyncIterator<Frame>, samples: ReadonlyMap<number, EnlargeSamples>, { goal, patch }: Extract<Plan['method'], { goal: unknown }>,
+  ): Promise<void> {
+    const { options, plan, latentDim } = this;
+    const pixels = new SegmentFrames({ ...plan.size, frames: count, patch });
+    for (let t = 0; t < count; t++) pixels.set(t, (await nextFrame(frames, first + t)).data);
+    const pause = async (): Promise<void> => {
       await this.pause();
-      const now = this.seconds();
-      report({
-        stage: 'training', done: Math.min(now, total), total, unit: 'seconds', psnr_db: -10 * Math.log10(trainer.mse),
-        eta_s: Math.max(0, total - now) + total * FINISH_SHARE,
-      });
-      if (trained() - saved >= CHECKPOINT_SECONDS) {
-        await this.save({ state: trainer.state, price: control?.price ?? 0, seconds: trained() });
-        saved = trained();
-      }
-      if (trained() - written >= interval && trained() < budget - interval / 2) {
-        this.latents.set(trainer.latents(), first * config.latentDim);
-        await this.emit('checkpoint', this.encoded(trainer));
-        written = trained();
-        interval *= 2;
-      }
+      if (options.signal?.aborted !== true) return;
+      await this.save(null);
+      options.signal.throwIfAborted();
+    };
+    const form = await closedForm(pixels, options.runtime, goal.kind === 'step' ? goal.step / 2 : STEPS.least, pause);
+    const coded = await codeSegment(form, latentDim, this.segmentGoal(goal, count), pause);
+    const network = segmentNetwork(coded);
+    this.mixing.push(coded.mixing);
+    const filters = samples.size === 0 ? null : await fitFilters(this.container(network), samples, options.runtime);
+    this.networks.push(filters === null ? network : segmentNetwork(coded, enlargeTensors(filters)));
+    this.report({ stage: 'training', done: first + count, total: this.scan.times_s.length, unit: 'frames', psnr_db: -10 * Math.log10(coded.mse) });
+  }
+
+  /** The goal of a segment: of a size, what the segment's share of everything but its pictures leaves. */
+  private segmentGoal(goal: RateGoal, count: number): RateGoal {
+    if (goal.kind !== 'bpp') return goal;
+    const { width, height } = this.plan.size;
+    const total = this.scan.times_s.length;
+    const head = this.container(null).length - this.networks.reduce((sum, bytes) => sum + bytes.length, 0);
+    const left = goal.bpp - bitsPerPixel((head * count) / total, count, width, height);
+    return { kind: 'bpp', bpp: Math.max(left, goal.bpp * LEAST_SHARE) };
+  }
+
+  private async trainSegment(
+    first: number, count: number, frames: AsyncIterator<Frame>, samples: ReadonlyMap<number, EnlargeSamples>, method: TrainingPlan,
+  ): Promise<void> {
+    const { latentDim: dim, options } = this;
+    const patches = new PatchStore(method.config(count, dim));
+    for (let t = 0; t < count; t++) patches.set(t, (await nextFrame(frames, first + t)).data);
+    const resumed = this.resumed?.training ?? null;
+    this.resumed = null;
+    const trainer = await SegmentTrainer.create(options.runtime, {
+      plan: method,
+      patches,
+      targets: this.scan.targets.slice(first * dim, (first + count) * dim),
+      lambda: options.lambda ?? LAMBDA,
+      // Latents of two segments, or of two videos, that start alike would look related.
+      latentSeed: options.latentStart === 'random' ? `${options.sourceName}/${first}` : null,
+      resumed,
+    });
+    this.mixing.push(null);
+    try {
+      await trainer.train(this.trainingHost(first, count, resumed?.seconds ?? 0));
+      this.latents.set(trainer.latents(), first * dim);
+      const filters = samples.size === 0 ? null : await fitFilters(this.container(trainer.network()), samples, options.runtime);
+      this.networks.push(trainer.network(filters));
+    } finally {
+      await trainer.release();
     }
+  }
+
+  private trainingHost(first: number, count: number, before: number): TrainingHost {
+    const began = this.seconds();
+    const budget = Math.max(1, before + ((this.deadline - began) * count) / (this.scan.times_s.length - first));
+    const total = Math.max(this.deadline, began + budget - before);
+    return {
+      signal: this.options.signal,
+      budget,
+      seconds: () => this.seconds(),
+      afterStep: async (psnr_db) => {
+        await this.pause();
+        const now = this.seconds();
+        const eta_s = Math.max(0, total - now) + total * FINISH_SHARE;
+        this.report({ stage: 'training', done: Math.min(now, total), total, unit: 'seconds', psnr_db, eta_s });
+      },
+      save: (training) => this.save(training),
+      sharper: async (network, latents) => {
+        this.latents.set(latents, first * this.latentDim);
+        await this.emit('checkpoint', network);
+      },
+    };
   }
 
   /** Writes the file, reads it back and measures it against the video, read a third time. */
@@ -306,14 +308,13 @@ class Encoding {
     const bytes = this.container(null);
     const total = this.scan.times_s.length;
     const decoder = new LinrDecoder(bytes, options.runtime);
-    const report = paced(options.onProgress);
     let sum = 0;
     let t = 0;
     try {
       for await (const frame of this.source.frames({ size: plan.size, limit: MAX_FRAMES })) {
         options.signal?.throwIfAborted();
         sum += psnr((await decoder.frame(t)).data, frame.data);
-        report({ stage: 'writing', done: ++t, total, unit: 'frames' });
+        this.report({ stage: 'writing', done: ++t, total, unit: 'frames' });
       }
     } finally {
       await decoder.release();
@@ -330,23 +331,7 @@ class Encoding {
       width,
       height,
       seconds: this.seconds(),
-      parameters: this.segments.reduce((count, frames) => count + trainingLayout(plan.config(frames, this.latentDim)).size, 0),
     };
-  }
-
-  /** A segment's network as the container stores it. */
-  private encoded(trainer: Trainer, filters: EnlargeFilters | null = null): Uint8Array {
-    const { goal, coder } = this.plan;
-    const network = { config: trainer.config as unknown as JsonObject, tensors: new Map([...trainer.tensors(), ...(filters === null ? [] : enlargeTensors(filters))]) };
-    const names = new Set(parameterSpecs(trainer.config).map(({ name }) => name));
-    return encodeNetwork(network, { coder, ...(goal === null ? {} : { levels: steppedLevels(names) }) });
-  }
-
-  /** Bits per pixel the segment takes as it is now, its share of the latents included. */
-  private estimatedBpp(trainer: Trainer): number {
-    const { frames, width, height } = trainer.config;
-    const head = (this.container(null).length - this.networks.reduce((sum, bytes) => sum + bytes.length, 0)) / this.scan.times_s.length;
-    return bitsPerPixel(this.encoded(trainer).length + head * frames, frames, width, height);
   }
 
   private async emit(stage: 'latents' | 'checkpoint', current: Uint8Array | null): Promise<void> {
@@ -369,14 +354,20 @@ class Encoding {
     };
     const done = current === null ? this.networks : [...this.networks, current];
     const networks = this.segments.map((_, k) => done[k] ?? null);
-    return writeContainer({ meta, latents: this.latents, latentDim: this.latentDim, networks });
+    const mixing = networks.map((network, k) => (network === null ? null : (this.mixing[k] ?? null)));
+    return writeContainer({ meta, latents: this.latents, latentDim: this.latentDim, mixing, networks });
   }
 
-  private async save(training: Checkpoint['training']): Promise<void> {
+  private async save(training: TrainingCheckpoint | null): Promise<void> {
     const { checkpointPath } = this.options;
     if (checkpointPath === undefined) return;
-    const { scan, latents, networks, neighbour } = this;
-    await saveCheckpoint(checkpointPath, this.fingerprint, { scan, latents, networks, training, neighbour, seconds: this.seconds() });
+    const { scan, latents, networks, mixing } = this;
+    await saveCheckpoint(checkpointPath, this.fingerprint, { scan, latents, networks, mixing: mixing.slice(0, networks.length), training, seconds: this.seconds() });
+  }
+
+  private cancel(): { readonly signal?: AbortSignal } {
+    const { signal } = this.options;
+    return signal === undefined ? {} : { signal };
   }
 
   /** Lets others have the machine, off the clock. */

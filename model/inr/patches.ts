@@ -8,7 +8,7 @@ export class PatchStore {
   private readonly rows: number;
   private readonly columns: number;
 
-  constructor(private readonly config: InrConfig) {
+  constructor(readonly config: InrConfig) {
     const grid = patchGrid(config);
     this.rows = grid.rows;
     this.columns = grid.columns;

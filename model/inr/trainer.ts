@@ -9,7 +9,7 @@ import { patchGrid, type InrConfig } from './config.js';
 import { initialiseParameters, latentStatistics, randomLatents } from './initialise.js';
 import { fixedSpecs, LATENT_GAIN, LATENT_MEAN, MEAN_FRAME, parameterSpecs } from './network.js';
 import type { PatchStore } from './patches.js';
-import { LATENTS, meanPatchesGraph, momentLayout, stateGroups, stateOutput, trainingLayout, trainingStep, type StepKind, type StepShape } from './training-step.js';
+import { LATENTS, meanPatchesGraph, STATES, stateOutput, trainingLayout, trainingStep, type StepShape } from './training-step.js';
 
 export interface TrainingOptions {
   readonly shape: StepShape;
@@ -20,16 +20,9 @@ export interface TrainingOptions {
   readonly seed: number;
   /** The latents start at random from this seed, with a small deviation, as in the paper. Default: at the features they are aligned to. */
   readonly latentSeed?: string;
-  /**
-   * Whether the last part of the training rounds the tensors to the levels a container stores and prices their bits all
-   * along; if not, the file's own rounding comes after the training, as in the paper.
-   */
-  readonly quantised: boolean;
-  /** Where the price of a number rises fastest, in steps of its tensor (training-step.ts). Default: 1. */
-  readonly knee?: number;
 }
 
-/** What a checkpoint must hold to go on: the numbers of trainingLayout, those of momentLayout, and the number of steps done. */
+/** What a checkpoint must hold to go on: the numbers of trainingLayout, Adam's two moments of each, and the number of steps done. */
 export interface TrainingState {
   readonly parameters: Float32Array;
   readonly moments: Float32Array;
@@ -38,24 +31,16 @@ export interface TrainingState {
 
 /** Part of the schedule spent raising the learning rate from zero. */
 const WARM_UP = 0.02;
-/** Part of the schedule after which a quantised training rounds. */
-export const ROUNDING_FROM = 0.7;
-
-/** Bits are priced in every n-th step, n times as dear: the price changes slowly, and its passes over all numbers cost time. */
-const PRICED_EVERY = 4;
-
 export class Trainer {
   readonly state: TrainingState;
   /** Mean squared error and mean cosine, running averages over about 50 steps. */
   mse = NaN;
   cosine = NaN;
-  /** What a bit costs in mean squared error, for a quantised training: may be changed between steps. */
-  rateWeight = 0;
   readonly fixed: ReadonlyMap<string, HostTensor>;
   /** The parts of the state by name, views of `state`. */
   private readonly parts: ReadonlyMap<string, HostTensor>;
-  /** By kind of step, made when the first such step comes. */
-  private readonly sessions = new Map<string, Session>();
+  /** Made when the first step comes. */
+  private session: Session | null = null;
 
   private constructor(
     private readonly runtime: Runtime,
@@ -66,31 +51,29 @@ export class Trainer {
     fixed: Readonly<Record<string, Float32Array>>,
     latents: Float32Array,
     resume: TrainingState | null,
-    start: Float32Array | null,
   ) {
-    const moments = momentLayout(config);
-    this.state = resume ?? { parameters: new Float32Array(layout.size), moments: new Float32Array(moments.size), step: 0 };
-    const { parameters, moments: kept } = this.state;
-    this.parts = new Map(stateGroups(config).flatMap(({ offset, layout: { size }, parts }) => parts.map(({ name, dims }, i): [string, HostTensor] =>
-      [name, float32(i === 0 ? parameters.subarray(offset, offset + size) : moments.view(kept, name), dims)])));
+    const { size } = layout;
+    this.state = resume ?? { parameters: new Float32Array(size), moments: new Float32Array(2 * size), step: 0 };
+    const { parameters, moments } = this.state;
+    const vectors = [parameters, moments.subarray(0, size), moments.subarray(size)];
+    this.parts = new Map(STATES.map((name, i) => [name, float32(vectors[i] as Float32Array, [size])]));
     this.fixed = new Map(fixedSpecs(config).map(({ name, dims }) => [name, float32(fixed[name] as Float32Array, dims)]));
     if (resume === null) {
       initialiseParameters(config, layout, parameters, options.seed);
       layout.view(parameters, LATENTS).set(latents);
-      if (start?.length === this.network().length) this.networkView().set(start);
     }
   }
 
   /**
    * `targets` (T, D): the features the latents are aligned to, and start from unless the options say otherwise. `resume`: where an earlier training of the
-   * same network stopped. `start`: another segment's `network()` to begin with, where it has the same shape.
+   * same network stopped.
    */
   static async create(
     runtime: Runtime, config: InrConfig, patches: PatchStore, targets: Float32Array, options: TrainingOptions,
-    resume: TrainingState | null = null, start: Float32Array | null = null,
+    resume: TrainingState | null = null,
   ): Promise<Trainer> {
     const layout = trainingLayout(config);
-    if (resume !== null && (resume.parameters.length !== layout.size || resume.moments.length !== momentLayout(config).size)) {
+    if (resume !== null && (resume.parameters.length !== layout.size || resume.moments.length !== 2 * layout.size)) {
       throw new Error('the checkpoint belongs to another network; delete it to start again');
     }
     const { rows, columns } = patchGrid(config);
@@ -102,7 +85,7 @@ export class Trainer {
       meanPatches: await interpolated(runtime, config, meanFrame),
       targets: float32(targets, [config.frames, config.latentDim]),
     };
-    return new Trainer(runtime, config, layout, options, constants, { [LATENT_MEAN]: mean, [LATENT_GAIN]: Float32Array.of(gain), [MEAN_FRAME]: meanFrame }, latents, resume, start);
+    return new Trainer(runtime, config, layout, options, constants, { [LATENT_MEAN]: mean, [LATENT_GAIN]: Float32Array.of(gain), [MEAN_FRAME]: meanFrame }, latents, resume);
   }
 
   /** One step. `progress` in [0, 1] is the part of the training done, which sets the learning rate. */
@@ -113,16 +96,15 @@ export class Trainer {
     // Seeded by the step, so that training goes on from a checkpoint as if it had not stopped.
     const random = seededRandom(`${options.seed}/${state.step}`);
     const [mse, cosine] = [scalar(0), scalar(0)];
-    const knee = options.quantised && state.step % PRICED_EVERY === 0 ? (options.knee ?? 1) : null;
+    this.session ??= await this.runtime.createSession(prepareInPlace(trainingStep(config, options.shape)));
     await runInPlace(
-      await this.session({ rounded: options.quantised && progress >= ROUNDING_FROM, knee }),
+      this.session,
       {
         ...Object.fromEntries(this.parts),
         ...Object.fromEntries([...this.fixed].filter(([name]) => name !== MEAN_FRAME)),
         ...this.constants,
         rate: scalar(adamRate(options.learningRate * schedule(progress), state.step)),
         lambda: scalar(options.lambda),
-        ...(knee !== null ? { rateWeight: scalar(this.rateWeight * PRICED_EVERY) } : {}),
         frameIndex: pick(random, config.frames, options.shape.frames),
         rowIndex: pick(random, grid.rows, options.shape.rows),
         columnIndex: pick(random, grid.columns, options.shape.columns),
@@ -139,15 +121,6 @@ export class Trainer {
     return this.layout.view(this.state.parameters, LATENTS).slice();
   }
 
-  /** All trained numbers but the latents as they are now, a copy. */
-  network(): Float32Array {
-    return this.networkView().slice();
-  }
-
-  private networkView(): Float32Array {
-    return this.state.parameters.subarray(this.config.frames * this.config.latentDim);
-  }
-
   /** The network's tensors as they are now, copies, by name: what a container stores beside the latents. */
   tensors(): Map<string, { dims: readonly number[]; data: Float32Array }> {
     const trained = parameterSpecs(this.config).map(({ name, dims }) => ({ name, dims, data: this.layout.view(this.state.parameters, name).slice() }));
@@ -156,17 +129,8 @@ export class Trainer {
   }
 
   async release(): Promise<void> {
-    for (const session of this.sessions.values()) await session.release();
-    this.sessions.clear();
-  }
-
-  private async session(kind: StepKind): Promise<Session> {
-    const key = JSON.stringify(kind);
-    const known = this.sessions.get(key);
-    if (known !== undefined) return known;
-    const made = await this.runtime.createSession(prepareInPlace(trainingStep(this.config, this.options.shape, kind)));
-    this.sessions.set(key, made);
-    return made;
+    await this.session?.release();
+    this.session = null;
   }
 }
 

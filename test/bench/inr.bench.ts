@@ -32,7 +32,7 @@ async function ours(config: InrConfig, share: number): Promise<number> {
   const targets = Float32Array.from({ length: config.frames * config.latentDim }, () => random() - 0.5);
   const { rows, columns } = patchGrid(config);
   const trainer = await Trainer.create(nodeRuntime({ threads: THREADS }), config, patches, targets, {
-    shape: { frames: 8, rows: rows * share, columns: columns * share }, learningRate: 1e-2, lambda: 0.01, seed: 1, quantised: false,
+    shape: { frames: 8, rows: rows * share, columns: columns * share }, learningRate: 1e-2, lambda: 0.01, seed: 1,
   });
   const times = await timed(RUNS, WARM_UP, () => trainer.step(0.5));
   await trainer.release();

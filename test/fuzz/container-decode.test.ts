@@ -20,6 +20,8 @@ const originals = [
   writeContainer(decodableContainer({ frames: 1, width: 9, height: 30 })),
   writeContainer(decodableContainer({ segments: [3, 1, 4], network: [true, false, true], seed: 3 })),
   writeContainer(decodableContainer({ segments: [2, 2], latentDim: 5, seed: 4, coding: { coder: 'huffman' } })),
+  writeContainer(decodableContainer({ frames: 5, seed: 5, images: 4 })),
+  writeContainer(decodableContainer({ segments: [3, 1, 4], network: [true, false, true], seed: 6, images: 2 })),
 ];
 /** What an encoder made of a real video; its networks take long to read, so it comes rarely. */
 const demo = new Uint8Array(readFileSync(new URL('../../../weights/demo/bunny.linr', import.meta.url)));

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { bytesSource, ContainerError, inspectContainer, LinrFile, readContainer, readHead, writeContainer, type ByteSource } from '../../model/container/index.js';
+import { basisImages, bytesSource, ContainerError, inspectContainer, LinrFile, readContainer, readHead, writeContainer, type ByteSource } from '../../model/container/index.js';
 import { damage, HUGE, mutate } from '../helpers/container-mutations.js';
 import { sampleContainer } from '../helpers/containers.js';
 import { randomNumbers, type RandomNumbers } from '../helpers/random.js';
@@ -23,6 +23,8 @@ const originals = [
   writeContainer(sampleContainer({ segments: [5, 1, 9, 4], latentDim: 16, network: [true, false, true, true], seed: 4, coding: { levels: () => ({ bits: 4 }) } })),
   writeContainer(sampleContainer({ segments: [3, 3], latentDim: 8, seed: 5, coding: { levels: () => ({ bits: 1 }) } }), { latentBits: 1 }),
   writeContainer(sampleContainer({ segments: [2, 2, 2], latentDim: 8, network: false, seed: 6 })),
+  writeContainer(sampleContainer({ frames: 9, latentDim: 8, seed: 9, images: 6 })),
+  writeContainer(sampleContainer({ segments: [4, 1, 5], latentDim: 8, network: [true, false, true], seed: 10, images: 3 })),
 ];
 /** What an encoder made of a real video. It takes the time of a hundred of the others to read, so it comes as rarely. */
 const demo = new Uint8Array(readFileSync(new URL('../../../weights/demo/bunny.linr', import.meta.url)));
@@ -118,7 +120,10 @@ test(`${CASES} mutated containers are read or refused, within a second and their
 /** Reads a file in parts: its head, then its networks, last to first. */
 async function readAll(source: ByteSource): Promise<void> {
   const file = await LinrFile.open(source);
-  for (let k = file.segments.length - 1; k >= 0; k--) await file.network(k);
+  for (let k = file.segments.length - 1; k >= 0; k--) {
+    const network = await file.network(k);
+    if (network?.images !== undefined) basisImages(network.images);
+  }
 }
 
 /** A source of `file` that is wrong about its size, or now and then gives too few bytes, too many, others or none. */

@@ -1,5 +1,8 @@
-import { encodeNetwork, writeContainer, type Container, type ContainerNetwork, type ContainerTensor, type JsonObject, type NetworkOptions } from '../../model/container/index.js';
-import type { InrConfig } from '../../model/inr/config.js';
+import {
+  encodeImages, encodeNetwork, firstCosts, imageSize, roundImages, writeContainer, type CodedImages, type Container, type ImageShape, type Mixing,
+  type ContainerNetwork, type ContainerTensor, type JsonObject, type NetworkOptions,
+} from '../../model/container/index.js';
+import type { InrConfig, TransformConfig } from '../../model/inr/config.js';
 import { fixedSpecs, parameterSpecs } from '../../model/inr/network.js';
 import { openPack } from '../../model/pack/open.node.js';
 import { normal, seededRandom } from '../../model/runtime/random.js';
@@ -22,6 +25,20 @@ export function driftingLatents(frames: number, latentDim: number, random: Rando
 function tensor(dims: readonly number[], scale: number, random: RandomNumbers): ContainerTensor {
   const count = dims.reduce((product, dim) => product * dim, 1);
   return { dims, data: Float32Array.from({ length: count }, () => random.normal() * scale) };
+}
+
+/** Basis images of no particular meaning: of each, some groups have numbers, the lower frequencies more often. */
+export function sampleImages(shape: ImageShape, random: RandomNumbers): CodedImages {
+  const images = Array.from({ length: shape.count }, (_, k) => {
+    const spread = 3 / (1 + k / 4);
+    return Float32Array.from({ length: imageSize(shape) }, () => (random.uniform() < 0.1 ? Math.round(random.normal() * spread) * (random.uniform() < 0.01 ? 900 : 1) : 0));
+  });
+  return { shape, stream: encodeImages(roundImages(shape, images, { step: 1, price: 0 }, firstCosts())) };
+}
+
+/** Free numbers of a segment's latents, which fall from image to image. */
+export function sampleMixing(frames: number, count: number, random: RandomNumbers): Mixing {
+  return { count, levels: Int16Array.from({ length: frames * count }, (_, i) => Math.round((random.normal() * 90) / (1 + (i % count)))) };
 }
 
 /** A network of no particular meaning. */
@@ -48,11 +65,14 @@ export interface SampleOptions {
   readonly seed?: number;
   /** How the networks are stored. */
   readonly coding?: NetworkOptions;
+  /** Basis images of each network, mixed by as many free numbers a frame. Default: none. */
+  readonly images?: number;
 }
 
 /** A container as an encoder would write it, with random weights. */
 export function sampleContainer(options: SampleOptions = {}): Container {
-  const { latentDim = 32, network = true, seed = 7, coding } = options;
+  const { latentDim = 32, network = true, seed = 7, coding, images = 0 } = options;
+  const coded = (k: number): boolean => (typeof network === 'boolean' ? network : network[k] === true);
   const segments = options.segments ?? [options.frames ?? 12];
   const frames = segments.reduce((sum, count) => sum + count, 0);
   const random = randomNumbers(seed);
@@ -70,7 +90,12 @@ export function sampleContainer(options: SampleOptions = {}): Container {
     },
     latents: driftingLatents(frames, latentDim, random),
     latentDim,
-    networks: segments.map((_, k) => ((typeof network === 'boolean' ? network : network[k]) === true ? encodeNetwork(sampleNetwork(random), coding) : null)),
+    networks: segments.map((_, k) => {
+      if (!coded(k)) return null;
+      const drawn = sampleNetwork(random);
+      return encodeNetwork(images === 0 ? drawn : { ...drawn, images: sampleImages({ count: images, rows: 3, columns: 4, patch: 8 }, random) }, coding);
+    }),
+    ...(images === 0 ? {} : { mixing: segments.map((count, k) => (coded(k) ? sampleMixing(count, images, random) : null)) }),
   };
 }
 
@@ -82,14 +107,16 @@ export interface DecodableOptions extends SampleOptions {
 
 /** A container whose frames can be decoded: the networks are real ones with random weights, another for each segment. */
 export function decodableContainer(options: DecodableOptions = {}): Container {
-  const { width = 22, height = 14, latentDim = 8, seed = 7, network = true, segments = [options.frames ?? 6] } = options;
+  const { width = 22, height = 14, latentDim = 8, seed = 7, network = true, segments = [options.frames ?? 6], images = 0 } = options;
   const random = randomNumbers(seed);
-  const sample = sampleContainer({ ...options, latentDim, network: false });
+  const sample = sampleContainer({ ...options, latentDim, network: false, images: 0 });
   const coded = (k: number): boolean => (typeof network === 'boolean' ? network : network[k] === true);
   return {
     ...sample,
     meta: { ...sample.meta, width, height },
+    ...(images === 0 ? {} : { mixing: segments.map((frames, k) => (coded(k) ? sampleMixing(frames, images, random) : null)) }),
     networks: segments.map((frames, k) => {
+      if (images > 0) return coded(k) ? encodeNetwork(transformNetwork({ width, height, frames, latentDim }, images, random), options.coding) : null;
       const config: InrConfig = {
         width, height, frames, latentDim, patch: 4, layers: 3, hidden: 12, rank: 2, hyperHidden: 6,
         grids: [{ channels: 3, rows: 4, columns: 6 }],
@@ -99,6 +126,13 @@ export function decodableContainer(options: DecodableOptions = {}): Container {
       return coded(k) ? encodeNetwork({ config: config as unknown as JsonObject, tensors }, options.coding) : null;
     }),
   };
+}
+
+function transformNetwork(place: Omit<TransformConfig, 'transform'>, count: number, random: RandomNumbers): ContainerNetwork {
+  const patch = 8;
+  const config: TransformConfig = { ...place, transform: { count, patch, step: 0.05 } };
+  const shape = { count, rows: Math.ceil(place.height / patch), columns: Math.ceil(place.width / patch), patch };
+  return { config: config as unknown as JsonObject, tensors: new Map([['color', tensor([3, 3], 0.6, random)]]), images: sampleImages(shape, random) };
 }
 
 /** A container of a pack's feature space: two shots of random latents, half a second a frame. */

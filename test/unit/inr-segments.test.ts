@@ -1,8 +1,7 @@
-/** How a video is cut into shots and segments, and how the price of a bit is steered. */
+/** How a video is cut into shots and segments, and what is planned for them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { planEncoding } from '../../model/inr/plan.js';
-import { RateControl } from '../../model/inr/rate-control.js';
+import { planEncoding, type PlanOptions } from '../../model/inr/plan.js';
 import { findShots, planSegments, thumbnail, thumbnailChange } from '../../model/inr/segments.js';
 
 const LIMITS = { least: 32, most: 160 };
@@ -41,33 +40,31 @@ test('segments cover every frame once, within their limits where shots allow', (
   assert.ok(planSegments(Array.from({ length: 300 }, (_, t) => t), 300, LIMITS).length <= 10);
 });
 
-test('a steered price falls while the file may grow and rises while it must shrink', () => {
-  const size = new RateControl({ kind: 'bpp', bpp: 0.2 }, 1);
-  const first = size.price;
-  size.observe({ bpp: 0.4, psnr_db: 30 });
-  assert.ok(size.price > first);
-  for (let i = 0; i < 40; i++) size.observe({ bpp: 0.01, psnr_db: 30 });
-  assert.ok(size.price < first && size.price > 0);
-  const quality = new RateControl({ kind: 'psnr', psnr_db: 33 }, 1);
-  quality.observe({ bpp: 1, psnr_db: 30 });
-  assert.ok(quality.price < first);
-  quality.observe({ bpp: 1, psnr_db: NaN });
-  assert.ok(quality.price > 0);
-  const fixed = new RateControl({ kind: 'price', price: 0.5 }, 1);
-  fixed.observe({ bpp: 9, psnr_db: 9 });
-  assert.equal(fixed.price, 0.5);
-});
-
-test('time grows with frames and pixels, and targets are checked by name', () => {
+test('a plan follows the video, and targets are checked by name', () => {
   const info = { width: 1280, height: 720, duration_s: 600, frames: 15_000, fps: 25, kind: 'video' } as const;
   const plan = planEncoding(info, { preset: 'standard' });
-  assert.equal(plan.seconds(100), plan.seconds(160));
-  assert.ok(Math.abs(plan.seconds(15_000) / plan.seconds(1_500) - 10) < 1e-9);
-  assert.equal(planEncoding(info, { preset: 'standard', seconds: 7 }).seconds(15_000), 7);
   assert.ok(planEncoding(info, { preset: 'standard', width: 1280 }).segmentFrames.most < plan.segmentFrames.most);
-  assert.deepEqual(planEncoding(info, { preset: 'draft', targetBpp: 0.15 }).goal, { kind: 'bpp', bpp: 0.15 });
+  const goalOf = (options: PlanOptions): unknown => {
+    const { method } = planEncoding(info, options);
+    return 'goal' in method ? method.goal : null;
+  };
+  assert.deepEqual(goalOf({ preset: 'draft', targetBpp: 0.15 }), { kind: 'bpp', bpp: 0.15 });
+  const steps = (['draft', 'standard', 'fine'] as const).map((preset) => goalOf({ preset }) as { step: number });
+  assert.ok(steps.every(({ step }, i) => i === 0 || step < (steps[i - 1] as { step: number }).step), 'a better preset has a finer step');
   assert.throws(() => planEncoding(info, { preset: 'draft', targetBpp: 0 }), /targetBpp must be from/);
   assert.throws(() => planEncoding(info, { preset: 'draft', targetPsnr: 99 }), /targetPsnr must be from/);
   assert.throws(() => planEncoding(info, { preset: 'draft', targetPsnr: 30, targetBpp: 1 }), /not both/);
   assert.throws(() => planEncoding(info, { preset: 'paper', targetPsnr: 30 }), /preset paper has no target/);
+});
+
+test('the time of a training grows with frames and pixels', () => {
+  const info = { width: 1280, height: 720, duration_s: 600, frames: 15_000, fps: 25, kind: 'video' } as const;
+  const seconds = (options: Partial<PlanOptions>, frames: number): number => {
+    const { method } = planEncoding(info, { preset: 'paper', ...options });
+    return 'seconds' in method ? method.seconds(frames) : NaN;
+  };
+  assert.equal(seconds({}, 100), seconds({}, 160));
+  assert.ok(Math.abs(seconds({}, 15_000) / seconds({}, 1_500) - 10) < 1e-9);
+  assert.ok(seconds({ width: 640 }, 100) > seconds({}, 100));
+  assert.equal(seconds({ seconds: 7 }, 15_000), 7);
 });

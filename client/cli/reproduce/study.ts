@@ -10,6 +10,9 @@ import type { StudyFacts } from './facts.js';
 import type { Plot } from './plot.js';
 import type { RetrievalSet } from './retrieval-set.js';
 
+/** An encoding that trains its latents with the network that draws from them, small enough for a few seconds to tell something. */
+export const TRAINED = { preset: 'paper', network: { layers: 2, hidden: 64 } } as const satisfies EncodeOnceOptions;
+
 export interface StudySettings {
   /** Seconds of each encoding of a video, and of training of each peer, by the clock of the cells. */
   readonly seconds: number;

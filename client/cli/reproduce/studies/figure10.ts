@@ -7,10 +7,9 @@ import type { Cell, Study, StudyContext, VideoInput } from '../study.js';
 import { clipOf } from '../videos.js';
 
 /**
- * As deep as the paper's base network, narrower (the paper: 512), so that a minute is enough for a few hundred steps; without basis grids, so that
- * frames differ through the modulation alone.
+ * As deep as the paper's base network, narrower (the paper: 512), so that a minute is enough for a few hundred steps.
  */
-const FORM = { layers: 6, hidden: 128, basisCount: 0 } as const;
+const FORM = { layers: 6, hidden: 128 } as const;
 const MODULATED: readonly (readonly [string, readonly number[]])[] = [
   ['all six', [0, 1, 2, 3, 4, 5]],
   ['first three', [0, 1, 2]],
@@ -34,7 +33,7 @@ export const figure10: Study = {
     const all = videos.length > 1 ? [...data, ...meanOver(data, 'video', ['study', 'setting'], `mean of ${videos.length} videos`)] : data;
     return {
       tables: valuesOf(data, 'study').map((study) => ({
-        caption: `${study}${study === 'patch size' ? ' in pixels' : ''}: six layers of ${FORM.hidden}, no basis grids, ${size.width} x ${size.height}, ${seconds} s`,
+        caption: `${study}${study === 'patch size' ? ' in pixels' : ''}: six layers of ${FORM.hidden}, ${size.width} x ${size.height}, ${seconds} s`,
         rows: [
           ['video', String(study), 'PSNR dB', 'SSIM', 'bpp', 'decode frames/s'],
           ...where(all, { study }).map((row) => [String(row['video']), String(row['setting']), shown(row, 'psnr_db', 2), shown(row, 'ssim', 4), shown(row, 'bpp', 3), shown(row, 'decode_fps', 0)]),
@@ -61,7 +60,7 @@ function cellOf(video: VideoInput, study: string, setting: string, network: Netw
     id: `${video.title}, ${study}: ${setting}`,
     depends: [video.identity, seconds, network],
     async run(work) {
-      const bytes = await work.encode(video, { seconds, network });
+      const bytes = await work.encode(video, { preset: 'paper', seconds, network });
       const clip = await clipOf(video, context, work);
       const { psnr_db, ssim, bpp, fps } = figures(clip, bytes.length, seconds, await measureLinr(clip, bytes, models.runtime, work.clock));
       return { data: [{ video: video.title, study, setting, psnr_db, ssim, bpp, decode_fps: fps }] };

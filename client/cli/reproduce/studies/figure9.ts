@@ -4,16 +4,16 @@ import { cosineDistance, latentRows, latentUmap } from '../../../web/latent-umap
 import type { EncodeOnceOptions } from '../../encode-once.js';
 import { dataOf, numberOf, valuesOf, where } from '../data.js';
 import { STUDY_FACTS } from '../facts.js';
-import type { Cell, CellWork, Datum, Study, StudyContext } from '../study.js';
+import { TRAINED, type Cell, type CellWork, type Datum, type Study, type StudyContext } from '../study.js';
 
 interface Latents {
   readonly name: string;
-  readonly how: Pick<EncodeOnceOptions, 'lambda' | 'latentStart'>;
+  readonly how: Partial<Pick<EncodeOnceOptions, 'preset' | 'network' | 'lambda' | 'latentStart'>>;
 }
 
 const KINDS: readonly Latents[] = [
   { name: 'aligned (lambda 0.01)', how: {} },
-  { name: 'pictures alone (lambda 0, random start)', how: { lambda: 0, latentStart: 'random' } },
+  { name: 'pictures alone (lambda 0, random start)', how: { ...TRAINED, lambda: 0, latentStart: 'random' } },
 ];
 /** Frames of each video on the map, uniform in time: more hide each other. */
 const MOST_POINTS = 200;

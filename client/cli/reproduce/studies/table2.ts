@@ -6,7 +6,7 @@ import { dataOf, numberOf, shown, valuesOf, where } from '../data.js';
 import { STUDY_FACTS } from '../facts.js';
 import type { RetrievalClip, RetrievalSet } from '../retrieval-set.js';
 import { dot, featureVectors, kept, recallBothWays, searchMark, textVectors, trainedVectors, type ClipVectors, type TextVectors } from '../retrieval-vectors.js';
-import type { Cell, Datum, Results, Study, StudyContext } from '../study.js';
+import { TRAINED, type Cell, type Datum, type Results, type Study, type StudyContext } from '../study.js';
 
 /** The paper's. */
 const LAMBDAS = [0, 1e-3, 1e-2, 1e-1, 1] as const;
@@ -73,7 +73,7 @@ function encodedCell(clip: RetrievalClip, start: LatentStart, lambda: number, { 
     id: idOf(clip, start, lambda),
     depends: [clip.identity, clipSeconds, lambda, start, searchMark(models)],
     async run({ signal, encode }) {
-      const bytes = await encode(clip, { seconds: clipSeconds, lambda, latentStart: start });
+      const bytes = await encode(clip, { ...TRAINED, seconds: clipSeconds, lambda, latentStart: start });
       const frames: Uint8Array[] = [];
       const source = await clip.open();
       try {
