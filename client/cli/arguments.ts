@@ -32,6 +32,11 @@ export function clockTime(value: string): number {
   return value.split(':').reduce((sum, part) => 60 * sum + Number(part), 0);
 }
 
+/** A list with commas between, each entry read by `entry`. */
+export function listOf<T>(entry: (value: string) => T): (value: string) => T[] {
+  return (value) => value.split(',').map((part) => entry(part.trim()));
+}
+
 export interface PixelSize {
   readonly width: number;
   readonly height: number;

@@ -1,7 +1,7 @@
 /** `latentchat reproduce`: the tables and figures of Latent-INR's paper, one command each. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Preset, PRESETS } from '../../model/inr/plan.js';
-import { pixelSize, type PixelSize, positiveNumber, positiveSeconds, wholeNumber } from './arguments.js';
+import { listOf, pixelSize, type PixelSize, positiveNumber, positiveSeconds, wholeNumber } from './arguments.js';
 import { packOption, threadsOption } from './common-options.js';
 import { aligned } from './evaluate/report.js';
 import { interruptible } from './interrupt.js';
@@ -41,7 +41,7 @@ export function reproduceCommand(): Command {
 function studyCommand(name: StudyName, { title, help, needs }: StudyFacts): Command {
   const command = new Command(name).description(title).requiredOption('--out <folder>', `where ${name}.csv, ${name}.svg, what is done so far and the encoded containers go`);
   const shared = needs.includes('videos') ? videoOptions(command) : retrievalOptions(command);
-  if (name === 'figure3') shared.addOption(new Option('--rates <list>', 'bits per pixel that ours, NeRV and HNeRV are made for').argParser(numberList).default(RATES, RATES.join(',')));
+  if (name === 'figure3') shared.addOption(new Option('--rates <list>', 'bits per pixel that ours, NeRV and HNeRV are made for').argParser(listOf(positiveNumber(24))).default(RATES, RATES.join(',')));
   return shared
     .addOption(new Option('--size <WxH>', 'encoded size in pixels; pictures are stretched to it').argParser(pixelSize).default({ width: 320, height: 160 }, '320x160'))
     .addOption(new Option('--frames <n>', 'only the first n frames of each video (default: all)').argParser(wholeNumber(4, 18_000)))
@@ -64,10 +64,6 @@ function retrievalOptions(command: Command): Command {
     .addOption(new Option('--clip-seconds <s>', 'seconds of each encoding (see below)').argParser(positiveSeconds).default(8))
     .addOption(new Option('--limit <n>', 'only the first n lines or photos').argParser(wholeNumber(2, 1e9)).default(40))
     .addOption(new Option('--classes <list>', 'table3: words that are a class of a clip where more than half of its texts name one of them, and no other').argParser(wordList).default(CLASSES, CLASSES.join(',')));
-}
-
-function numberList(value: string): number[] {
-  return value.split(',').map((part) => positiveNumber(24)(part.trim()));
 }
 
 function wordList(value: string): string[] {

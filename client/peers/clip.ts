@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { pickFrames, type FrameSize, type FrameSource } from '../../model/frames/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
-import { psnr, ssim } from '../../model/inr/quality.js';
+import { lumaPsnr, psnr, ssim } from '../../model/inr/quality.js';
 
 export interface Clip {
   readonly file: string;
@@ -44,8 +44,9 @@ export async function readClip(file: string, { size, frames: count, signal }: Cl
 }
 
 export interface Fidelity {
-  /** Means over frames. */
+  /** Means over frames; PSNR over RGB, and over luma (BT.709). */
   readonly psnr_db: number;
+  readonly luma_db: number;
   readonly ssim: number;
   /** Frames a second the decoder gave, one after another. */
   readonly fps: number;
@@ -54,8 +55,18 @@ export interface Fidelity {
 /** Seconds that pass. */
 export const wallClock = (): number => performance.now() / 1000;
 
+/** A clock of this process's processor time over `threads`: on a busy machine it goes slower, as the work does. */
+export function processorClock(threads: number): () => number {
+  return () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1e6 / threads;
+  };
+}
+
 /** Compares what `decode` yields, in order, with the clip's frames; the comparison's own time is not counted. */
-export async function fidelity({ frames, size }: Pick<Clip, 'frames' | 'size'>, decode: AsyncIterable<Uint8Array>, clock = wallClock): Promise<Fidelity> {
+export async function fidelity(
+  { frames, size }: Pick<Clip, 'frames' | 'size'>, decode: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, clock = wallClock,
+): Promise<Fidelity> {
   const decoded: Uint8Array[] = [];
   const started = clock();
   for await (const frame of decode) decoded.push(frame);
@@ -63,5 +74,10 @@ export async function fidelity({ frames, size }: Pick<Clip, 'frames' | 'size'>, 
   if (decoded.length !== frames.length) throw new Error(`${decoded.length} frames were decoded, the clip has ${frames.length}`);
   const mean = (figure: (frame: Uint8Array, truth: Uint8Array) => number): number =>
     frames.reduce((sum, truth, t) => sum + figure(decoded[t] as Uint8Array, truth), 0) / frames.length;
-  return { psnr_db: mean(psnr), ssim: mean((frame, truth) => ssim(frame, truth, size.width, size.height)), fps: frames.length / seconds };
+  return {
+    psnr_db: mean(psnr),
+    luma_db: mean(lumaPsnr),
+    ssim: mean((frame, truth) => ssim(frame, truth, size.width, size.height)),
+    fps: frames.length / seconds,
+  };
 }

@@ -5,7 +5,7 @@ import { LinrDecoder } from '../../model/inr/decoder.js';
 import { bitsPerPixel } from '../../model/inr/quality.js';
 import type { Runtime } from '../../model/runtime/types.js';
 import { fidelity, wallClock, type Clip, type Fidelity } from './clip.js';
-import { decodeClassic, decodeSpeed, encodeClassic, type ClassicCodec, type ClassicOptions } from './ffmpeg.js';
+import { decodeClassic, decodeSpeed, encodeClassic, type ClassicCodec, type ClassicOptions } from './classic.js';
 import type { NeuralCodec, PeerTrainOptions, TrainedCodec } from './codec.js';
 
 export interface CodecFigures extends Fidelity {
@@ -55,11 +55,12 @@ export async function measureCodec(
   }
 }
 
+/** Of x264 or x265. Its bytes are those of the video packets alone: what the file format adds is left out, in its favour. */
 export async function measureClassic(clip: Clip, codec: ClassicCodec, crf: number, folder: string, options: ClassicOptions): Promise<CodecFigures> {
   const file = path.join(folder, `${codec}-${crf}.mp4`);
-  const seconds = await encodeClassic(clip, codec, crf, file, options);
+  const { seconds, packetBytes } = await encodeClassic(clip, codec, crf, file, options);
   const kept = await fidelity(clip, decodeClassic(clip, file));
-  return figures(clip, (await readFile(file)).length, seconds, { ...kept, fps: await decodeSpeed(clip, file, options) });
+  return figures(clip, packetBytes, seconds, { ...kept, fps: await decodeSpeed(clip, file, options) });
 }
 
 export function figures({ frames, size }: Pick<Clip, 'frames' | 'size'>, bytes: number, seconds: number, kept: Fidelity): CodecFigures {

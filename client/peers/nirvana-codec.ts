@@ -15,19 +15,29 @@ import { largestWithin } from './sizes.js';
 
 /** Bits of what is not a whole number. */
 const REST_BITS = 16;
-/** Patches and channels for pictures below so many pixels, and for larger ones: the authors', made for 1920 x 1080. */
-const SMALL_PIXELS = 1 << 19;
-const SMALL = { patch: 16, channels: 8 } as const;
+/** Pictures of so many pixels and more have the authors' patches and channels, made for 1920 x 1080; smaller ones have smaller ones. */
+const LARGE_PIXELS = 1 << 19;
 const LARGE = { patch: 32, channels: 16 } as const;
-
-/** Bits of a stored number, about. */
-const STORED_BITS = 4;
+const SMALL = { patch: 16, channels: 8 } as const;
+/** Where the convolutions would leave the stem less than this width, they have half the channels. */
+const LEAST_WIDTH = 16;
+/** Bits of a stored whole number, about. */
+const WHOLE_BITS = 4;
 
 /** NIRVANA whose file has about `bytes` bytes, as far as the stem's width decides. @param group frames of a group; published: 3 */
 export function nirvanaOfBytes(video: PeerVideo, bytes: number, group = 3): NeuralCodec {
-  const form = video.width * video.height < SMALL_PIXELS ? SMALL : LARGE;
-  const most = (8 * bytes) / (STORED_BITS * Math.ceil(video.frames / group));
-  return nirvana(video, largestWithin((width) => ({ group, width, ...form }), nirvanaNumbers, most));
+  const form = video.width * video.height < LARGE_PIXELS ? SMALL : LARGE;
+  const groupBits = (8 * bytes) / Math.ceil(video.frames / group);
+  const shaped = (channels: number): NirvanaShape => largestWithin((width) => ({ group, width, patch: form.patch, channels }), bitsOf, groupBits);
+  const shape = shaped(form.channels);
+  return nirvana(video, shape.width < LEAST_WIDTH ? shaped(form.channels / 2) : shape);
+}
+
+/** Bits of a group in a file, about. */
+function bitsOf(shape: NirvanaShape): number {
+  const { whole, scales, rest } = nirvanaSpecs(shape);
+  const count = (specs: readonly ParameterSpec[]): number => new ParameterLayout(specs).size;
+  return WHOLE_BITS * count(whole) + REST_BITS * count([...scales, ...rest]);
 }
 
 export function nirvana(video: PeerVideo, shape: NirvanaShape): NeuralCodec {

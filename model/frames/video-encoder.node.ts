@@ -7,7 +7,7 @@ import { FilterChain } from './filter-chain.node.js';
 import { AVERROR_EAGAIN, AVERROR_EOF, checked } from './libav.node.js';
 import type { FrameSize } from './types.js';
 
-/** Encoder threads: as many as a decoder has. */
+/** Encoder threads unless the caller says otherwise: as many as a decoder has. */
 const THREADS = 2;
 
 /** The colours of the encoded pictures: code points of ITU-T H.273, and whether black is 0 or 16. */
@@ -40,6 +40,7 @@ export interface VideoEncoderSettings {
   readonly pixelAspect?: readonly [number, number];
   /** A display matrix, 36 bytes. */
   readonly displayMatrix?: Buffer;
+  readonly threads?: number;
 }
 
 export interface EncodedTimes {
@@ -60,6 +61,7 @@ export class VideoEncoder {
   /** Ticks each picture is shown, by the tick it begins at: encoders hand packets out in another order. */
   readonly #durations = new Map<bigint, bigint>();
   #closed = false;
+  #packetBytes = 0;
 
   private constructor(settings: VideoEncoderSettings, format: FormatContext, codec: CodecContext, stream: Stream, chain: FilterChain) {
     this.#settings = settings;
@@ -88,6 +90,11 @@ export class VideoEncoder {
     const convert = settings.filters ?? `scale=out_color_matrix=${colours.matrix}:out_range=${colours.full ? 'pc' : 'tv'},format=${pixelFormat}`;
     const chain = new FilterChain({ ...size, format: AV_PIX_FMT_RGB24, matrix: 0, range: AVCOL_RANGE_JPEG }, convert);
     return new VideoEncoder(settings, format, codec, stream, chain);
+  }
+
+  /** Bytes of the encoded pictures so far, without what the file format adds. */
+  get packetBytes(): number {
+    return this.#packetBytes;
   }
 
   /** Takes the next picture, (height, width, 3) bytes of RGB, and waits until it is encoded. @throws Error from libav */
@@ -140,7 +147,8 @@ export class VideoEncoder {
       const result = await this.#codec.receivePacket(this.#packet);
       if (result === AVERROR_EAGAIN || result === AVERROR_EOF) return;
       checked(result, 'a picture could not be encoded');
-      const { pts } = this.#packet;
+      const { pts, size } = this.#packet;
+      this.#packetBytes += size;
       this.#packet.duration = this.#durations.get(pts) ?? this.#packet.duration;
       this.#durations.delete(pts);
       this.#packet.streamIndex = this.#stream.index;
@@ -162,7 +170,7 @@ function openEncoder(settings: VideoEncoderSettings, globalHeader: boolean): Cod
   codec.timeBase = new Rational(1, settings.ticksPerSecond);
   codec.framerate = new Rational(Math.round(settings.framesPerSecond * 1e6), 1e6);
   codec.sampleAspectRatio = new Rational(...pixelAspect);
-  codec.threadCount = THREADS;
+  codec.threadCount = settings.threads ?? THREADS;
   for (const [name, value] of Object.entries({
     colorspace: colours.matrix, color_trc: colours.transfer, color_primaries: colours.primaries, color_range: colours.full ? 'pc' : 'tv', ...settings.codecOptions,
   })) {

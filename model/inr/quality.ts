@@ -9,6 +9,21 @@ export function psnr(actual: Uint8Array, expected: Uint8Array): number {
   return mse === 0 ? 100 : -10 * Math.log10(mse);
 }
 
+/** What red, green and blue give to luma (ITU-R BT.709). */
+const LUMA = [0.2126, 0.7152, 0.0722] as const;
+
+/** PSNR in dB of the luma (BT.709, not rounded) of 8-bit RGB, as `psnr`; 100 where luma is the same. */
+export function lumaPsnr(actual: Uint8Array, expected: Uint8Array): number {
+  checkSizes(actual, expected);
+  const difference = (i: number): number => (actual[i] as number) - (expected[i] as number);
+  let squares = 0;
+  for (let i = 0; i < actual.length; i += 3) {
+    squares += (LUMA[0] * difference(i) + LUMA[1] * difference(i + 1) + LUMA[2] * difference(i + 2)) ** 2;
+  }
+  const mse = squares / (actual.length / 3) / 255 ** 2;
+  return mse === 0 ? 100 : -10 * Math.log10(mse);
+}
+
 /** Window of SSIM: 11 x 11, Gaussian of deviation 1.5 pixels; and its constants, for values in [0, 1] (Wang et al., 2004). */
 const WINDOW_SIDE = 11;
 const WINDOW = gaussianWindow(WINDOW_SIDE, 1.5);

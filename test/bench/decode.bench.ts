@@ -1,24 +1,29 @@
 /**
- * Decoding a `.linr` in Node and in headless Chromium (wasm): frames a second at the encoded size and enlarged, time to open
- * and to the first frame; beside it HNeRV's decoder of the same size on disk.
- * `npm run bench -- decode [FILE] [--threads N]`, FILE being a container (default: the demo).
+ * Decoding `.linr` files in Node and, unless told otherwise, in headless Chromium (wasm): frames a second at the encoded size and
+ * enlarged, time to open and from there to the first frame; beside it HNeRV's decoder of the same size on disk.
+ * `npm run bench -- decode [FILE ...]`. Without files, a clip is encoded at each of --rates first.
  */
 import { createServer } from 'node:http';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { build } from 'esbuild';
-import { wholeNumber } from '../../client/cli/arguments.js';
+import { listOf, pixelSize, positiveNumber, positiveSeconds, wholeNumber, type PixelSize } from '../../client/cli/arguments.js';
 import { readContainerFile } from '../../client/cli/sources.js';
 import { hnerv } from '../../client/peers/hnerv.js';
 import { peerOfBytes, storedNumbers } from '../../client/peers/peer.js';
+import { readContainer } from '../../model/container/index.js';
 import { LinrDecoder } from '../../model/inr/decoder.js';
+import { bitsPerPixel } from '../../model/inr/quality.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { Chromium } from '../e2e/page-harness.js';
+import { benchVideos } from './clip.js';
 import type { DecodeRequest } from './decode-worker.js';
 import { linrSpeeds, peerSpeed, type DecodeSpeeds } from './decode-speeds.js';
+import { encoded } from './encoded.js';
 import { machine, printTable } from './table.js';
 
 /** Enlarged frames have this width, or four times the encoded one where that is less. */
@@ -27,39 +32,89 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../.
 /** ONNX Runtime's wasm lies here after a build. */
 const publicFolder = path.join(root, 'dist/client/web/public');
 
+interface Options {
+  readonly rates: readonly number[];
+  readonly video?: string;
+  readonly size: PixelSize;
+  readonly frames?: number;
+  readonly seconds?: number;
+  readonly browser: boolean;
+  readonly threads: number;
+}
+
+/** A container in memory, and what tables call it. */
+interface Opened {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
 await new Command('decode')
-  .description('Frames a second and time to the first frame of a container, in Node and in Chromium, beside HNeRV.')
-  .argument('[file]', 'container', path.join(root, 'weights/demo/bunny.linr'))
+  .description('Frames a second and time to the first frame of containers, in Node and in Chromium, beside HNeRV.')
+  .argument('[files...]', 'containers (default: a clip is encoded at each of --rates)')
+  .addOption(new Option('--rates <list>', 'bits a pixel that the clip is encoded for').argParser(listOf(positiveNumber(24))).default([0.8, 0.15], '0.8,0.15'))
+  .addOption(new Option('--video <file>', 'the clip (default: bunny in the folder videos/ of LATENTCHAT_DATA; without it one made on the spot)'))
+  .addOption(new Option('--size <WxH>', 'encoded size of the clip').argParser(pixelSize).default({ width: 320, height: 160 }, '320x160'))
+  .addOption(new Option('--frames <n>', 'only the first n frames of the clip').argParser(wholeNumber(4, 18_000)))
+  .addOption(new Option('--seconds <s>', "most seconds of each encoding (default: the preset standard's own)").argParser(positiveSeconds))
+  .option('--no-browser', 'in Node only')
   .addOption(new Option('--threads <n>', 'threads of both runtimes').argParser(wholeNumber(1, 64)).default(2))
   .action(bench)
   .parseAsync();
 
-async function bench(file: string, { threads }: { readonly threads: number }): Promise<void> {
-  const { container, bytes } = await readContainerFile(file);
-  const { width, height, frames } = container.meta;
+async function bench(files: readonly string[], options: Options): Promise<void> {
+  console.log(`${options.threads} threads; times are medians over several openings\n${machine()}`);
+  if (files.length > 0) {
+    for (const file of files) await measure({ name: path.basename(file), bytes: (await readContainerFile(file)).bytes }, options);
+    return;
+  }
+  for (const rate of options.rates) await measure(await encodedAt(rate, options), options);
+}
+
+async function encodedAt(rate: number, { video, size, frames, seconds, threads }: Options): Promise<Opened> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'latentchat-decode-'));
+  try {
+    const [file] = (await benchVideos(video === undefined ? [] : [video], folder, 1)) as [string];
+    const { bytes } = await encoded(file, {
+      size, preset: 'standard', targetBpp: rate, threads, ...(seconds === undefined ? {} : { seconds }), ...(frames === undefined ? {} : { frames }),
+    });
+    return { name: `${path.basename(file)} encoded for ${rate} bpp`, bytes };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Prints the table of a container. */
+async function measure({ name, bytes }: Opened, { threads, browser }: Options): Promise<void> {
+  const runtime = nodeRuntime({ threads });
+  const { width, height, frames } = readContainer(bytes).meta;
   const widths = [width, Math.min(ENLARGED_WIDTH, 4 * width)];
   const peer = peerOfBytes((channels) => hnerv({ width, height, frames }, channels), bytes.length);
   const peerWidth = peer.decoderSpecs[0]?.dims[0] as number;
-  const runtime = nodeRuntime({ threads });
   const node: DecodeSpeeds = {
     ...(await linrSpeeds(() => new LinrDecoder(bytes, runtime), frames, widths)), runtime: runtime.name, peer_fps: await peerSpeed(peer, runtime),
   };
-  const browser = await inChromium(bytes, { threads, container: '/container.linr', widths, peerWidth });
+  const page = browser ? await inChromium(bytes, { threads, container: '/container.linr', widths, peerWidth }) : null;
 
-  const row = (name: string, figure: (speeds: DecodeSpeeds) => number, digits: number): string[] => {
-    const [a, b] = [figure(node), figure(browser)];
-    return [name, a.toFixed(digits), b.toFixed(digits), (name.includes('ms') ? a / b : b / a).toFixed(2)];
+  const row = (title: string, figure: (speeds: DecodeSpeeds) => number): string[] => {
+    const here = figure(node);
+    if (page === null) return [title, here.toFixed(1)];
+    const there = figure(page);
+    return [title, here.toFixed(1), there.toFixed(1), (title.includes('ms') ? here / there : there / here).toFixed(2)];
   };
   const enlarged = `${widths[1] as number} x ${Math.round((height * (widths[1] as number)) / width)}`;
-  console.log(`${path.basename(file)}, ${bytes.length} bytes, ${frames} frames of ${width} x ${height}; ${node.runtime}, ${threads} threads; ${browser.runtime}\n${machine()}`);
+  console.log(
+    `\n${name}: ${bytes.length} bytes, ${bitsPerPixel(bytes.length, frames, width, height).toFixed(3)} bpp, ${frames} frames of ${width} x ${height}; ` +
+      [node.runtime, ...(page === null ? [] : [page.runtime])].join('; '),
+  );
   printTable([
-    ['', 'Node', 'Chromium', 'of Node'],
-    row(`${width} x ${height}, frames/s`, ({ fps }) => fps[0] as number, 1),
-    row(`${enlarged}, frames/s`, ({ fps }) => fps[1] as number, 1),
-    row('opening the file, ms', ({ open_ms }) => open_ms, 1),
-    row('making a segment ready, ms', ({ ready_ms }) => ready_ms, 1),
-    row('first frame of a ready segment, ms', ({ first_ms }) => first_ms, 1),
-    row(`HNeRV, ${storedNumbers(peer)} numbers, ${width} x ${height}, frames/s`, ({ peer_fps }) => peer_fps, 1),
+    ['', 'Node', ...(page === null ? [] : ['Chromium', 'of Node'])],
+    row(`${width} x ${height}, frames/s`, ({ fps }) => fps[0] as number),
+    row(`${enlarged}, frames/s`, ({ fps }) => fps[1] as number),
+    row('opening the file, ms', ({ open_ms }) => open_ms),
+    row('opened to first frame, ms', ({ opened_to_first_ms }) => opened_to_first_ms),
+    row('- making a segment ready, ms', ({ ready_ms }) => ready_ms),
+    row('- first frame of a ready segment, ms', ({ first_ms }) => first_ms),
+    row(`HNeRV, ${storedNumbers(peer)} numbers, ${width} x ${height}, frames/s`, ({ peer_fps }) => peer_fps),
   ]);
 }
 

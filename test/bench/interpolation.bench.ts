@@ -1,96 +1,99 @@
 /**
- * Frames between encoded frames: a video is encoded with only every alpha-th frame, and the frames left out are compared
- * with what each way puts in their place. `npm run bench -- interpolation [VIDEO] [--size WxH] [--seconds S]`. Neighbours
- * are decoded from the container's bytes.
+ * Frames between encoded frames: a video is encoded with only every alpha-th frame, and all frames left out are compared with what
+ * each way puts in their place. `npm run bench -- interpolation [VIDEO]`. Neighbours are decoded from the container's bytes.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Command, Option } from 'commander';
-import { pixelSize, type PixelSize, positiveSeconds } from '../../client/cli/arguments.js';
-import type { Clip } from '../../client/peers/clip.js';
-import { ALPHAS, between, type Fill, gapPsnr, leaveOut, meanPsnr, nearest } from '../../client/peers/interpolation.js';
-import { pickFrames } from '../../model/frames/index.js';
-import { openFrames } from '../../model/frames/open.node.js';
+import { listOf, pixelSize, positiveSeconds, wholeNumber, type PixelSize } from '../../client/cli/arguments.js';
+import { readClip, type Clip } from '../../client/peers/clip.js';
+import {
+  ALPHAS, between, gapPsnr, leaveOut, meanPsnr, nearest, PAPER_CAPTION, PAPER_TABLE, type Fill,
+} from '../../client/peers/interpolation.js';
 import { LinrDecoder } from '../../model/inr/decoder.js';
-import { encodeVideo } from '../../model/inr/encode.node.js';
 import { blendFrames, interpolateFrames, type Picture } from '../../model/inr/motion.js';
-import { type Preset, PRESETS } from '../../model/inr/plan.js';
-import { openPack } from '../../model/pack/open.node.js';
+import { PRESETS, type Preset } from '../../model/inr/plan.js';
+import { bitsPerPixel } from '../../model/inr/quality.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
-import { openClip } from './clip.js';
+import { benchVideos } from './clip.js';
+import { encoded } from './encoded.js';
 import { machine, printTable } from './table.js';
 
-const THREADS = 2;
-const PAPER = 'Latent-INR, its Table 1, Big Buck Bunny at 1280 x 720: 33.17 / 28.08 / 25.88 dB at alpha 2 / 4 / 8';
+const DEFAULT_SIZES = [{ width: 1280, height: 720 }, { width: 320, height: 160 }];
 
 interface Options {
-  readonly size: PixelSize;
-  readonly seconds: number;
+  readonly sizes: readonly PixelSize[];
+  readonly alphas: readonly number[];
+  readonly frames?: number;
+  readonly seconds?: number;
   readonly preset: Preset;
+  readonly threads: number;
 }
 
 await new Command('interpolation')
-  .description('Left-out frames from their decoded neighbours: nearest, blend, interpolated latents, motion.')
-  .argument('[video]', 'the video (default: a clip made on the spot)')
-  .addOption(new Option('--size <WxH>', 'encoded size; the picture is stretched to it').argParser(pixelSize).default({ width: 320, height: 160 }, '320x160'))
-  .addOption(new Option('--seconds <s>', 'seconds of encoding, for each alpha').argParser(positiveSeconds).default(60))
+  .description('Left-out frames from their decoded neighbours: nearest, blend, interpolated latents, motion; beside them the blend of the original frames.')
+  .argument('[video]', 'the video (default: bunny in the folder videos/ of LATENTCHAT_DATA; without it a clip made on the spot)')
+  .addOption(new Option('--sizes <list>', 'encoded sizes WxH; the picture is stretched to each').argParser(listOf(pixelSize)).default(DEFAULT_SIZES, '1280x720,320x160'))
+  .addOption(new Option('--alphas <list>', 'every how many-th frame is kept').argParser(listOf(wholeNumber(2, 64))).default(ALPHAS, ALPHAS.join(',')))
+  .addOption(new Option('--frames <n>', 'only the first n frames').argParser(wholeNumber(3, 18_000)))
+  .addOption(new Option('--seconds <s>', "most seconds of each encoding, in processor time over threads (default: the preset's own)").argParser(positiveSeconds))
   .addOption(new Option('--preset <name>', 'preset of the encoder').choices(PRESETS).default('standard'))
+  .addOption(new Option('--threads <n>', 'threads').argParser(wholeNumber(1, 64)).default(2))
   .action(bench)
   .parseAsync();
 
-async function bench(video: string | undefined, options: Options): Promise<void> {
+async function bench(named: string | undefined, options: Options): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), 'latentchat-interpolation-'));
   try {
-    const clip = await openClip(video, options.size, folder);
-    const columns: Map<string, string>[] = [];
-    for (const alpha of ALPHAS) columns.push(await measure(clip, alpha, options));
+    const [video] = (await benchVideos(named === undefined ? [] : [named], folder, 1)) as [string];
     console.log(
-      `${clip.caption}; preset ${options.preset}, ${options.seconds} s for each alpha; ${THREADS} threads\n` +
-        `Frames t with t mod alpha = 0 are encoded; mean PSNR in dB over the frames between two of them. ${PAPER}\n${machine()}`,
+      `Frames t with t mod alpha = 0 are encoded (preset ${options.preset}, ${options.threads} threads); mean PSNR in dB over all others.\n` +
+        `Those after the last encoded frame are shown as that one.\n${machine()}`,
     );
-    const names = [...(columns[0]?.keys() ?? [])];
-    printTable([['frames between', ...ALPHAS.map((alpha) => `alpha ${alpha}`)], ...names.map((name) => [name, ...columns.map((column) => column.get(name) ?? '')])]);
+    for (const size of options.sizes) {
+      const clip = await readClip(video, { size, ...(options.frames === undefined ? {} : { frames: options.frames }) });
+      const columns: Map<string, string>[] = [];
+      for (const alpha of options.alphas) columns.push(await measure(clip, alpha, options));
+      const names = [...(columns[0]?.keys() ?? [])];
+      console.log(`\n${clip.caption}`);
+      printTable([
+        ['frames between', ...options.alphas.map((alpha) => `alpha ${alpha}`)],
+        ...names.map((name) => [name, ...columns.map((column) => column.get(name) ?? '')]),
+      ]);
+    }
+    console.log(`\n${PAPER_CAPTION}`);
+    printTable([['method', ...ALPHAS.map((alpha) => `alpha ${alpha}`)], ...PAPER_TABLE.map(([method, ...psnr_db]) => [method, ...psnr_db.map((value) => value.toFixed(2))])]);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
 /** One column of the table: what each row's way reaches at this alpha. */
-async function measure(clip: Clip, alpha: number, options: Options): Promise<Map<string, string>> {
+async function measure(clip: Clip, alpha: number, { seconds, preset, frames, threads }: Options): Promise<Map<string, string>> {
   const { kept, gaps } = leaveOut(clip, alpha);
-  const decoder = new LinrDecoder(await encodeEvery(clip, alpha, options), nodeRuntime({ threads: THREADS }));
-  const decoded: Picture[] = [];
-  for (let k = 0; k < kept.length; k++) decoded.push(await decoder.frame(k));
-  const ways: readonly (readonly [string, Fill])[] = [
-    ['original neighbours: blend', between(kept, blendFrames)],
-    ['original neighbours: motion', between(kept, interpolateFrames)],
-    ['decoded neighbours: nearest', between(decoded, nearest)],
-    ['decoded neighbours: blend', between(decoded, blendFrames)],
-    ['network at interpolated latents (eq. 4)', ({ before, beta }) => decoder.frame(before + beta, undefined, 'latents')],
-    ['decoded neighbours: motion (as the decoder draws)', ({ before, beta }) => decoder.frame(before + beta)],
-  ];
-  const column = new Map([['(the encoded frames themselves)', meanPsnr(decoded.map(({ data }) => data), kept.map(({ data }) => data)).toFixed(2)]]);
-  for (const [name, fill] of ways) column.set(name, (await gapPsnr(gaps, fill)).toFixed(2));
-  await decoder.release();
-  return column;
-}
-
-/** The bytes of a container of every alpha-th frame. */
-async function encodeEvery(clip: Clip, alpha: number, { seconds, preset }: Options): Promise<Uint8Array> {
-  const source = pickFrames(await openFrames(clip.file), { step: alpha });
+  const { bytes, cpu_s } = await encoded(clip.file, {
+    size: clip.size, preset, threads, step: alpha, ...(seconds === undefined ? {} : { seconds }), ...(frames === undefined ? {} : { frames }),
+  });
+  const decoder = new LinrDecoder(bytes, nodeRuntime({ threads }));
   try {
-    let container: Uint8Array | null = null;
-    await encodeVideo(source, {
-      pack: await openPack(), runtime: nodeRuntime({ threads: THREADS }), preset, seconds, size: clip.size,
-      sourceName: path.basename(clip.file), sourceBytes: null,
-      onContainer: (bytes, stage) => {
-        if (stage === 'final') container = bytes;
-      },
-    });
-    if (container === null) throw new Error('the encoder ended without a container');
-    return container;
+    const decoded: Picture[] = [];
+    for (let k = 0; k < kept.length; k++) decoded.push(await decoder.frame(k));
+    const ways: readonly (readonly [string, Fill])[] = [
+      ['original neighbours: blend', between(kept, blendFrames)],
+      ['original neighbours: motion', between(kept, interpolateFrames)],
+      ['decoded neighbours: nearest', between(decoded, nearest)],
+      ['decoded neighbours: blend', between(decoded, blendFrames)],
+      ['network at interpolated latents (eq. 4)', ({ before, beta }) => decoder.frame(before + beta, undefined, 'latents')],
+      ['decoded neighbours: motion (as the decoder draws)', ({ before, beta }) => decoder.frame(before + beta)],
+    ];
+    const column = new Map<string, string>();
+    for (const [name, fill] of ways) column.set(name, (await gapPsnr(gaps, fill)).toFixed(2));
+    column.set('(the encoded frames themselves)', meanPsnr(decoded.map(({ data }) => data), kept.map(({ data }) => data)).toFixed(2));
+    column.set('(bits a pixel of the encoded frames)', bitsPerPixel(bytes.length, kept.length, clip.size.width, clip.size.height).toFixed(3));
+    column.set('(CPU seconds of encoding)', cpu_s.toFixed(1));
+    return column;
   } finally {
-    await source.close();
+    await decoder.release();
   }
 }

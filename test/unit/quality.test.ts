@@ -2,13 +2,22 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { bitsPerPixel, psnr, ssim } from '../../model/inr/quality.js';
+import { bitsPerPixel, lumaPsnr, psnr, ssim } from '../../model/inr/quality.js';
 import { fixture } from '../helpers/fixtures.js';
 
 test('PSNR and bits a pixel are the field’s', () => {
   assert.equal(psnr(Uint8Array.of(0, 0, 0), Uint8Array.of(0, 0, 0)), 100);
   assert.ok(Math.abs(psnr(Uint8Array.of(25, 25), Uint8Array.of(0, 0)) - 20 * Math.log10(255 / 25)) < 1e-9);
   assert.equal(bitsPerPixel(1000, 10, 20, 10), 4);
+});
+
+test('PSNR of luma weighs red, green and blue as BT.709 does', () => {
+  const black = Uint8Array.of(0, 0, 0);
+  for (const [rgb, weight] of [[[50, 0, 0], 0.2126], [[0, 50, 0], 0.7152], [[0, 0, 50], 0.0722], [[50, 50, 50], 1]] as const) {
+    assert.ok(Math.abs(lumaPsnr(Uint8Array.from(rgb), black) + 20 * Math.log10((50 * weight) / 255)) < 1e-9, String(rgb));
+  }
+  assert.equal(lumaPsnr(black, black), 100);
+  assert.throws(() => lumaPsnr(black, Uint8Array.of(0, 0, 0, 0, 0, 0)), RangeError);
 });
 
 interface SsimCase {

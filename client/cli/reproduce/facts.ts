@@ -44,14 +44,14 @@ export const STUDY_FACTS = {
     name: 'figure3',
     title: 'Figure 3: rate and distortion',
     help:
-      'Encodes each video at each of --rates, trains NeRV and HNeRV of the same sizes for the same seconds, and encodes with x264 and x265 where there is ffmpeg. About 3 times the number of --rates times --seconds for each video.',
+      'Encodes each video at each of --rates, trains NeRV and HNeRV of the same sizes for the same seconds, and encodes with x264 and x265. About 3 times the number of --rates times --seconds for each video.',
     needs: ['videos'],
   },
   figure4: {
     name: 'figure4',
     title: 'Figure 4: decoding speed by resolution',
     help:
-      'At half, one, two and four times --size: frames a second of a network of that size, of one file enlarged, and of ffmpeg decoding HEVC to RGB, on --threads threads. The first video only; about two minutes, whatever --seconds says.',
+      'At half, one, two and four times --size: frames a second of a network of that size, of one file enlarged, and of libavcodec decoding HEVC to RGB, on --threads threads. The first video only; about two minutes, whatever --seconds says.',
     needs: ['videos'],
   },
   figure9: {

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { EncodeProgress } from '../../../model/inr/encode.node.js';
+import { processorClock } from '../../peers/clip.js';
 import { rounded, runMark } from '../batch.js';
 import { encodeOnce } from '../encode-once.js';
 import { idField, ResumedLines, type JsonLine } from '../json-lines.js';
@@ -67,7 +68,7 @@ class Cells {
     private readonly lines: ResumedLines,
   ) {
     this.earlier = new Map(lines.earlier.map((line) => [JSON.stringify([idField(line, lines.file), line['run']]), line]));
-    this.clock = () => processorSeconds() / context.settings.threads;
+    this.clock = processorClock(context.settings.threads);
   }
 
   /** What earlier runs have done is taken as it is; the others are done and kept, one after another. */
@@ -134,10 +135,6 @@ class Cells {
 
 /** Time that passed and processor time: how far they are apart says how busy the machine was. */
 function spentSince(began: number, used: NodeJS.CpuUsage): { readonly took_s: number; readonly processor_s: number } {
-  return { took_s: rounded((performance.now() - began) / 1000), processor_s: rounded(processorSeconds(used)) };
-}
-
-function processorSeconds(since?: NodeJS.CpuUsage): number {
-  const { user, system } = process.cpuUsage(since);
-  return (user + system) / 1e6;
+  const { user, system } = process.cpuUsage(used);
+  return { took_s: rounded((performance.now() - began) / 1000), processor_s: rounded((user + system) / 1e6) };
 }

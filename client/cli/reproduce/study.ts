@@ -3,7 +3,7 @@ import type { FrameSize } from '../../../model/frames/index.js';
 import type { EncodeProgress } from '../../../model/inr/encode.node.js';
 import type { Preset } from '../../../model/inr/plan.js';
 import type { Models } from '../../../projector/library/models.js';
-import { FfmpegError } from '../../peers/ffmpeg.js';
+import { ClassicError } from '../../peers/classic.js';
 import type { EncodeOnceOptions, ToEncode } from '../encode-once.js';
 import type { JsonLine } from '../json-lines.js';
 import type { StudyFacts } from './facts.js';
@@ -48,12 +48,12 @@ export interface Cell {
 
 export type CellResult = { readonly data: readonly Datum[]; readonly vectors?: JsonLine } | { readonly missing: string; readonly names: Datum };
 
-/** @returns why ffmpeg's rows cannot be had where it fails, instead of ending the whole study */
-export async function unlessFfmpegFails(names: Datum, work: () => Promise<CellResult>): Promise<CellResult> {
+/** @returns why a row of x264 or x265 cannot be had where the encoder fails, instead of ending the whole study */
+export async function unlessEncoderFails(names: Datum, work: () => Promise<CellResult>): Promise<CellResult> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof FfmpegError) return { missing: error.message, names };
+    if (error instanceof ClassicError) return { missing: error.message, names };
     throw error;
   }
 }

@@ -1,10 +1,10 @@
 /** Figure 3: rate and distortion, beside neural and classic codecs. */
-import { missing, type ClassicCodec } from '../../../peers/ffmpeg.js';
+import { missing, type ClassicCodec } from '../../../peers/classic.js';
 import { figures, measureClassic, measureCodec, measureLinr, RATE_FACTORS, type CodecFigures } from '../../../peers/measure.js';
 import { NEURAL_CODECS } from '../../../peers/neural.js';
 import { dataOf, missingOf, numberOf, shown, valuesOf, where } from '../data.js';
 import { STUDY_FACTS } from '../facts.js';
-import { unlessFfmpegFails, type Cell, type Datum, type Study, type StudyContext, type VideoInput } from '../study.js';
+import { unlessEncoderFails, type Cell, type Datum, type Study, type StudyContext, type VideoInput } from '../study.js';
 import { clipOf, training } from '../videos.js';
 
 const PEERS = ['NeRV', 'HNeRV'] as const;
@@ -80,14 +80,14 @@ function classicCell(video: VideoInput, codec: ClassicCodec, crf: number, contex
   const name = codec.replace('lib', '');
   return {
     id: `${video.title}, ${name}, crf ${crf}`,
-    depends: [video.identity],
+    depends: [video.identity, 'packets'],
     async run(work) {
       const names = { video: video.title, codec: name };
-      const reason = await missing(codec);
+      const reason = missing(codec);
       if (reason !== null) return { missing: reason, names };
       const clip = await clipOf(video, context, work);
-      const options = { threads: context.settings.threads, processorTime: true, signal: work.signal };
-      return unlessFfmpegFails(names, async () => ({ data: [datum(video, name, `crf ${crf}`, await measureClassic(clip, codec, crf, work.scratch, options))] }));
+      const options = { threads: context.settings.threads, clock: work.clock, signal: work.signal };
+      return unlessEncoderFails(names, async () => ({ data: [datum(video, name, `crf ${crf}`, await measureClassic(clip, codec, crf, work.scratch, options))] }));
     },
   };
 }

@@ -1,14 +1,14 @@
-/** Figure 4: how fast frames are drawn, by resolution, beside ffmpeg's HEVC decoder. */
+/** Figure 4: how fast frames are drawn, by resolution, beside libavcodec's HEVC decoder. */
 import path from 'node:path';
 import { pickFrames, type FrameSize } from '../../../../model/frames/index.js';
 import { LinrDecoder, MAX_ENLARGEMENT } from '../../../../model/inr/decoder.js';
 import { MAX_SIDE } from '../../../../model/inr/plan.js';
 import { readClip } from '../../../peers/clip.js';
-import { decodeSpeed, encodeClassic, missing } from '../../../peers/ffmpeg.js';
+import { decodeSpeed, encodeClassic, missing } from '../../../peers/classic.js';
 import { framesPerSecond } from '../../../peers/speed.js';
 import { dataOf, missingOf, numberOf, shown, valuesOf, where } from '../data.js';
 import { STUDY_FACTS } from '../facts.js';
-import { unlessFfmpegFails, type Cell, type Datum, type Study, type StudyContext, type VideoInput } from '../study.js';
+import { unlessEncoderFails, type Cell, type Datum, type Study, type StudyContext, type VideoInput } from '../study.js';
 
 /** Of --size. */
 const SCALES = [0.5, 1, 2, MAX_ENLARGEMENT] as const;
@@ -19,7 +19,7 @@ const MOST_SECONDS = 6;
 const CRF = 28;
 const OWN = 'Latent-INR, encoded at each size';
 const ENLARGED = 'Latent-INR, one file enlarged';
-const HEVC = 'HEVC (x265, ffmpeg)';
+const HEVC = 'HEVC (x265, libavcodec)';
 
 export const figure4: Study = {
   ...STUDY_FACTS.figure4,
@@ -96,14 +96,14 @@ function hevcCell(video: VideoInput, size: FrameSize, { settings: { threads } }:
   return {
     id: `${video.title}, ${HEVC}, ${size.width} x ${size.height}`,
     depends: [video.identity, threads],
-    async run({ scratch, signal }) {
+    async run({ scratch, signal, clock }) {
       const names = { video: video.title, decoder: HEVC };
-      const reason = await missing('libx265');
+      const reason = missing('libx265');
       if (reason !== null) return { missing: reason, names };
       const clip = await readClip(video.file, { size, frames: MOST_FRAMES, signal });
       const file = path.join(scratch, 'hevc.mp4');
-      const options = { threads, processorTime: true, signal };
-      return unlessFfmpegFails(names, async () => {
+      const options = { threads, clock, signal };
+      return unlessEncoderFails(names, async () => {
         await encodeClassic(clip, 'libx265', CRF, file, options);
         return { data: [datum(video, HEVC, size, await decodeSpeed(clip, file, options))] };
       });
