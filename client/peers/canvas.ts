@@ -1,7 +1,10 @@
 /** Frames enlarged to whole cells of a network. */
 import type { FrameSize } from '../../model/frames/types.js';
 
-/** All frames (height, width, 3) on a canvas, one after another: (T, H, W, 3). The frames' last rows and columns are repeated beyond them. */
+/**
+ * All frames (height, width, 3) on a canvas, one after another: (T, H, W, 3). The frames' last rows and columns are
+ * repeated beyond them.
+ */
 export function onCanvas(frames: readonly Uint8Array[], from: FrameSize, canvas: FrameSize): Uint8Array {
   const data = new Uint8Array(frames.length * canvas.height * canvas.width * 3);
   let at = 0;

@@ -41,16 +41,29 @@ export function missing(codec: ClassicCodec): string | null {
  * @throws ClassicError when the encoder fails, the signal's reason when it is aborted
  */
 export async function encodeClassic(
-  clip: Clip, codec: ClassicCodec, crf: number, out: string, options: ClassicOptions,
+  clip: Clip,
+  codec: ClassicCodec,
+  crf: number,
+  out: string,
+  options: ClassicOptions,
 ): Promise<{ readonly seconds: number; readonly packetBytes: number }> {
   const { threads, signal, clock = wallClock } = options;
   const started = clock();
   let encoder: VideoEncoder | null = null;
   try {
     encoder = await VideoEncoder.create({
-      path: out, format: 'mp4', codec, pixelFormat: PIXEL_FORMAT, size: clip.size, ticksPerSecond: TICKS_PER_SECOND, framesPerSecond: clip.fps, threads,
+      path: out,
+      format: 'mp4',
+      codec,
+      pixelFormat: PIXEL_FORMAT,
+      size: clip.size,
+      ticksPerSecond: TICKS_PER_SECOND,
+      framesPerSecond: clip.fps,
+      threads,
       codecOptions: {
-        preset: 'medium', crf: String(crf), ...(codec === 'libx265' ? { 'x265-params': `log-level=none:info=0:pools=${threads}` } : {}),
+        preset: 'medium',
+        crf: String(crf),
+        ...(codec === 'libx265' ? { 'x265-params': `log-level=none:info=0:pools=${threads}` } : {}),
       },
       colours: COLOURS,
       filters: `scale=out_color_matrix=bt709:out_range=tv:${EXACT},format=${PIXEL_FORMAT}`,
@@ -69,7 +82,9 @@ export async function encodeClassic(
   return { seconds: clock() - started, packetBytes: encoder.packetBytes };
 }
 
-/** The file's frames (height, width, 3), once. `file` is one that `encodeClassic` made: it is decoded in this process. */
+/**
+ * The file's frames (height, width, 3), once. `file` is one that `encodeClassic` made: it is decoded in this process.
+ */
 export function* decodeClassic({ size: { width, height } }: Clip, file: string): Generator<Uint8Array, void, void> {
   const demuxer = Demuxer.open({ path: file, name: file });
   const decoder = new TrackDecoder(demuxer, 0);
@@ -78,7 +93,10 @@ export function* decodeClassic({ size: { width, height } }: Clip, file: string):
   let chain: FilterChain | null = null;
   try {
     for (let frame = decoder.next(); frame !== null; frame = decoder.next()) {
-      chain ??= new FilterChain({ width, height, format: frame.format, matrix: COLOURS.matrix, range: AVCOL_RANGE_MPEG }, `scale=${EXACT},format=rgb24`);
+      chain ??= new FilterChain(
+        { width, height, format: frame.format, matrix: COLOURS.matrix, range: AVCOL_RANGE_MPEG },
+        `scale=${EXACT},format=rgb24`,
+      );
       chain.run(frame, rgb);
       yield new Uint8Array(rgb.toBuffer());
       rgb.unref();
@@ -92,7 +110,11 @@ export function* decodeClassic({ size: { width, height } }: Clip, file: string):
 }
 
 /** Frames a second of decoding the file to RGB. @throws the signal's reason when it is aborted */
-export async function decodeSpeed(clip: Clip, file: string, { signal, clock = wallClock }: ClassicOptions): Promise<number> {
+export async function decodeSpeed(
+  clip: Clip,
+  file: string,
+  { signal, clock = wallClock }: ClassicOptions,
+): Promise<number> {
   const started = clock();
   let frames = 0;
   for (let repeat = 0; repeat < REPEATS; repeat++) {

@@ -9,7 +9,12 @@ export interface NeuralCodec {
   /** Numbers that its file holds. */
   readonly numbers: number;
   /** @param frames RGB (height, width, 3) each, of the video's size. @throws the signal's reason when it is aborted */
-  train(runtime: Runtime, frames: readonly Uint8Array[], seconds: number, options?: PeerTrainOptions): Promise<TrainedCodec>;
+  train(
+    runtime: Runtime,
+    frames: readonly Uint8Array[],
+    seconds: number,
+    options?: PeerTrainOptions,
+  ): Promise<TrainedCodec>;
   /** @param file as `train` made it */
   open(file: Uint8Array, runtime: Runtime): Promise<FrameDecoder>;
 }
@@ -39,7 +44,11 @@ export interface PeerTrainOptions {
  * @returns how often it was called
  * @throws the signal's reason after the step under way once it is aborted
  */
-export async function stepFor(seconds: number, step: (progress: number) => Promise<number>, options: PeerTrainOptions = {}): Promise<number> {
+export async function stepFor(
+  seconds: number,
+  step: (progress: number) => Promise<number>,
+  options: PeerTrainOptions = {},
+): Promise<number> {
   const { signal, onProgress, clock = wallClock } = options;
   const started = clock();
   const passed = (): number => clock() - started;

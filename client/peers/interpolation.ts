@@ -1,4 +1,7 @@
-/** Frames between frames (paper, Table 1): only every alpha-th frame is kept, and the ones left out are compared with what is put in their place. */
+/**
+ * Frames between frames (paper, Table 1): only every alpha-th frame is kept, and the ones left out are compared with
+ * what is put in their place.
+ */
 import type { Picture } from '../../model/inr/motion.js';
 import { psnr } from '../../model/inr/quality.js';
 import type { Clip } from './clip.js';
@@ -42,7 +45,10 @@ export function leaveOut({ frames, size, caption }: Clip, alpha: number): { kept
 }
 
 /** Fills a gap from its two neighbours among `pictures`. */
-export function between(pictures: readonly Picture[], combine: (before: Picture, after: Picture, beta: number) => Picture): Fill {
+export function between(
+  pictures: readonly Picture[],
+  combine: (before: Picture, after: Picture, beta: number) => Picture,
+): Fill {
   return ({ before, beta }) => combine(pictures[before] as Picture, pictures[before + 1] as Picture, beta);
 }
 
@@ -55,7 +61,10 @@ export function nearest(before: Picture, after: Picture, beta: number): Picture 
 export async function gapPsnr(gaps: readonly Gap[], fill: Fill): Promise<number> {
   const filled: Uint8Array[] = [];
   for (const gap of gaps) filled.push((await fill(gap)).data);
-  return meanPsnr(filled, gaps.map(({ truth }) => truth));
+  return meanPsnr(
+    filled,
+    gaps.map(({ truth }) => truth),
+  );
 }
 
 /** Mean over frames, in dB. */

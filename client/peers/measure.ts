@@ -17,13 +17,25 @@ export interface CodecFigures extends Fidelity {
 }
 
 /** Constant rate factors of x264 and x265: from about the rate of a `.linr` downwards. */
-export const RATE_FACTORS: Readonly<Record<ClassicCodec, readonly number[]>> = { libx264: [16, 21, 26, 33], libx265: [18, 23, 28, 35] };
+export const RATE_FACTORS: Readonly<Record<ClassicCodec, readonly number[]>> = {
+  libx264: [16, 21, 26, 33],
+  libx265: [18, 23, 28, 35],
+};
 
-export async function measureLinr(clip: Pick<Clip, 'frames' | 'size'>, bytes: Uint8Array, runtime: Runtime, clock = wallClock): Promise<Fidelity> {
+export async function measureLinr(
+  clip: Pick<Clip, 'frames' | 'size'>,
+  bytes: Uint8Array,
+  runtime: Runtime,
+  clock = wallClock,
+): Promise<Fidelity> {
   const decoder = new LinrDecoder(bytes, runtime);
   try {
     await decoder.frame(0);
-    return await fidelity(clip, drawn(clip.frames.length, async (t) => (await decoder.frame(t)).data), clock);
+    return await fidelity(
+      clip,
+      drawn(clip.frames.length, async (t) => (await decoder.frame(t)).data),
+      clock,
+    );
   } finally {
     await decoder.release();
   }
@@ -31,7 +43,12 @@ export async function measureLinr(clip: Pick<Clip, 'frames' | 'size'>, bytes: Ui
 
 /** Trains a codec for `seconds`, writes its file into `folder` and reads it back. */
 export async function trainCodec(
-  { frames }: Pick<Clip, 'frames'>, codec: NeuralCodec, seconds: number, folder: string, runtime: Runtime, options: PeerTrainOptions = {},
+  { frames }: Pick<Clip, 'frames'>,
+  codec: NeuralCodec,
+  seconds: number,
+  folder: string,
+  runtime: Runtime,
+  options: PeerTrainOptions = {},
 ): Promise<TrainedCodec & { readonly seconds: number }> {
   const { clock = wallClock } = options;
   const started = clock();
@@ -42,31 +59,57 @@ export async function trainCodec(
 }
 
 export async function measureCodec(
-  clip: Clip, codec: NeuralCodec, seconds: number, folder: string, runtime: Runtime, options: PeerTrainOptions = {},
+  clip: Clip,
+  codec: NeuralCodec,
+  seconds: number,
+  folder: string,
+  runtime: Runtime,
+  options: PeerTrainOptions = {},
 ): Promise<CodecFigures & { readonly steps: number }> {
   const trained = await trainCodec(clip, codec, seconds, folder, runtime, options);
   const decoder = await codec.open(trained.file, runtime);
   try {
     await decoder.frame(0);
-    const kept = await fidelity(clip, drawn(clip.frames.length, (t) => decoder.frame(t)), options.clock);
+    const kept = await fidelity(
+      clip,
+      drawn(clip.frames.length, (t) => decoder.frame(t)),
+      options.clock,
+    );
     return { ...figures(clip, trained.file.length, trained.seconds, kept), steps: trained.steps };
   } finally {
     await decoder.release();
   }
 }
 
-/** Of x264 or x265. Its bytes are those of the video packets alone: what the file format adds is left out, in its favour. */
-export async function measureClassic(clip: Clip, codec: ClassicCodec, crf: number, folder: string, options: ClassicOptions): Promise<CodecFigures> {
+/**
+ * Of x264 or x265. Its bytes are those of the video packets alone: what the file format adds is left out, in its
+ * favour.
+ */
+export async function measureClassic(
+  clip: Clip,
+  codec: ClassicCodec,
+  crf: number,
+  folder: string,
+  options: ClassicOptions,
+): Promise<CodecFigures> {
   const file = path.join(folder, `${codec}-${crf}.mp4`);
   const { seconds, packetBytes } = await encodeClassic(clip, codec, crf, file, options);
   const kept = await fidelity(clip, decodeClassic(clip, file));
   return figures(clip, packetBytes, seconds, { ...kept, fps: await decodeSpeed(clip, file, options) });
 }
 
-export function figures({ frames, size }: Pick<Clip, 'frames' | 'size'>, bytes: number, seconds: number, kept: Fidelity): CodecFigures {
+export function figures(
+  { frames, size }: Pick<Clip, 'frames' | 'size'>,
+  bytes: number,
+  seconds: number,
+  kept: Fidelity,
+): CodecFigures {
   return { ...kept, bytes, bpp: bitsPerPixel(bytes, frames.length, size.width, size.height), seconds };
 }
 
-async function* drawn(count: number, frame: (t: number) => Promise<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+async function* drawn(
+  count: number,
+  frame: (t: number) => Promise<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, void> {
   for (let t = 0; t < count; t++) yield await frame(t);
 }

@@ -1,7 +1,7 @@
 /**
- * NIRVANA as a codec: its groups' whole numbers in the container's own entropy coder, plain or as differences to the group before,
- * whichever is smaller (the authors' third form, by the learned distribution, is near what an adaptive coder gives). What they keep
- * as floats is stored in 16 bits.
+ * NIRVANA as a codec: its groups' whole numbers in the container's own entropy coder, plain or as differences to the
+ * group before, whichever is smaller (the authors' third form, by the learned distribution, is near what an adaptive
+ * coder gives). What they keep as floats is stored in 16 bits.
  */
 import { decodeNetwork, encodeNetwork, type ContainerTensor } from '../../model/container/index.js';
 import { Graph, ops, ParameterLayout, type ParameterSpec, type Value } from '../../model/graph/index.js';
@@ -15,7 +15,10 @@ import { largestWithin } from './sizes.js';
 
 /** Bits of what is not a whole number. */
 const REST_BITS = 16;
-/** Pictures of so many pixels and more have the authors' patches and channels, made for 1920 x 1080; smaller ones have smaller ones. */
+/**
+ * Pictures of so many pixels and more have the authors' patches and channels, made for 1920 x 1080; smaller ones have
+ * smaller ones.
+ */
 const LARGE_PIXELS = 1 << 19;
 const LARGE = { patch: 32, channels: 16 } as const;
 const SMALL = { patch: 16, channels: 8 } as const;
@@ -24,11 +27,16 @@ const LEAST_WIDTH = 16;
 /** Bits of a stored whole number, about. */
 const WHOLE_BITS = 4;
 
-/** NIRVANA whose file has about `bytes` bytes, as far as the stem's width decides. @param group frames of a group; published: 3 */
+/**
+ * NIRVANA whose file has about `bytes` bytes, as far as the stem's width decides.
+ *
+ * @param group frames of a group; published: 3
+ */
 export function nirvanaOfBytes(video: PeerVideo, bytes: number, group = 3): NeuralCodec {
   const form = video.width * video.height < LARGE_PIXELS ? SMALL : LARGE;
   const groupBits = (8 * bytes) / Math.ceil(video.frames / group);
-  const shaped = (channels: number): NirvanaShape => largestWithin((width) => ({ group, width, patch: form.patch, channels }), bitsOf, groupBits);
+  const shaped = (channels: number): NirvanaShape =>
+    largestWithin((width) => ({ group, width, patch: form.patch, channels }), bitsOf, groupBits);
   const shape = shaped(form.channels);
   return nirvana(video, shape.width < LEAST_WIDTH ? shaped(form.channels / 2) : shape);
 }
@@ -67,7 +75,14 @@ function write(video: PeerVideo, shape: NirvanaShape, groups: readonly NirvanaGr
   groups.forEach((group, g) => {
     const before = groups[g - 1];
     const plain = namedLayers(g, whole, group.whole);
-    const differing = before === undefined ? null : namedLayers(g, whole, combined(group.whole, before.whole, (value, other) => value - other));
+    const differing =
+      before === undefined
+        ? null
+        : namedLayers(
+            g,
+            whole,
+            combined(group.whole, before.whole, (value, other) => value - other),
+          );
     const differences = differing !== null && bytesOf(differing) < bytesOf(plain);
     for (const [name, tensor] of differences ? differing : plain) tensors.set(name, tensor);
     tensors.set(`${g}.rest`, { dims: [group.rest.length], data: group.rest });
@@ -77,16 +92,23 @@ function write(video: PeerVideo, shape: NirvanaShape, groups: readonly NirvanaGr
 }
 
 function combined(
-  layers: readonly Float32Array[], others: readonly Float32Array[], combine: (value: number, other: number) => number,
+  layers: readonly Float32Array[],
+  others: readonly Float32Array[],
+  combine: (value: number, other: number) => number,
 ): Float32Array[] {
   return layers.map((layer, i) => layer.map((value, at) => combine(value, others[i]?.[at] as number)));
 }
 
-function namedLayers(group: number, whole: readonly ParameterSpec[], layers: readonly Float32Array[]): Map<string, ContainerTensor> {
+function namedLayers(
+  group: number,
+  whole: readonly ParameterSpec[],
+  layers: readonly Float32Array[],
+): Map<string, ContainerTensor> {
   return new Map(whole.map(({ dims }, i) => [`${group}.${i}`, { dims, data: layers[i] as Float32Array }]));
 }
 
-const levels = (name: string): { bits: number } | { step: number } => (name.endsWith('.rest') ? { bits: REST_BITS } : { step: 1 });
+const levels = (name: string): { bits: number } | { step: number } =>
+  name.endsWith('.rest') ? { bits: REST_BITS } : { step: 1 };
 
 function bytesOf(tensors: ReadonlyMap<string, ContainerTensor>): number {
   return encodeNetwork({ config: {}, tensors }, { levels }).length;
@@ -107,13 +129,17 @@ function read(shape: NirvanaShape, file: Uint8Array): NirvanaGroup[] {
   for (const [g, { differences, scales }] of (heads as GroupHead[]).entries()) {
     const before = groups[g - 1];
     const layers = whole.map((_, i) => tensor(`${g}.${i}`));
-    const plain = differences && before !== undefined ? combined(layers, before.whole, (value, other) => value + other) : layers;
+    const plain =
+      differences && before !== undefined ? combined(layers, before.whole, (value, other) => value + other) : layers;
     groups.push({ whole: plain, scales, rest: tensor(`${g}.rest`) });
   }
   return groups;
 }
 
-/** Draws all frames of a group at once. With groups of one, a moment between two frames is drawn by a mixture of both networks. */
+/**
+ * Draws all frames of a group at once. With groups of one, a moment between two frames is drawn by a mixture of both
+ * networks.
+ */
 class NirvanaDecoder implements FrameDecoder {
   #drawn: { readonly moment: number; readonly frames: Uint8Array } | null = null;
 
@@ -124,7 +150,12 @@ class NirvanaDecoder implements FrameDecoder {
     private readonly groups: readonly NirvanaGroup[],
   ) {}
 
-  static async open(video: PeerVideo, shape: NirvanaShape, groups: readonly NirvanaGroup[], runtime: Runtime): Promise<NirvanaDecoder> {
+  static async open(
+    video: PeerVideo,
+    shape: NirvanaShape,
+    groups: readonly NirvanaGroup[],
+    runtime: Runtime,
+  ): Promise<NirvanaDecoder> {
     return new NirvanaDecoder(await runtime.createSession(decoderGraph(video, shape)), video, shape, groups);
   }
 
@@ -146,7 +177,9 @@ class NirvanaDecoder implements FrameDecoder {
   /** The frames (group, height, width, 3) of a group, or of a moment between two groups. */
   async #draw(moment: number): Promise<Uint8Array> {
     if (this.#drawn?.moment !== moment) {
-      const [before, after] = [Math.floor(moment), Math.ceil(moment)].map((g) => weightsOf(this.groups[g] as NirvanaGroup)) as [Float32Array, Float32Array];
+      const [before, after] = [Math.floor(moment), Math.ceil(moment)].map((g) =>
+        weightsOf(this.groups[g] as NirvanaGroup),
+      ) as [Float32Array, Float32Array];
       const share = moment - Math.floor(moment);
       const mixed = share === 0 ? before : before.map((value, i) => value + share * ((after[i] as number) - value));
       const { pixels } = await this.session.run({ weights: float32(mixed, [mixed.length]) });
@@ -158,7 +191,10 @@ class NirvanaDecoder implements FrameDecoder {
 
 /** A group's weights, one tensor after another. */
 function weightsOf({ whole, scales, rest }: NirvanaGroup): Float32Array {
-  return Float32Array.from([...whole.flatMap((layer, i) => [...layer.map((value) => value * (scales[i] as number))]), ...rest]);
+  return Float32Array.from([
+    ...whole.flatMap((layer, i) => [...layer.map((value) => value * (scales[i] as number))]),
+    ...rest,
+  ]);
 }
 
 /** weights (N) of the stem's layers and the rest -> pixels uint8 (group, height, width, 3). */
@@ -170,7 +206,12 @@ function decoderGraph(video: PeerVideo, shape: NirvanaShape): Uint8Array {
   const tensors = layout.unflatten(graph.input('weights', 'float32', [layout.size]));
   const { rows, columns } = patchGrid(video, shape);
   const centres = ops.constant(graph, float32(patchCentres({ rows, columns }), [rows * columns, 2]));
-  const pixels = nirvanaPixels(whole.map(({ name }) => tensors.get(name) as Value), tensors, shape, centres);
+  const pixels = nirvanaPixels(
+    whole.map(({ name }) => tensors.get(name) as Value),
+    tensors,
+    shape,
+    centres,
+  );
   const apart = ops.reshape(pixels, [rows, columns, group, 3, patch, patch]);
   const canvas = ops.reshape(ops.transpose(apart, [2, 0, 4, 1, 5, 3]), [group, rows * patch, columns * patch, 3]);
   graph.output('pixels', ops.toBytes(ops.slice(ops.slice(canvas, 1, 0, video.height), 2, 0, video.width)));

@@ -1,7 +1,7 @@
 /**
- * Trains NIRVANA's groups one after another, as published: each on all of its patches in every step, from the network that the group
- * before it ended with. Whole numbers are rounded in the forward pass and moved as if they were not, and cost what a learned
- * distribution says their bits are.
+ * Trains NIRVANA's groups one after another, as published: each on all of its patches in every step, from the network
+ * that the group before it ended with. Whole numbers are rounded in the forward pass and moved as if they were not, and
+ * cost what a learned distribution says their bits are.
  */
 import { Graph, ops, ParameterLayout, type ParameterSpec, type Value } from '../../model/graph/index.js';
 import { seededRandom } from '../../model/runtime/random.js';
@@ -9,14 +9,25 @@ import { float32, type HostTensor } from '../../model/runtime/tensor.js';
 import type { Runtime } from '../../model/runtime/types.js';
 import { onCanvas } from './canvas.js';
 import { stepFor, type PeerTrainOptions } from './codec.js';
-import { nirvanaPixels, nirvanaSpecs, nirvanaStart, patchCentres, patchGrid, STEM_LAYERS, wholeBound, type NirvanaShape, type NirvanaSpecs } from './nirvana.js';
+import {
+  nirvanaPixels,
+  nirvanaSpecs,
+  nirvanaStart,
+  patchCentres,
+  patchGrid,
+  STEM_LAYERS,
+  wholeBound,
+  type NirvanaShape,
+  type NirvanaSpecs,
+} from './nirvana.js';
 import { Optimizer, type Forward } from './optimizer.js';
 import { parameter } from './layers.js';
 import type { PeerVideo } from './peer.js';
 
 /**
- * Adam's rate for biases and convolutions: six times the published one, for a comparison's minutes are a few hundred steps a group and
- * not 2,000. On three frames of Big Buck Bunny at 160 x 80, 4 s: 28.6 dB, with three times 27.3, as published 24.7.
+ * Adam's rate for biases and convolutions: six times the published one, for a comparison's minutes are a few hundred
+ * steps a group and not 2,000. On three frames of Big Buck Bunny at 160 x 80, 4 s: 28.6 dB, with three times 27.3, as
+ * published 24.7.
  */
 const LEARNING_RATE = 3e-3;
 /** How many times it the other tensors have, as published. */
@@ -43,7 +54,12 @@ export interface NirvanaGroup {
 const priorSpecs: readonly ParameterSpec[] = STEM_LAYERS.map((i) => ({ name: `prior${i}`, dims: [2] }));
 
 export async function trainNirvana(
-  runtime: Runtime, video: PeerVideo, shape: NirvanaShape, frames: readonly Uint8Array[], seconds: number, options: PeerTrainOptions = {},
+  runtime: Runtime,
+  video: PeerVideo,
+  shape: NirvanaShape,
+  frames: readonly Uint8Array[],
+  seconds: number,
+  options: PeerTrainOptions = {},
 ): Promise<{ groups: NirvanaGroup[]; steps: number }> {
   const specs = nirvanaSpecs(shape);
   const layout = new ParameterLayout([...specs.whole, ...specs.scales, ...specs.rest, ...priorSpecs]);
@@ -51,8 +67,16 @@ export async function trainNirvana(
   const optimizer = await Optimizer.create(runtime, {
     name: 'NIRVANA',
     layout,
-    rateOf: (name) => (name.endsWith('.whole') ? WHOLE_RATE : name.endsWith('.scale') ? SCALE_RATE : name.startsWith('prior') ? PRIOR_RATE : 1),
-    initial: (spec) => (spec.name.startsWith('prior') ? priorStart(spec.name, specs.whole) : nirvanaStart(spec, specs, random)),
+    rateOf: (name) =>
+      name.endsWith('.whole')
+        ? WHOLE_RATE
+        : name.endsWith('.scale')
+          ? SCALE_RATE
+          : name.startsWith('prior')
+            ? PRIOR_RATE
+            : 1,
+    initial: (spec) =>
+      spec.name.startsWith('prior') ? priorStart(spec.name, specs.whole) : nirvanaStart(spec, specs, random),
     forward: (graph, parameters) => forward(graph, video, shape, layout, parameters),
   });
   try {
@@ -62,7 +86,9 @@ export async function trainNirvana(
     for (let group = 0; group < count; group++) {
       optimizer.restart();
       const best = await trainGroup(optimizer, groupPatches(video, shape, frames, group), seconds / count, {
-        ...options, onProgress: ({ seconds: done, psnr_db }) => options.onProgress?.({ seconds: (group * seconds) / count + done, psnr_db }),
+        ...options,
+        onProgress: ({ seconds: done, psnr_db }) =>
+          options.onProgress?.({ seconds: (group * seconds) / count + done, psnr_db }),
       });
       steps += best.steps;
       optimizer.parameters.set(best.parameters);
@@ -76,20 +102,27 @@ export async function trainNirvana(
 
 /** @returns the parameters that had the least error of the steps */
 async function trainGroup(
-  optimizer: Optimizer, patches: HostTensor, seconds: number, options: PeerTrainOptions,
+  optimizer: Optimizer,
+  patches: HostTensor,
+  seconds: number,
+  options: PeerTrainOptions,
 ): Promise<{ parameters: Float32Array; steps: number }> {
   const before = optimizer.parameters.slice();
   const best = optimizer.parameters.slice();
   let least = Infinity;
-  const steps = await stepFor(seconds, async () => {
-    before.set(optimizer.parameters);
-    const mse = await optimizer.step({ patches }, LEARNING_RATE);
-    if (mse < least) {
-      least = mse;
-      best.set(before);
-    }
-    return mse;
-  }, options);
+  const steps = await stepFor(
+    seconds,
+    async () => {
+      before.set(optimizer.parameters);
+      const mse = await optimizer.step({ patches }, LEARNING_RATE);
+      if (mse < least) {
+        least = mse;
+        best.set(before);
+      }
+      return mse;
+    },
+    options,
+  );
   return { parameters: best, steps };
 }
 
@@ -111,7 +144,13 @@ function roundHalfToEven(value: number): number {
 }
 
 /** Inputs: `patches` uint8 (P, group * 3, patch, patch). */
-function forward(graph: Graph, video: PeerVideo, shape: NirvanaShape, layout: ParameterLayout, parameters: Value): Forward {
+function forward(
+  graph: Graph,
+  video: PeerVideo,
+  shape: NirvanaShape,
+  layout: ParameterLayout,
+  parameters: Value,
+): Forward {
   const grid = patchGrid(video, shape);
   const count = grid.rows * grid.columns;
   const wholes = nirvanaSpecs(shape).whole;
@@ -127,16 +166,22 @@ function forward(graph: Graph, video: PeerVideo, shape: NirvanaShape, layout: Pa
   });
   const centres = ops.constant(graph, float32(patchCentres(grid), [count, 2]));
   const pixels = nirvanaPixels(weights, tensors, shape, centres);
-  const truth = ops.mul(ops.cast(graph.input('patches', 'uint8', [count, shape.group * 3, shape.patch, shape.patch]), 'float32'), 1 / 255);
+  const truth = ops.mul(
+    ops.cast(graph.input('patches', 'uint8', [count, shape.group * 3, shape.patch, shape.patch]), 'float32'),
+    1 / 255,
+  );
   const mse = ops.reduceMean(ops.square(ops.sub(pixels, truth)), null, false);
-  const bits = wholes.map(({ name }, i) => bitsOf(parameter(tensors, name), parameter(tensors, `prior${i}`))).reduce((sum, layer) => ops.add(sum, layer));
+  const bits = wholes
+    .map(({ name }, i) => bitsOf(parameter(tensors, name), parameter(tensors, `prior${i}`)))
+    .reduce((sum, layer) => ops.add(sum, layer));
   return { loss: ops.add(mse, ops.mul(bits, BIT_PRICE / wholeCount)), mse, by: used };
 }
 
 /** () bits that a logistic distribution gives the whole numbers. */
 function bitsOf(whole: Value, prior: Value): Value {
   const [logInverse, middle] = ops.split(prior, 0, [1, 1]) as [Value, Value];
-  const below = (offset: number): Value => ops.sigmoid(ops.mul(ops.sub(ops.add(whole, offset), middle), ops.exp(logInverse)));
+  const below = (offset: number): Value =>
+    ops.sigmoid(ops.mul(ops.sub(ops.add(whole, offset), middle), ops.exp(logInverse)));
   const probability = ops.add(ops.sub(below(0.5), below(-0.5)), LEAST_PROBABILITY);
   return ops.mul(ops.reduceSum(ops.log(probability), null, false), -1 / Math.LN2);
 }
@@ -147,12 +192,17 @@ function priorStart(name: string, wholes: readonly ParameterSpec[]): Float32Arra
   return Float32Array.of(Math.log(Math.PI / wholeBound(whole.name)), 0);
 }
 
-/** The patches of a group's frames (P, group * 3, patch, patch): the video's last frame stands in for frames after it. */
+/**
+ * The patches of a group's frames (P, group * 3, patch, patch): the video's last frame stands in for frames after it.
+ */
 function groupPatches(video: PeerVideo, shape: NirvanaShape, frames: readonly Uint8Array[], group: number): HostTensor {
   const { patch, group: size } = shape;
   const { rows, columns } = patchGrid(video, shape);
   const canvas = { width: columns * patch, height: rows * patch };
-  const own = Array.from({ length: size }, (_, i) => frames[Math.min(group * size + i, frames.length - 1)] as Uint8Array);
+  const own = Array.from(
+    { length: size },
+    (_, i) => frames[Math.min(group * size + i, frames.length - 1)] as Uint8Array,
+  );
   const pixels = onCanvas(own, video, canvas);
   const data = new Uint8Array(pixels.length);
   let at = 0;

@@ -1,7 +1,7 @@
 /**
- * NIRVANA (Maiya et al., CVPR 2023): a network for each group of frames, from a patch's centre to the pixels of the patch in all frames
- * of the group. A stem of sines gives a feature map, each frame adds a sinusoid of its index, and two convolutions a frame and a pixel
- * shuffle draw. The stem's weights are whole numbers times a scale a layer.
+ * NIRVANA (Maiya et al., CVPR 2023): a network for each group of frames, from a patch's centre to the pixels of the
+ * patch in all frames of the group. A stem of sines gives a feature map, each frame adds a sinusoid of its index, and
+ * two convolutions a frame and a pixel shuffle draw. The stem's weights are whole numbers times a scale a layer.
  */
 import { ops, ParameterLayout, type ParameterSpec, type Value } from '../../model/graph/index.js';
 import { float32, sizeOf } from '../../model/runtime/tensor.js';
@@ -62,10 +62,13 @@ export function nirvanaNumbers(shape: NirvanaShape): number {
   return new ParameterLayout([...whole, ...scales, ...rest]).size;
 }
 
-/** Starting values: whole numbers in their range, scales so that weights begin as SIREN's, the rest as PyTorch's layers. */
+/**
+ * Starting values: whole numbers in their range, scales so that weights begin as SIREN's, the rest as PyTorch's layers.
+ */
 export function nirvanaStart(spec: ParameterSpec, specs: NirvanaSpecs, random: () => number): Float32Array {
   const { name, dims } = spec;
-  const uniform = (bound: number): Float32Array => Float32Array.from({ length: sizeOf(dims) }, () => (random() * 2 - 1) * bound);
+  const uniform = (bound: number): Float32Array =>
+    Float32Array.from({ length: sizeOf(dims) }, () => (random() * 2 - 1) * bound);
   if (name.endsWith('.whole')) return uniform(wholeBound(name));
   if (!name.startsWith('stem')) return uniformStart(spec, specs.rest, random);
   const [inputs] = specs.whole.find((other) => other.name === name.replace(/\.\w+$/, '.whole'))?.dims as [number];
@@ -86,7 +89,12 @@ export function wholeBound(name: string): number {
  * @param weights the stem's, (inputs, outputs) each
  * @param centres (P, 2) of the patches, in [-1, 1]
  */
-export function nirvanaPixels(weights: readonly Value[], parameters: Parameters, shape: NirvanaShape, centres: Value): Value {
+export function nirvanaPixels(
+  weights: readonly Value[],
+  parameters: Parameters,
+  shape: NirvanaShape,
+  centres: Value,
+): Value {
   const { group, patch, channels } = shape;
   const patches = centres.dims[0] as number;
   const side = patch / SHUFFLE;
@@ -99,7 +107,10 @@ export function nirvanaPixels(weights: readonly Value[], parameters: Parameters,
   const indices = ops.constant(x.graph, float32(frameIndices(group, channels), [1, group, channels, 1]));
   const ofFrames = ops.reshape(ops.add(features, indices), [patches, group * channels, side, side]);
   const convolved = (input: Value, name: string): Value =>
-    ops.conv2d(input, parameter(parameters, `${name}.weight`), parameter(parameters, `${name}.bias`), { pads: [1, 1, 1, 1], groups: group });
+    ops.conv2d(input, parameter(parameters, `${name}.weight`), parameter(parameters, `${name}.bias`), {
+      pads: [1, 1, 1, 1],
+      groups: group,
+    });
   return convolved(ops.gelu(pixelShuffle(convolved(ofFrames, 'wide'), SHUFFLE)), 'last');
 }
 
@@ -113,12 +124,20 @@ function frameIndices(group: number, channels: number): Float32Array {
 }
 
 /** Patches of a frame: rows and columns of them. */
-export function patchGrid({ width, height }: PeerVideo, { patch }: NirvanaShape): { readonly rows: number; readonly columns: number } {
+export function patchGrid(
+  { width, height }: PeerVideo,
+  { patch }: NirvanaShape,
+): { readonly rows: number; readonly columns: number } {
   return { rows: Math.ceil(height / patch), columns: Math.ceil(width / patch) };
 }
 
 /** (P, 2): y and x of every patch's centre, in [-1, 1], row by row. */
 export function patchCentres({ rows, columns }: { readonly rows: number; readonly columns: number }): Float32Array {
   const centre = (index: number, count: number): number => (2 * index + 1) / count - 1;
-  return Float32Array.from(Array.from({ length: rows * columns }, (_, p) => [centre(Math.floor(p / columns), rows), centre(p % columns, columns)]).flat());
+  return Float32Array.from(
+    Array.from({ length: rows * columns }, (_, p) => [
+      centre(Math.floor(p / columns), rows),
+      centre(p % columns, columns),
+    ]).flat(),
+  );
 }

@@ -1,7 +1,7 @@
 /**
- * NVP (Kim et al., NeurIPS 2022): latents from two-dimensional grids over pairs of x, y and t and from one grid over all three, a
- * network of the latent that modulates a SIREN of the time. Built for samples at the crossings of rows and columns, where looking
- * into a two-dimensional grid is a product with two thin matrices.
+ * NVP (Kim et al., NeurIPS 2022): latents from two-dimensional grids over pairs of x, y and t and from one grid over
+ * all three, a network of the latent that modulates a SIREN of the time. Built for samples at the crossings of rows and
+ * columns, where looking into a two-dimensional grid is a product with two thin matrices.
  */
 import { linearWeights, ops, type ParameterSpec, type Value } from '../../model/graph/index.js';
 import { float32, sizeOf } from '../../model/runtime/tensor.js';
@@ -9,7 +9,10 @@ import { normal } from '../../model/runtime/random.js';
 import { parameter } from './layers.js';
 import type { Parameters, PeerVideo } from './peer.js';
 
-/** As published for its small model: features of a node, side of the coarsest level and growth from one to the next, width and depth. */
+/**
+ * As published for its small model: features of a node, side of the coarsest level and growth from one to the next,
+ * width and depth.
+ */
 const FEATURES = 2;
 const COARSEST = 16;
 const GROWTH = 1.35;
@@ -50,7 +53,9 @@ export function levelSide(level: number): number {
 
 /** The grids' tensors, one of each level and feature apart, as each has its own range of stored values. */
 export function gridSpecs({ frames }: PeerVideo, { levels, side }: NvpShape): ParameterSpec[] {
-  const planes = PLANES.flatMap((plane) => Array.from({ length: levels }, (_, i) => ({ name: `${plane}${i}`, dims: [FEATURES, levelSide(i), levelSide(i)] })));
+  const planes = PLANES.flatMap((plane) =>
+    Array.from({ length: levels }, (_, i) => ({ name: `${plane}${i}`, dims: [FEATURES, levelSide(i), levelSide(i)] })),
+  );
   return [...planes, { name: VOLUME, dims: [FEATURES, frames, side, side] }];
 }
 
@@ -77,7 +82,8 @@ function latentSize({ levels }: NvpShape): number {
 
 /** Starting values: grids almost zero, the modulator's weights as He et al. (2015), the others as SIREN's. */
 export function initial({ name, dims }: ParameterSpec, shape: NvpShape, random: () => number): Float32Array {
-  const uniform = (bound: number): Float32Array => Float32Array.from({ length: sizeOf(dims) }, () => (random() * 2 - 1) * bound);
+  const uniform = (bound: number): Float32Array =>
+    Float32Array.from({ length: sizeOf(dims) }, () => (random() * 2 - 1) * bound);
   const layer = Number(/\d+/.exec(name)?.[0]);
   if (name.startsWith('modulator')) {
     if (name.endsWith('.bias')) return new Float32Array(sizeOf(dims));
@@ -95,22 +101,40 @@ export function nvpPixels(parameters: Parameters, video: PeerVideo, shape: NvpSh
   const get = (name: string): Value => parameter(parameters, name);
   const layers = Array.from({ length: LAYERS }, (_, i) => i);
   // One product for the part of all layers that reads the latent.
-  const fromLatent = ops.matmul(latent, ops.concat(layers.map((i) => get(`modulator${i}.latent`)), 1));
-  const parts = ops.split(fromLatent, 2, layers.map(() => WIDTH));
+  const fromLatent = ops.matmul(
+    latent,
+    ops.concat(
+      layers.map((i) => get(`modulator${i}.latent`)),
+      1,
+    ),
+  );
+  const parts = ops.split(
+    fromLatent,
+    2,
+    layers.map(() => WIDTH),
+  );
   const moments = samples.steps.dims[0] as number;
   let modulation: Value | null = null;
   let hidden = ops.reshape(samples.steps, [moments, 1, 1]);
   for (const i of layers) {
     const read = ops.add(parts[i] as Value, get(`modulator${i}.bias`));
-    modulation = ops.leakyRelu(modulation === null ? read : ops.add(ops.matmul(modulation, get(`modulator${i}.hidden`)), read));
+    modulation = ops.leakyRelu(
+      modulation === null ? read : ops.add(ops.matmul(modulation, get(`modulator${i}.hidden`)), read),
+    );
     const wave = ops.add(ops.matmul(hidden, get(`siren${i}.weight`)), get(`siren${i}.bias`));
-    hidden = ops.mul(ops.sin(ops.mul(wave, i === 0 ? FIRST_FREQUENCY : HIDDEN_FREQUENCY)), modulation); // (F, R * C, width)
+    const sine = ops.sin(ops.mul(wave, i === 0 ? FIRST_FREQUENCY : HIDDEN_FREQUENCY));
+    hidden = ops.mul(sine, modulation); // (F, R * C, width)
   }
   return ops.add(ops.matmul(hidden, get('last.weight')), get('last.bias'));
 }
 
 /** What the grids say at every crossing: (F, R * C, latent). */
-function latents(parameters: Parameters, video: PeerVideo, { levels, side }: NvpShape, { ts, ys, xs }: NvpSamples): Value {
+function latents(
+  parameters: Parameters,
+  video: PeerVideo,
+  { levels, side }: NvpShape,
+  { ts, ys, xs }: NvpSamples,
+): Value {
   const [moments, rows, columns] = [ts, ys, xs].map(({ dims }) => dims[0] as number) as [number, number, number];
   const axes = { t: ts, y: ys, x: xs };
   const counts = { t: moments, y: rows, x: columns };
@@ -118,7 +142,10 @@ function latents(parameters: Parameters, video: PeerVideo, { levels, side }: Nvp
     const [first, second] = [...plane] as ['t' | 'y', 'y' | 'x'];
     const looked = Array.from({ length: levels }, (_, i) => {
       const weights = (axis: Value): Value => linearWeights(ops.mul(axis, levelSide(i) - 1), levelSide(i));
-      return ops.matmul(ops.matmul(weights(axes[first]), parameter(parameters, `${plane}${i}`)), ops.transposeLast(weights(axes[second])));
+      return ops.matmul(
+        ops.matmul(weights(axes[first]), parameter(parameters, `${plane}${i}`)),
+        ops.transposeLast(weights(axes[second])),
+      );
     });
     const features = ops.transpose(ops.concat(looked, 0), [1, 2, 0]); // (first, second, levels * features)
     const dims = (['t', 'y', 'x'] as const).map((axis) => (plane.includes(axis) ? counts[axis] : 1));
@@ -128,11 +155,24 @@ function latents(parameters: Parameters, video: PeerVideo, { levels, side }: Nvp
   return ops.reshape(all, [moments, rows * columns, all.dims[3] as number]);
 }
 
-/** The three-dimensional grid at the nearest nodes and their neighbours: (F, R, C, 9 * features). Between frames, two slices are blended. */
-function volume(parameters: Parameters, { frames }: PeerVideo, side: number, { ts, ys, xs }: Pick<NvpSamples, 'ts' | 'ys' | 'xs'>): Value {
+/**
+ * The three-dimensional grid at the nearest nodes and their neighbours: (F, R, C, 9 * features). Between frames, two
+ * slices are blended.
+ */
+function volume(
+  parameters: Parameters,
+  { frames }: PeerVideo,
+  side: number,
+  { ts, ys, xs }: Pick<NvpSamples, 'ts' | 'ys' | 'xs'>,
+): Value {
   const grid = ops.reshape(parameter(parameters, VOLUME), [FEATURES, frames, side * side]);
   const [moments, rows, columns] = [ts, ys, xs].map(({ dims }) => dims[0] as number) as [number, number, number];
-  const slices = ops.reshape(ops.matmul(linearWeights(ops.mul(ts, frames - 1), frames), grid), [FEATURES, moments, side, side]);
+  const slices = ops.reshape(ops.matmul(linearWeights(ops.mul(ts, frames - 1), frames), grid), [
+    FEATURES,
+    moments,
+    side,
+    side,
+  ]);
   const around = (axis: Value, count: number): Value => {
     const offsets = ops.constant(axis.graph, float32(Float32Array.from(NEIGHBOURS), [1, NEIGHBOURS.length]));
     const nodes = ops.add(ops.reshape(ops.round(ops.mul(axis, side - 1)), [count, 1]), offsets);
@@ -140,5 +180,10 @@ function volume(parameters: Parameters, { frames }: PeerVideo, side: number, { t
   };
   const looked = ops.matmul(ops.matmul(around(ys, rows), slices), ops.transposeLast(around(xs, columns)));
   const apart = ops.reshape(looked, [FEATURES, moments, rows, NEIGHBOURS.length, columns, NEIGHBOURS.length]);
-  return ops.reshape(ops.transpose(apart, [1, 2, 4, 0, 3, 5]), [moments, rows, columns, FEATURES * NEIGHBOURS.length ** 2]);
+  return ops.reshape(ops.transpose(apart, [1, 2, 4, 0, 3, 5]), [
+    moments,
+    rows,
+    columns,
+    FEATURES * NEIGHBOURS.length ** 2,
+  ]);
 }

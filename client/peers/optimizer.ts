@@ -1,6 +1,14 @@
 /** Adam (or AdamW) on all trained numbers of a network at once, inside ONNX Runtime: one session, one step a call. */
 import {
-  adamRate, adamStep, Graph, gradients, ops, type AdamOptions, type ParameterLayout, type ParameterSpec, type Value,
+  adamRate,
+  adamStep,
+  Graph,
+  gradients,
+  ops,
+  type AdamOptions,
+  type ParameterLayout,
+  type ParameterSpec,
+  type Value,
 } from '../../model/graph/index.js';
 import { prepareInPlace, runInPlace } from '../../model/runtime/in-place.js';
 import { asFloat32, float32, scalar, type HostTensor } from '../../model/runtime/tensor.js';
@@ -27,7 +35,10 @@ export interface Trainable {
   forward(graph: Graph, parameters: Value): Forward;
   /** How many times the step's learning rate a tensor has. Default: once. */
   readonly rateOf?: (name: string) => number;
-  /** AdamW's (Loshchilov and Hutter, 2019): each step takes this share, times the learning rate, off every number. Default 0. */
+  /**
+   * AdamW's (Loshchilov and Hutter, 2019): each step takes this share, times the learning rate, off every number.
+   * Default 0.
+   */
   readonly weightDecay?: number;
 }
 
@@ -53,11 +64,17 @@ export class Optimizer {
   /** One step with the graph's other inputs in `feeds`. @returns the mean squared error before it */
   async step(feeds: Readonly<Record<string, HostTensor>>, learningRate: number): Promise<number> {
     this.#steps += 1;
-    const [parameters, first, second] = this.#state.map((data) => float32(data, [data.length])) as [HostTensor, HostTensor, HostTensor];
+    const [parameters, first, second] = this.#state.map((data) => float32(data, [data.length])) as [
+      HostTensor,
+      HostTensor,
+      HostTensor,
+    ];
     const mse = scalar(0);
-    const decay = this.network.weightDecay === undefined ? {} : { kept: scalar(1 - learningRate * this.network.weightDecay) };
+    const decay =
+      this.network.weightDecay === undefined ? {} : { kept: scalar(1 - learningRate * this.network.weightDecay) };
     await runInPlace(
-      this.session, { parameters, first, second, rate: scalar(adamRate(learningRate, this.#steps, ADAM)), ...decay, ...feeds },
+      this.session,
+      { parameters, first, second, rate: scalar(adamRate(learningRate, this.#steps, ADAM)), ...decay, ...feeds },
       { parameters_out: parameters, first_out: first, second_out: second, mse },
     );
     return asFloat32(mse)[0] as number;
@@ -82,7 +99,8 @@ function stepModel({ name, layout, forward, rateOf, weightDecay }: Trainable): U
   const rate = graph.input('rate', 'float32', []);
   const { loss, mse, by = parameters } = forward(graph, parameters);
   const gradient = gradients(loss, [by])[0] as Value;
-  const rates = rateOf === undefined ? rate : ops.mul(rate, ops.constant(graph, float32(ratesOf(layout, rateOf), [layout.size])));
+  const rates =
+    rateOf === undefined ? rate : ops.mul(rate, ops.constant(graph, float32(ratesOf(layout, rateOf), [layout.size])));
   const shrunk = weightDecay === undefined ? parameters : ops.mul(parameters, graph.input('kept', 'float32', []));
   const next = adamStep({ parameters: shrunk, first, second }, gradient, rates, ADAM);
   graph.output('parameters_out', next.parameters);

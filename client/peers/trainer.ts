@@ -1,4 +1,7 @@
-/** Trains a peer as published for HNeRV: Adam, mean squared error, two frames a step, a rising and then falling learning rate. */
+/**
+ * Trains a peer as published for HNeRV: Adam, mean squared error, two frames a step, a rising and then falling learning
+ * rate.
+ */
 import { Graph, ops, ParameterLayout, type Value } from '../../model/graph/index.js';
 import { seededRandom } from '../../model/runtime/random.js';
 import { asFloat32, float32, int64, sizeOf, type HostTensor } from '../../model/runtime/tensor.js';
@@ -9,8 +12,8 @@ import { Optimizer, type Forward } from './optimizer.js';
 import { fixedCodes, PeerDecoder, storedNumbers, writePeer, type Peer } from './peer.js';
 
 /**
- * Three times the published peak: a comparison's minutes are a few hundred steps, not 300 passes over the video, and there it
- * gives both peers two to three dB more. Twice as much again made HNeRV fail in some runs.
+ * Three times the published peak: a comparison's minutes are a few hundred steps, not 300 passes over the video, and
+ * there it gives both peers two to three dB more. Twice as much again made HNeRV fail in some runs.
  */
 const LEARNING_RATE = 3e-3;
 const BATCH = 2;
@@ -55,7 +58,13 @@ function pickFrames(graph: Graph, peer: Peer, frameIndex: Value): Value {
   return ops.mul(ops.transpose(picked, [0, 3, 1, 2]), 1 / 255);
 }
 
-function codesOf(graph: Graph, peer: Peer, parameters: ReadonlyMap<string, Value>, frames: Value, frameIndex: Value): Value {
+function codesOf(
+  graph: Graph,
+  peer: Peer,
+  parameters: ReadonlyMap<string, Value>,
+  frames: Value,
+  frameIndex: Value,
+): Value {
   const fixed = fixedCodes(peer);
   if (fixed === null) return peer.encode(parameters, frames);
   return ops.gather(ops.constant(graph, float32(fixed, [peer.video.frames, ...peer.codeDims])), frameIndex, 0);
@@ -89,14 +98,21 @@ export class PeerTrainer {
       forward: (graph, parameters) => forward(peer, layout, batch, graph, parameters),
     });
     const { width, height } = peer.canvas;
-    const video: HostTensor = { dtype: 'uint8', dims: [frames.length, height, width, 3], data: onCanvas(frames, peer.video, peer.canvas) };
+    const video: HostTensor = {
+      dtype: 'uint8',
+      dims: [frames.length, height, width, 3],
+      data: onCanvas(frames, peer.video, peer.canvas),
+    };
     return new PeerTrainer(runtime, peer, layout, optimizer, video, batch);
   }
 
   /** One step. `progress` in [0, 1] is the part of the training done. @returns `mse` */
   async step(progress: number): Promise<number> {
     this.steps += 1;
-    this.mse = await this.optimizer.step({ video: this.video, frameIndex: int64(this.nextFrames()) }, LEARNING_RATE * schedule(progress));
+    this.mse = await this.optimizer.step(
+      { video: this.video, frameIndex: int64(this.nextFrames()) },
+      LEARNING_RATE * schedule(progress),
+    );
     return this.mse;
   }
 
@@ -107,7 +123,9 @@ export class PeerTrainer {
 
   /** The decoder's weights as they are now, by name. */
   weights(): Map<string, Float32Array> {
-    return new Map(this.peer.decoderSpecs.map(({ name }) => [name, this.layout.view(this.optimizer.parameters, name).slice()]));
+    return new Map(
+      this.peer.decoderSpecs.map(({ name }) => [name, this.layout.view(this.optimizer.parameters, name).slice()]),
+    );
   }
 
   /** (T, ...codeDims) of all frames as the encoder makes them now; null where codes are fixed. */

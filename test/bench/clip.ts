@@ -1,4 +1,7 @@
-/** The frames a codec bench works on: of the videos it is given, of the known ones where they are, or of one made on the spot. */
+/**
+ * The frames a codec bench works on: of the videos it is given, of the known ones where they are, or of one made on the
+ * spot.
+ */
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { makeVideo, movingPicture } from '../helpers/videos.js';
@@ -19,13 +22,24 @@ export async function benchVideos(named: readonly string[], folder: string, most
   if (named.length > 0) return [...named];
   const data = process.env['LATENTCHAT_DATA'] || undefined;
   if (data !== undefined) return KNOWN.slice(0, most).map((name) => path.join(data, 'videos', `${name}.mp4`));
-  console.log('LATENTCHAT_DATA names no folder of videos, so a made clip is measured: a disc crossing a turning texture.');
+  console.log(
+    'LATENTCHAT_DATA names no folder of videos, so a made clip is measured: a disc crossing a turning texture.',
+  );
   return [await madeVideo(folder)];
 }
 
 async function madeVideo(folder: string): Promise<string> {
   const { width, height, frames, fps } = MADE;
   const file = path.join(folder, 'made.mp4');
-  await writeFile(file, await makeVideo({ width, height, times: Array.from({ length: frames }, (_, t) => t / fps), lastDuration: 1 / fps, picture: movingPicture }));
+  await writeFile(
+    file,
+    await makeVideo({
+      width,
+      height,
+      times: Array.from({ length: frames }, (_, t) => t / fps),
+      lastDuration: 1 / fps,
+      picture: movingPicture,
+    }),
+  );
   return file;
 }

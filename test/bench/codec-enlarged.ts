@@ -1,4 +1,7 @@
-/** Our frames drawn at four times the encoded size: by the decoder, and by the filters that anyone has, from the same decoded frames. */
+/**
+ * Our frames drawn at four times the encoded size: by the decoder, and by the filters that anyone has, from the same
+ * decoded frames.
+ */
 import sharp from 'sharp';
 import { openPart, type Clip } from '../../client/peers/clip.js';
 import { LinrDecoder, MAX_ENLARGEMENT } from '../../model/inr/decoder.js';
@@ -9,7 +12,11 @@ import type { Runtime } from '../../model/runtime/types.js';
 export const ENLARGED_FRAMES = 24;
 
 /** A table: mean PSNR in dB against the video's own frames at that size. */
-export async function enlargement({ file, size, frames }: Clip, container: Uint8Array, runtime: Runtime): Promise<string[][]> {
+export async function enlargement(
+  { file, size, frames }: Clip,
+  container: Uint8Array,
+  runtime: Runtime,
+): Promise<string[][]> {
   const large = { width: size.width * MAX_ENLARGEMENT, height: size.height * MAX_ENLARGEMENT };
   const decoder = new LinrDecoder(container, runtime);
   const { times_s } = (await decoder.file()).meta;
@@ -23,7 +30,10 @@ export async function enlargement({ file, size, frames }: Clip, container: Uint8
       const { data } = await decoder.frame(t);
       sums.decoder += psnr((await decoder.frame(t, large.width)).data, truth.data);
       for (const kernel of ['lanczos3', 'cubic'] as const) {
-        const picture = sharp(data, { raw: { ...size, channels: 3 } }).resize(large.width, large.height, { kernel, fit: 'fill' });
+        const picture = sharp(data, { raw: { ...size, channels: 3 } }).resize(large.width, large.height, {
+          kernel,
+          fit: 'fill',
+        });
         sums[kernel] += psnr(await picture.raw().toBuffer(), truth.data);
       }
       count += 1;
@@ -35,6 +45,8 @@ export async function enlargement({ file, size, frames }: Clip, container: Uint8
   const mean = (sum: number): string => (sum / count).toFixed(2);
   return [
     [`${large.width} x ${large.height}, ${count} frames`, 'PSNR dB'],
-    ['our decoder', mean(sums.decoder)], ['Lanczos', mean(sums.lanczos3)], ['bicubic', mean(sums.cubic)],
+    ['our decoder', mean(sums.decoder)],
+    ['Lanczos', mean(sums.lanczos3)],
+    ['bicubic', mean(sums.cubic)],
   ];
 }

@@ -40,7 +40,12 @@ export interface RowOptions {
 }
 
 /** x264 or x265 at each of `factors`. */
-export async function classicRows(clip: Clip, codec: ClassicCodec, factors: readonly number[], { threads, folder }: RowOptions): Promise<Row[]> {
+export async function classicRows(
+  clip: Clip,
+  codec: ClassicCodec,
+  factors: readonly number[],
+  { threads, folder }: RowOptions,
+): Promise<Row[]> {
   const name = codec.replace('lib', '');
   const reason = missing(codec);
   if (reason !== null) return [{ name, figures: null, reason, cpu_s: 0 }];
@@ -52,13 +57,27 @@ export async function classicRows(clip: Clip, codec: ClassicCodec, factors: read
   return rows;
 }
 
-/** Ours at a setting. @param x264Bpp bits a pixel of x264 at its default rate factor, for targets that name it; null where there is none */
-export async function ourRow(clip: Clip, { name, preset, target }: Setting, x264Bpp: number | null, options: RowOptions): Promise<Row> {
+/**
+ * Ours at a setting.
+ *
+ * @param x264Bpp bits a pixel of x264 at its default rate factor, for targets that name it; null where there is none
+ */
+export async function ourRow(
+  clip: Clip,
+  { name, preset, target }: Setting,
+  x264Bpp: number | null,
+  options: RowOptions,
+): Promise<Row> {
   const { seconds, frames, threads, folder } = options;
   const targetBpp = target === X264_SIZE ? x264Bpp : target;
   if (targetBpp === null) return { name, figures: null, reason: 'there is no x264 whose size it could have', cpu_s: 0 };
   const { bytes, cpu_s } = await encoded(clip.file, {
-    size: clip.size, preset, threads, ...(seconds === null ? {} : { seconds }), ...(targetBpp === undefined ? {} : { targetBpp }), ...(frames === undefined ? {} : { frames }),
+    size: clip.size,
+    preset,
+    threads,
+    ...(seconds === null ? {} : { seconds }),
+    ...(targetBpp === undefined ? {} : { targetBpp }),
+    ...(frames === undefined ? {} : { frames }),
   });
   const file = path.join(folder, `${name.replace(/\W+/g, '-')}.linr`);
   await writeFile(file, bytes);
@@ -68,14 +87,29 @@ export async function ourRow(clip: Clip, { name, preset, target }: Setting, x264
 }
 
 /** A network of about `bytes` bytes. */
-export async function neuralRow(clip: Clip, name: NeuralCodecName, bytes: number, seconds: number, { threads, folder }: RowOptions): Promise<Row> {
+export async function neuralRow(
+  clip: Clip,
+  name: NeuralCodecName,
+  bytes: number,
+  seconds: number,
+  { threads, folder }: RowOptions,
+): Promise<Row> {
   const codec = NEURAL_CODECS[name]({ ...clip.size, frames: clip.frames.length }, bytes);
-  const made = await measureCodec(clip, codec, seconds, folder, nodeRuntime({ threads }), { clock: processorClock(threads) });
-  return { name: `${codec.name}, ${codec.numbers} numbers, ${made.steps} steps`, figures: made, cpu_s: made.seconds * threads };
+  const made = await measureCodec(clip, codec, seconds, folder, nodeRuntime({ threads }), {
+    clock: processorClock(threads),
+  });
+  return {
+    name: `${codec.name}, ${codec.numbers} numbers, ${made.steps} steps`,
+    figures: made,
+    cpu_s: made.seconds * threads,
+  };
 }
 
 /** How far above x264 at equal size a row lies, in dB over RGB and over luma; null beyond the ends of its curve. */
-export function aboveX264({ figures: made }: Row, x264: readonly Row[]): { readonly psnr_db: number; readonly luma_db: number } | null {
+export function aboveX264(
+  { figures: made }: Row,
+  x264: readonly Row[],
+): { readonly psnr_db: number; readonly luma_db: number } | null {
   if (made === null) return null;
   const above = (of: (figures: CodecFigures) => number): number | null => {
     const curve = x264.flatMap(({ figures: point }) => (point === null ? [] : [{ bpp: point.bpp, dB: of(point) }]));

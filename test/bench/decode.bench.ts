@@ -1,7 +1,7 @@
 /**
- * Decoding `.linr` files in Node and, unless told otherwise, in headless Chromium (wasm): frames a second at the encoded size and
- * enlarged, time to open and from there to the first frame; beside it HNeRV's decoder of the same size on disk.
- * `npm run bench -- decode [FILE ...]`. Without files, a clip is encoded at each of --rates first.
+ * Decoding `.linr` files in Node and, unless told otherwise, in headless Chromium (wasm): frames a second at the
+ * encoded size and enlarged, time to open and from there to the first frame; beside it HNeRV's decoder of the same size
+ * on disk. `npm run bench -- decode [FILE ...]`. Without files, a clip is encoded at each of --rates first.
  */
 import { createServer } from 'node:http';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -11,7 +11,14 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { build } from 'esbuild';
-import { listOf, pixelSize, positiveNumber, positiveSeconds, wholeNumber, type PixelSize } from '../../client/cli/arguments.js';
+import {
+  listOf,
+  pixelSize,
+  positiveNumber,
+  positiveSeconds,
+  wholeNumber,
+  type PixelSize,
+} from '../../client/cli/arguments.js';
 import { readContainerFile } from '../../client/cli/sources.js';
 import { hnerv } from '../../client/peers/hnerv.js';
 import { peerOfBytes, storedNumbers } from '../../client/peers/peer.js';
@@ -51,11 +58,28 @@ interface Opened {
 await new Command('decode')
   .description('Frames a second and time to the first frame of containers, in Node and in Chromium, beside HNeRV.')
   .argument('[files...]', 'containers (default: a clip is encoded at each of --rates)')
-  .addOption(new Option('--rates <list>', 'bits a pixel that the clip is encoded for').argParser(listOf(positiveNumber(24))).default([0.8, 0.15], '0.8,0.15'))
-  .addOption(new Option('--video <file>', 'the clip (default: bunny in the folder videos/ of LATENTCHAT_DATA; without it one made on the spot)'))
-  .addOption(new Option('--size <WxH>', 'encoded size of the clip').argParser(pixelSize).default({ width: 320, height: 160 }, '320x160'))
+  .addOption(
+    new Option('--rates <list>', 'bits a pixel that the clip is encoded for')
+      .argParser(listOf(positiveNumber(24)))
+      .default([0.8, 0.15], '0.8,0.15'),
+  )
+  .addOption(
+    new Option(
+      '--video <file>',
+      'the clip (default: bunny in the folder videos/ of LATENTCHAT_DATA; without it one made on the spot)',
+    ),
+  )
+  .addOption(
+    new Option('--size <WxH>', 'encoded size of the clip')
+      .argParser(pixelSize)
+      .default({ width: 320, height: 160 }, '320x160'),
+  )
   .addOption(new Option('--frames <n>', 'only the first n frames of the clip').argParser(wholeNumber(4, 18_000)))
-  .addOption(new Option('--seconds <s>', "most seconds of each encoding (default: the preset standard's own)").argParser(positiveSeconds))
+  .addOption(
+    new Option('--seconds <s>', "most seconds of each encoding (default: the preset standard's own)").argParser(
+      positiveSeconds,
+    ),
+  )
   .option('--no-browser', 'in Node only')
   .addOption(new Option('--threads <n>', 'threads of both runtimes').argParser(wholeNumber(1, 64)).default(2))
   .action(bench)
@@ -64,7 +88,8 @@ await new Command('decode')
 async function bench(files: readonly string[], options: Options): Promise<void> {
   console.log(`${options.threads} threads; times are medians over several openings\n${machine()}`);
   if (files.length > 0) {
-    for (const file of files) await measure({ name: path.basename(file), bytes: (await readContainerFile(file)).bytes }, options);
+    for (const file of files)
+      await measure({ name: path.basename(file), bytes: (await readContainerFile(file)).bytes }, options);
     return;
   }
   for (const rate of options.rates) await measure(await encodedAt(rate, options), options);
@@ -75,7 +100,12 @@ async function encodedAt(rate: number, { video, size, frames, seconds, threads }
   try {
     const [file] = (await benchVideos(video === undefined ? [] : [video], folder, 1)) as [string];
     const { bytes } = await encoded(file, {
-      size, preset: 'standard', targetBpp: rate, threads, ...(seconds === undefined ? {} : { seconds }), ...(frames === undefined ? {} : { frames }),
+      size,
+      preset: 'standard',
+      targetBpp: rate,
+      threads,
+      ...(seconds === undefined ? {} : { seconds }),
+      ...(frames === undefined ? {} : { frames }),
     });
     return { name: `${path.basename(file)} encoded for ${rate} bpp`, bytes };
   } finally {
@@ -91,7 +121,9 @@ async function measure({ name, bytes }: Opened, { threads, browser }: Options): 
   const peer = peerOfBytes((channels) => hnerv({ width, height, frames }, channels), bytes.length);
   const peerWidth = peer.decoderSpecs[0]?.dims[0] as number;
   const node: DecodeSpeeds = {
-    ...(await linrSpeeds(() => new LinrDecoder(bytes, runtime), frames, widths)), runtime: runtime.name, peer_fps: await peerSpeed(peer, runtime),
+    ...(await linrSpeeds(() => new LinrDecoder(bytes, runtime), frames, widths)),
+    runtime: runtime.name,
+    peer_fps: await peerSpeed(peer, runtime),
   };
   const page = browser ? await inChromium(bytes, { threads, container: '/container.linr', widths, peerWidth }) : null;
 
@@ -103,7 +135,8 @@ async function measure({ name, bytes }: Opened, { threads, browser }: Options): 
   };
   const enlarged = `${widths[1] as number} x ${Math.round((height * (widths[1] as number)) / width)}`;
   console.log(
-    `\n${name}: ${bytes.length} bytes, ${bitsPerPixel(bytes.length, frames, width, height).toFixed(3)} bpp, ${frames} frames of ${width} x ${height}; ` +
+    `\n${name}: ${bytes.length} bytes, ${bitsPerPixel(bytes.length, frames, width, height).toFixed(3)} bpp, ` +
+      `${frames} frames of ${width} x ${height}; ` +
       [node.runtime, ...(page === null ? [] : [page.runtime])].join('; '),
   );
   printTable([
@@ -121,8 +154,15 @@ async function measure({ name, bytes }: Opened, { threads, browser }: Options): 
 /** Runs decode-worker.ts in a page that is cross-origin isolated, as the product's is: wasm threads need it. */
 async function inChromium(container: Uint8Array, request: DecodeRequest): Promise<DecodeSpeeds> {
   const bundle = await build({
-    entryPoints: [path.join(root, 'test/bench/decode-worker.ts')], bundle: true, write: false, format: 'esm', platform: 'browser', target: 'es2022',
-    conditions: ['onnxruntime-web-use-extern-wasm'], minify: true, logLevel: 'warning',
+    entryPoints: [path.join(root, 'test/bench/decode-worker.ts')],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    conditions: ['onnxruntime-web-use-extern-wasm'],
+    minify: true,
+    logLevel: 'warning',
   });
   const own: Readonly<Record<string, { type: string; body: Uint8Array | string }>> = {
     '/': { type: 'text/html', body: '<!doctype html><title>decode bench</title><link rel="icon" href="data:,">' },
@@ -132,9 +172,19 @@ async function inChromium(container: Uint8Array, request: DecodeRequest): Promis
   const server = createServer((incoming, response) => {
     const name = new URL(incoming.url ?? '/', 'http://localhost').pathname;
     const answer = async (): Promise<{ type: string; body: Uint8Array | string }> =>
-      own[name] ?? { type: name.endsWith('.wasm') ? 'application/wasm' : 'text/javascript', body: await readFile(path.join(publicFolder, path.basename(name))) };
+      own[name] ?? {
+        type: name.endsWith('.wasm') ? 'application/wasm' : 'text/javascript',
+        body: await readFile(path.join(publicFolder, path.basename(name))),
+      };
     void answer().then(
-      ({ type, body }) => response.writeHead(200, { 'content-type': type, 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }).end(body),
+      ({ type, body }) =>
+        response
+          .writeHead(200, {
+            'content-type': type,
+            'cross-origin-opener-policy': 'same-origin',
+            'cross-origin-embedder-policy': 'require-corp',
+          })
+          .end(body),
       () => response.writeHead(404).end(),
     );
   });
@@ -143,12 +193,13 @@ async function inChromium(container: Uint8Array, request: DecodeRequest): Promis
   try {
     const { page } = await chromium.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
     const answer = await page.evaluate(
-      (asked) => new Promise<unknown>((resolve, reject) => {
-        const worker = new Worker('/worker.js', { type: 'module' });
-        worker.addEventListener('message', (event: MessageEvent<unknown>) => resolve(event.data));
-        worker.addEventListener('error', (event) => reject(new Error(event.message)));
-        worker.postMessage(asked);
-      }),
+      (asked) =>
+        new Promise<unknown>((resolve, reject) => {
+          const worker = new Worker('/worker.js', { type: 'module' });
+          worker.addEventListener('message', (event: MessageEvent<unknown>) => resolve(event.data));
+          worker.addEventListener('error', (event) => reject(new Error(event.message)));
+          worker.postMessage(asked);
+        }),
       request,
     );
     if (typeof answer === 'object' && answer !== null && 'error' in answer) throw new Error(String(answer.error));

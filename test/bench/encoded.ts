@@ -25,13 +25,21 @@ export interface Encoded {
 /** Encodes a video; its `seconds` are counted in processor time over threads. */
 export async function encoded(file: string, { threads, step, frames, ...plan }: EncodedOptions): Promise<Encoded> {
   const [opened, pack] = await Promise.all([openFrames(file), ModelPack.open()]);
-  const source = pickFrames(opened, { ...(step === undefined ? {} : { step }), ...(frames === undefined ? {} : { end: frames }) });
+  const source = pickFrames(opened, {
+    ...(step === undefined ? {} : { step }),
+    ...(frames === undefined ? {} : { end: frames }),
+  });
   const clock = processorClock(threads);
   const started = clock();
   try {
     let container: Uint8Array | null = null;
     await encodeVideo(source, {
-      ...plan, pack, runtime: nodeRuntime({ threads }), clock, sourceName: path.basename(file), sourceBytes: null,
+      ...plan,
+      pack,
+      runtime: nodeRuntime({ threads }),
+      clock,
+      sourceName: path.basename(file),
+      sourceBytes: null,
       onContainer: (bytes, stage) => {
         if (stage === 'final') container = bytes;
       },

@@ -7,14 +7,29 @@ const VERSION_TIMEOUT_MS = 20_000;
 
 /** Whether ffprobe is on PATH and starts. */
 export async function hasFfprobe(): Promise<boolean> {
-  return run('ffprobe', ['-hide_banner', '-version'], { timeout: VERSION_TIMEOUT_MS }).then(() => true, () => false);
+  return run('ffprobe', ['-hide_banner', '-version'], { timeout: VERSION_TIMEOUT_MS }).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Frames that ffprobe decodes of the file's largest track of pictures; "-" where it reads none. */
 export async function probedFrames(file: string): Promise<string> {
   const { stdout } = await run('ffprobe', [
-    '-v', 'quiet', '-count_frames', '-select_streams', 'V', '-show_entries', 'stream=nb_read_frames', '-of', 'csv=p=0', file,
+    '-v',
+    'quiet',
+    '-count_frames',
+    '-select_streams',
+    'V',
+    '-show_entries',
+    'stream=nb_read_frames',
+    '-of',
+    'csv=p=0',
+    file,
   ]).catch(() => ({ stdout: '' }));
-  const counts = stdout.split(/[^\d]+/).filter((count) => count !== '').map(Number);
+  const counts = stdout
+    .split(/[^\d]+/)
+    .filter((count) => count !== '')
+    .map(Number);
   return counts.length === 0 ? '-' : String(Math.max(...counts));
 }

@@ -16,7 +16,13 @@ const SIZE = { width: 96, height: 64 };
 const OPTIONS = { threads: 1 };
 
 function clipOf(count: number, { width, height } = SIZE): Clip {
-  return { file: '', caption: 'made', size: { width, height }, fps: 25, frames: Array.from({ length: count }, (_, t) => movingPicture(t, width, height)) };
+  return {
+    file: '',
+    caption: 'made',
+    size: { width, height },
+    fps: 25,
+    frames: Array.from({ length: count }, (_, t) => movingPicture(t, width, height)),
+  };
 }
 
 let folder: TestFolder;
@@ -32,8 +38,14 @@ for (const codec of ['libx264', 'libx265'] as const) {
 
     test('is in node-av, and keeps every frame in order, better at more bits', async () => {
       assert.equal(missing(codec), null);
-      const [fine, coarse] = [await measureClassic(clip, codec, 8, folder.path, OPTIONS), await measureClassic(clip, codec, 38, folder.path, OPTIONS)];
-      assert.ok(fine.luma_db > coarse.luma_db + 8 && fine.psnr_db > coarse.psnr_db + 4 && fine.bytes > 2 * coarse.bytes, JSON.stringify([fine, coarse]));
+      const [fine, coarse] = [
+        await measureClassic(clip, codec, 8, folder.path, OPTIONS),
+        await measureClassic(clip, codec, 38, folder.path, OPTIONS),
+      ];
+      assert.ok(
+        fine.luma_db > coarse.luma_db + 8 && fine.psnr_db > coarse.psnr_db + 4 && fine.bytes > 2 * coarse.bytes,
+        JSON.stringify([fine, coarse]),
+      );
       const frames = [...decodeClassic(clip, file(8))];
       assert.equal(frames.length, 12);
       frames.forEach((frame, t) => {
@@ -68,17 +80,31 @@ for (const codec of ['libx264', 'libx265'] as const) {
 
 test('an encoder that refuses the frames says so, and a stop is a stop', async () => {
   const out = path.join(folder.path, 'odd.mp4');
-  await assert.rejects(encodeClassic(clipOf(2, { width: 95, height: 63 }), 'libx264', 20, out, OPTIONS), (error) => error instanceof ClassicError && /^libx264: /.test(error.message));
+  await assert.rejects(
+    encodeClassic(clipOf(2, { width: 95, height: 63 }), 'libx264', 20, out, OPTIONS),
+    (error) => error instanceof ClassicError && /^libx264: /.test(error.message),
+  );
   const stopped = AbortSignal.abort(new Error('stopped'));
-  await assert.rejects(encodeClassic(clipOf(2), 'libx264', 20, out, { ...OPTIONS, signal: stopped }), /^Error: stopped$/);
+  await assert.rejects(
+    encodeClassic(clipOf(2), 'libx264', 20, out, { ...OPTIONS, signal: stopped }),
+    /^Error: stopped$/,
+  );
   await encodeClassic(clipOf(2), 'libx264', 20, out, OPTIONS);
   await assert.rejects(decodeSpeed(clipOf(2), out, { ...OPTIONS, signal: stopped }), /^Error: stopped$/);
   let asked = 0;
-  assert.equal(await decodeSpeed(clipOf(2), out, { ...OPTIONS, clock: () => 4 * asked++ }), 20 / 4, 'ten times two frames');
+  assert.equal(
+    await decodeSpeed(clipOf(2), out, { ...OPTIONS, clock: () => 4 * asked++ }),
+    20 / 4,
+    'ten times two frames',
+  );
 });
 
-test('a codec is compared with a curve at equal size: linear in the logarithm of the rate, and not beyond its ends', () => {
-  const curve = [{ bpp: 0.4, dB: 36 }, { bpp: 0.1, dB: 30 }, { bpp: 1.6, dB: 40 }];
+test('a curve is read at equal size: linear in the logarithm of the rate, and not beyond its ends', () => {
+  const curve = [
+    { bpp: 0.4, dB: 36 },
+    { bpp: 0.1, dB: 30 },
+    { bpp: 1.6, dB: 40 },
+  ];
   assert.equal(curveAt(curve, 0.1), 30);
   assert.ok(Math.abs((curveAt(curve, 0.2) as number) - 33) < 1e-9);
   assert.ok(Math.abs((curveAt(curve, 0.8) as number) - 38) < 1e-9);

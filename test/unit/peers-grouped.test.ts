@@ -1,4 +1,6 @@
-/** NVP and NIRVANA, the peers that do not draw a frame from a code: they learn, and their files draw what was trained. */
+/**
+ * NVP and NIRVANA, the peers that do not draw a frame from a code: they learn, and their files draw what was trained.
+ */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -19,7 +21,9 @@ const runtime = nodeRuntime({ threads: 1 });
 /** Neither side is whole patches. */
 const VIDEO: PeerVideo = { width: 94, height: 44, frames: 4 };
 const FRAMES = Array.from({ length: VIDEO.frames }, (_, t) => movingPicture(3 * t, VIDEO.width, VIDEO.height));
-const MEAN = FRAMES[0]?.map((_, i) => Math.round(FRAMES.reduce((sum, frame) => sum + (frame[i] as number), 0) / FRAMES.length)) as Uint8Array;
+const MEAN = FRAMES[0]?.map((_, i) =>
+  Math.round(FRAMES.reduce((sum, frame) => sum + (frame[i] as number), 0) / FRAMES.length),
+) as Uint8Array;
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** A clock that moves by a second whenever it is asked: trainings by it make as many steps on every machine. */
@@ -27,7 +31,10 @@ function stepClock(): () => number {
   let asked = 0;
   return () => asked++;
 }
-/** Seconds of that clock that a step takes: it is asked whether time is left, what part of it is over, and once for the progress. */
+/**
+ * Seconds of that clock that a step takes: it is asked whether time is left, what part of it is over, and once for the
+ * progress.
+ */
 const STEP_S = 3;
 
 interface Trained extends TrainedCodec {
@@ -37,7 +44,10 @@ interface Trained extends TrainedCodec {
 
 async function trained(codec: NeuralCodec, steps: number, frames = FRAMES): Promise<Trained> {
   const progress: number[] = [];
-  const done = await codec.train(runtime, frames, steps * STEP_S, { clock: stepClock(), onProgress: ({ psnr_db }) => void progress.push(psnr_db) });
+  const done = await codec.train(runtime, frames, steps * STEP_S, {
+    clock: stepClock(),
+    onProgress: ({ psnr_db }) => void progress.push(psnr_db),
+  });
   return { ...done, progress };
 }
 
@@ -58,12 +68,15 @@ describe('NVP', () => {
     made = await trained(codec, 160);
   });
 
-  test('learns a clip, and its file read back shows it about as well as the training did, better than the mean frame does', async () => {
+  test('learns a clip better than its mean frame, and its file shows about what was trained', async () => {
     const shown = (await drawn(codec, made.file, WHOLE)).map((frame, t) => psnr(frame, FRAMES[t] as Uint8Array));
     const late = mean(made.progress.slice(-20));
     const still = mean(FRAMES.map((frame) => psnr(MEAN, frame)));
     assert.ok(mean(shown) > still + 2, `${mean(shown).toFixed(2)} dB, the mean frame has ${still.toFixed(2)} dB`);
-    assert.ok(Math.abs(mean(shown) - late) < 1, `${mean(shown).toFixed(2)} dB from the file, ${late.toFixed(2)} dB in training`);
+    assert.ok(
+      Math.abs(mean(shown) - late) < 1,
+      `${mean(shown).toFixed(2)} dB from the file, ${late.toFixed(2)} dB in training`,
+    );
     assert.ok(Math.min(...shown) > mean(shown) - 3, 'every frame is drawn, the last rows of each too');
   });
 
@@ -73,15 +86,25 @@ describe('NVP', () => {
       const largest = data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
       assert.ok(largest > (name.endsWith('bias') ? 1e-4 : 1e-3), `${name} has grown to ${largest}`);
     }
-    assert.equal([...tensors.values()].reduce((sum, { data }) => sum + data.length, 0), codec.numbers);
+    assert.equal(
+      [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0),
+      codec.numbers,
+    );
   });
 
   test('blends the slices of its grids between two frames', async () => {
-    const [first, middle, second] = (await drawn(codec, made.file, [1, 1.5, 2])) as [Uint8Array, Uint8Array, Uint8Array];
+    const [first, middle, second] = (await drawn(codec, made.file, [1, 1.5, 2])) as [
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+    ];
     assert.notDeepEqual(middle, first);
     assert.notDeepEqual(middle, second);
     const nearer = await drawn(codec, made.file, [1.01]);
-    assert.ok(psnr(nearer[0] as Uint8Array, first) > psnr(middle, first) + 3, 'a moment just after a frame looks like it');
+    assert.ok(
+      psnr(nearer[0] as Uint8Array, first) > psnr(middle, first) + 3,
+      'a moment just after a frame looks like it',
+    );
   });
 
   test('has as many numbers as a file of a size wants, or a pixel of the published model has', () => {
@@ -104,7 +127,10 @@ describe('NIRVANA', () => {
 
   /** PSNR over whole patches, as the training measures it, of the frames of a group as its file shows them. */
   const groupPsnr = (decoded: readonly Uint8Array[], truths: readonly Uint8Array[]): number => {
-    const [file, truth] = [decoded, truths].map((frames) => onCanvas(frames, VIDEO, { width: 96, height: 48 })) as [Uint8Array, Uint8Array];
+    const [file, truth] = [decoded, truths].map((frames) => onCanvas(frames, VIDEO, { width: 96, height: 48 })) as [
+      Uint8Array,
+      Uint8Array,
+    ];
     return psnr(file, truth);
   };
 
@@ -120,7 +146,10 @@ describe('NIRVANA', () => {
 
   test('begins a group with the network of the one before it', () => {
     const half = made.progress.length / 2;
-    assert.ok((made.progress[half] as number) > (made.progress[0] as number) + 3, `${made.progress[0]} dB, then ${made.progress[half]} dB`);
+    assert.ok(
+      (made.progress[half] as number) > (made.progress[0] as number) + 3,
+      `${made.progress[0]} dB, then ${made.progress[half]} dB`,
+    );
   });
 
   test('stores whole numbers, and a group that is like the one before as differences', async () => {
@@ -132,25 +161,45 @@ describe('NIRVANA', () => {
     const longer = nirvana({ ...VIDEO, frames: still.length }, { group: 3, width: 24, patch: 16, channels: 8 });
     const twice = await trained(longer, 12, still);
     const heads = decodeNetwork(twice.file).config['groups'] as { differences: boolean }[];
-    assert.deepEqual(heads.map(({ differences }) => differences), [false, true]);
+    assert.deepEqual(
+      heads.map(({ differences }) => differences),
+      [false, true],
+    );
     const second = groupPsnr(await drawn(longer, twice.file, [3, 4, 5]), still.slice(3));
     const best = Math.max(...twice.progress.slice(6));
-    assert.ok(Math.abs(second - best) < 0.5, `${second.toFixed(2)} dB from the file, ${best.toFixed(2)} dB in training`);
+    assert.ok(
+      Math.abs(second - best) < 0.5,
+      `${second.toFixed(2)} dB from the file, ${best.toFixed(2)} dB in training`,
+    );
   });
 
   test('between two frames shows the nearer one, or with groups of one a mixture of both networks', async () => {
-    const [at1, at14, at15, at16, at2] = (await drawn(codec, made.file, [1, 1.4, 1.5, 1.6, 2])) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+    const [at1, at14, at15, at16, at2] = (await drawn(codec, made.file, [1, 1.4, 1.5, 1.6, 2])) as [
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+    ];
     assert.deepEqual([at14, at15, at16], [at1, at1, at2]);
     const alone = nirvana(VIDEO, { group: 1, width: 12, patch: 16, channels: 8 });
-    const [first, middle, second] = (await drawn(alone, (await trained(alone, 40)).file, [1, 1.5, 2])) as [Uint8Array, Uint8Array, Uint8Array];
+    const [first, middle, second] = (await drawn(alone, (await trained(alone, 40)).file, [1, 1.5, 2])) as [
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+    ];
     assert.notDeepEqual(middle, first);
     assert.notDeepEqual(middle, second);
   });
 
   test('is as wide as a file of a size wants', () => {
     const video = { width: 320, height: 160, frames: 66 };
-    const [small, large] = [150_000, 400_000].map((bytes) => nirvanaOfBytes(video, bytes)) as [NeuralCodec, NeuralCodec];
-    // 4 bits for a whole number, 16 for what the authors keep as floats: a fifth of the larger one, and most of the smaller one.
+    const [small, large] = [150_000, 400_000].map((bytes) => nirvanaOfBytes(video, bytes)) as [
+      NeuralCodec,
+      NeuralCodec,
+    ];
+    // 4 bits for a whole number, 16 for what the authors keep as floats: a fifth of the larger one, and most of the
+    // smaller one.
     assert.ok(large.numbers * 4 < 8 * 400_000 && large.numbers * 7 > 8 * 400_000, `${large.numbers} numbers`);
     assert.ok(small.numbers < large.numbers / 2, `${small.numbers} numbers`);
     assert.match(large.name, /width [2-9]\d$/);

@@ -1,6 +1,13 @@
 /** Figure 3: rate and distortion, beside neural and classic codecs. */
 import { missing, type ClassicCodec } from '../../../peers/classic.js';
-import { figures, measureClassic, measureCodec, measureLinr, RATE_FACTORS, type CodecFigures } from '../../../peers/measure.js';
+import {
+  figures,
+  measureClassic,
+  measureCodec,
+  measureLinr,
+  RATE_FACTORS,
+  type CodecFigures,
+} from '../../../peers/measure.js';
 import { NEURAL_CODECS } from '../../../peers/neural.js';
 import { dataOf, missingOf, numberOf, shown, valuesOf, where } from '../data.js';
 import { STUDY_FACTS } from '../facts.js';
@@ -12,29 +19,51 @@ const CLASSIC = ['libx264', 'libx265'] as const;
 
 export const figure3: Study = {
   ...STUDY_FACTS.figure3,
-  cells: (context) => context.videos.flatMap((video) => [
-    ...context.settings.rates.flatMap((rate) => [oursCell(video, rate, context), ...PEERS.map((peer) => peerCell(video, rate, peer, context))]),
-    ...CLASSIC.flatMap((codec) => RATE_FACTORS[codec].map((crf) => classicCell(video, codec, crf, context))),
-  ]),
+  cells: (context) =>
+    context.videos.flatMap((video) => [
+      ...context.settings.rates.flatMap((rate) => [
+        oursCell(video, rate, context),
+        ...PEERS.map((peer) => peerCell(video, rate, peer, context)),
+      ]),
+      ...CLASSIC.flatMap((codec) => RATE_FACTORS[codec].map((crf) => classicCell(video, codec, crf, context))),
+    ]),
   report(results, { settings: { size, seconds } }) {
     const absent = missingOf(results);
     const data = [...dataOf(results)].sort((a, b) => numberOf(a, 'bpp') - numberOf(b, 'bpp'));
     const videos = valuesOf(dataOf(results), 'video');
     const codecs = valuesOf(dataOf(results), 'codec');
-    const panels = ([['psnr_db', 'PSNR', 'PSNR (dB)'], ['ssim', 'SSIM', 'SSIM']] as const).flatMap(([field, title, name]) => videos.map((video) => ({
-      title: `${video}: ${title}`,
-      x: { name: 'rate (bits per pixel)', scale: 'log' as const },
-      y: { name, scale: 'linear' as const },
-      series: codecs.map((codec) => ({ name: String(codec), points: where(data, { video, codec }).map((row) => [numberOf(row, 'bpp'), numberOf(row, field)] as const) })),
-    })));
+    const panels = (
+      [
+        ['psnr_db', 'PSNR', 'PSNR (dB)'],
+        ['ssim', 'SSIM', 'SSIM'],
+      ] as const
+    ).flatMap(([field, title, name]) =>
+      videos.map((video) => ({
+        title: `${video}: ${title}`,
+        x: { name: 'rate (bits per pixel)', scale: 'log' as const },
+        y: { name, scale: 'linear' as const },
+        series: codecs.map((codec) => ({
+          name: String(codec),
+          points: where(data, { video, codec }).map((row) => [numberOf(row, 'bpp'), numberOf(row, field)] as const),
+        })),
+      })),
+    );
     return {
       tables: videos.map((video) => ({
         caption: `${video}, ${size.width} x ${size.height}; ${seconds} s for each encoding of ours and training of NeRV and HNeRV; x264 and x265 at preset medium; SSIM over RGB`,
         rows: [
           ['codec', 'asked for', 'bpp', 'PSNR dB', 'SSIM', 'encode s', 'decode frames/s'],
-          ...codecs.flatMap((codec) => where(data, { video, codec }).map((row) => [
-            String(codec), String(row['asked']), shown(row, 'bpp', 3), shown(row, 'psnr_db', 2), shown(row, 'ssim', 4), shown(row, 'encode_s', 1), shown(row, 'decode_fps', 0),
-          ])),
+          ...codecs.flatMap((codec) =>
+            where(data, { video, codec }).map((row) => [
+              String(codec),
+              String(row['asked']),
+              shown(row, 'bpp', 3),
+              shown(row, 'psnr_db', 2),
+              shown(row, 'ssim', 4),
+              shown(row, 'encode_s', 1),
+              shown(row, 'decode_fps', 0),
+            ]),
+          ),
           ...where(absent, { video }).map((row) => [String(row['codec']), String(row['missing'])]),
         ],
       })),
@@ -44,25 +73,45 @@ export const figure3: Study = {
   },
 };
 
-function datum(video: VideoInput, codec: string, asked: string, { bytes, bpp, psnr_db, ssim, seconds, fps }: CodecFigures): Datum {
+function datum(
+  video: VideoInput,
+  codec: string,
+  asked: string,
+  { bytes, bpp, psnr_db, ssim, seconds, fps }: CodecFigures,
+): Datum {
   return { video: video.title, codec, asked, bytes, bpp, psnr_db, ssim, encode_s: seconds, decode_fps: fps };
 }
 
 function oursCell(video: VideoInput, rate: number, context: StudyContext): Cell {
-  const { models, settings: { seconds } } = context;
+  const {
+    models,
+    settings: { seconds },
+  } = context;
   return {
     id: `${video.title}, Latent-INR, ${rate} bpp`,
     depends: [video.identity, seconds],
     async run(work) {
       const bytes = await work.encode(video, { seconds, targetBpp: rate });
       const clip = await clipOf(video, context, work);
-      return { data: [datum(video, 'Latent-INR', `${rate} bpp`, figures(clip, bytes.length, seconds, await measureLinr(clip, bytes, models.runtime, work.clock)))] };
+      return {
+        data: [
+          datum(
+            video,
+            'Latent-INR',
+            `${rate} bpp`,
+            figures(clip, bytes.length, seconds, await measureLinr(clip, bytes, models.runtime, work.clock)),
+          ),
+        ],
+      };
     },
   };
 }
 
 function peerCell(video: VideoInput, rate: number, name: (typeof PEERS)[number], context: StudyContext): Cell {
-  const { models, settings: { seconds } } = context;
+  const {
+    models,
+    settings: { seconds },
+  } = context;
   return {
     id: `${video.title}, ${name}, ${rate} bpp`,
     depends: [video.identity, seconds],
@@ -87,7 +136,9 @@ function classicCell(video: VideoInput, codec: ClassicCodec, crf: number, contex
       if (reason !== null) return { missing: reason, names };
       const clip = await clipOf(video, context, work);
       const options = { threads: context.settings.threads, clock: work.clock, signal: work.signal };
-      return unlessEncoderFails(names, async () => ({ data: [datum(video, name, `crf ${crf}`, await measureClassic(clip, codec, crf, work.scratch, options))] }));
+      return unlessEncoderFails(names, async () => ({
+        data: [datum(video, name, `crf ${crf}`, await measureClassic(clip, codec, crf, work.scratch, options))],
+      }));
     },
   };
 }

@@ -3,7 +3,17 @@ import { pickFrames } from '../../../../model/frames/index.js';
 import { LinrDecoder } from '../../../../model/inr/decoder.js';
 import { blendFrames, type Picture } from '../../../../model/inr/motion.js';
 import type { NeuralCodec } from '../../../peers/codec.js';
-import { ALPHAS, between, gapPsnr, leaveOut, meanPsnr, nearest, PAPER_CAPTION, PAPER_TABLE, type Fill } from '../../../peers/interpolation.js';
+import {
+  ALPHAS,
+  between,
+  gapPsnr,
+  leaveOut,
+  meanPsnr,
+  nearest,
+  PAPER_CAPTION,
+  PAPER_TABLE,
+  type Fill,
+} from '../../../peers/interpolation.js';
 import { trainCodec } from '../../../peers/measure.js';
 import { NEURAL_CODECS } from '../../../peers/neural.js';
 import { nirvanaOfBytes } from '../../../peers/nirvana-codec.js';
@@ -27,7 +37,10 @@ const NVP_FINE_LEVELS = 10;
 
 const peerBytes = ({ width, height, frames }: PeerVideo): number => (PEER_BPP * width * height * frames) / 8;
 
-/** What the frames left out are compared with beside ours. NIRVANA's authors publish no way to interpolate: these are the two there are. */
+/**
+ * What the frames left out are compared with beside ours. NIRVANA's authors publish no way to interpolate: these are
+ * the two there are.
+ */
 const PEERS: Readonly<Record<string, (video: PeerVideo) => NeuralCodec>> = {
   NVP: (video) => nvpAsPublished(video),
   [`NVP, ${NVP_FINE_LEVELS} levels`]: (video) => nvpAsPublished(video, NVP_FINE_LEVELS),
@@ -41,16 +54,29 @@ const SCORED = 'all frames left out';
 
 export const table1: Study = {
   ...STUDY_FACTS.table1,
-  cells: (context) => context.videos.flatMap((video) => ALPHAS.flatMap((alpha) => [oursCell(video, alpha, context), ...Object.keys(PEERS).map((name) => peerCell(video, alpha, name, context))])),
+  cells: (context) =>
+    context.videos.flatMap((video) =>
+      ALPHAS.flatMap((alpha) => [
+        oursCell(video, alpha, context),
+        ...Object.keys(PEERS).map((name) => peerCell(video, alpha, name, context)),
+      ]),
+    ),
   report(results, context) {
     const data = dataOf(results);
     const videos = valuesOf(data, 'video');
-    const mean = videos.length > 1 ? meanOver(data, 'video', ['method', 'alpha'], `mean of ${videos.length} videos`) : [];
+    const mean =
+      videos.length > 1 ? meanOver(data, 'video', ['method', 'alpha'], `mean of ${videos.length} videos`) : [];
     const all = [...data, ...mean];
     return {
       tables: [
         ...valuesOf(all, 'video').map((video) => tableOf(video, where(all, { video }), context)),
-        { caption: PAPER_CAPTION, rows: [HEADER, ...PAPER_TABLE.map(([method, ...psnr_db]) => [method, ...psnr_db.map((value) => value.toFixed(2))])] },
+        {
+          caption: PAPER_CAPTION,
+          rows: [
+            HEADER,
+            ...PAPER_TABLE.map(([method, ...psnr_db]) => [method, ...psnr_db.map((value) => value.toFixed(2))]),
+          ],
+        },
       ],
       data: all,
       plot: {
@@ -59,7 +85,14 @@ export const table1: Study = {
           title: String(video),
           x: { name: 'every how many-th frame is kept (alpha)', scale: 'category' },
           y: { name: 'PSNR of frames left out (dB)', scale: 'linear' },
-          series: valuesOf(data, 'method').filter((method) => method !== KEPT).map((method) => ({ name: String(method), points: where(data, { video, method }).map((row) => [String(row['alpha']), numberOf(row, 'psnr_db')] as const) })),
+          series: valuesOf(data, 'method')
+            .filter((method) => method !== KEPT)
+            .map((method) => ({
+              name: String(method),
+              points: where(data, { video, method }).map(
+                (row) => [String(row['alpha']), numberOf(row, 'psnr_db')] as const,
+              ),
+            })),
         })),
       },
     };
@@ -68,43 +101,73 @@ export const table1: Study = {
 
 const HEADER = ['', ...ALPHAS.map((alpha) => `alpha ${alpha}`)];
 
-function tableOf(video: string | number, rows: readonly Datum[], { settings }: StudyContext): StudyReport['tables'][number] {
+function tableOf(
+  video: string | number,
+  rows: readonly Datum[],
+  { settings }: StudyContext,
+): StudyReport['tables'][number] {
   const { width, height } = settings.size;
-  const shownAt = (method: string | number, field: string): string[] => ALPHAS.map((alpha) => shown(where(rows, { method, alpha })[0], field, 2));
+  const shownAt = (method: string | number, field: string): string[] =>
+    ALPHAS.map((alpha) => shown(where(rows, { method, alpha })[0], field, 2));
   return {
     caption:
-      `${video}, ${width} x ${height}, ${settings.seconds} s for each encoding and training: mean PSNR in dB of all frames left out, ` +
-      'and bits a pixel of the frames kept',
+      `${video}, ${width} x ${height}, ${settings.seconds} s for each encoding and training: ` +
+      'mean PSNR in dB of all frames left out, and bits a pixel of the frames kept',
     rows: [
       [...HEADER, ...ALPHAS.map((alpha) => `bpp, alpha ${alpha}`)],
-      ...valuesOf(rows, 'method').map((method) => [String(method), ...shownAt(method, 'psnr_db'), ...shownAt(method, 'bpp')]),
+      ...valuesOf(rows, 'method').map((method) => [
+        String(method),
+        ...shownAt(method, 'psnr_db'),
+        ...shownAt(method, 'bpp'),
+      ]),
     ],
   };
 }
 
 function oursCell(video: VideoInput, alpha: number, context: StudyContext): Cell {
-  const { models, settings: { size, seconds } } = context;
+  const {
+    models,
+    settings: { size, seconds },
+  } = context;
   return {
     id: `${video.title}, alpha ${alpha}, Latent-INR`,
     depends: [video.identity, seconds, SCORED],
     async run(work) {
       const { kept, gaps } = leaveOut(await clipOf(video, context, work), alpha);
-      const every = { ...video, identity: [...video.identity, 'every', alpha], open: async () => pickFrames(await video.open(), { step: alpha }) };
+      const every = {
+        ...video,
+        identity: [...video.identity, 'every', alpha],
+        open: async () => pickFrames(await video.open(), { step: alpha }),
+      };
       const file = await work.encode(every, { seconds });
       const decoder = new LinrDecoder(file, models.runtime);
       try {
         const decoded: Picture[] = [];
         for (let k = 0; k < kept.length; k++) decoded.push(await decoder.frame(k));
         const ways: readonly (readonly [string, Fill])[] = [
-          ['Latent-INR: latents interpolated (eq. 4)', ({ before, beta }) => decoder.frame(before + beta, undefined, 'latents')],
+          [
+            'Latent-INR: latents interpolated (eq. 4)',
+            ({ before, beta }) => decoder.frame(before + beta, undefined, 'latents'),
+          ],
           ['Latent-INR: motion between decoded frames', ({ before, beta }) => decoder.frame(before + beta)],
           ['decoded neighbours, blended', between(decoded, blendFrames)],
           ['nearest decoded neighbour', between(decoded, nearest)],
         ];
         const bpp = bitsPerPixel(file.length, kept.length, size.width, size.height);
-        const data: Datum[] = [{ video: video.title, method: 'original neighbours, blended', alpha, psnr_db: await gapPsnr(gaps, between(kept, blendFrames)) }];
-        for (const [method, fill] of ways) data.push({ video: video.title, method, alpha, psnr_db: await gapPsnr(gaps, fill), bpp });
-        const psnr_db = meanPsnr(decoded.map((frame) => frame.data), kept.map((frame) => frame.data));
+        const data: Datum[] = [
+          {
+            video: video.title,
+            method: 'original neighbours, blended',
+            alpha,
+            psnr_db: await gapPsnr(gaps, between(kept, blendFrames)),
+          },
+        ];
+        for (const [method, fill] of ways)
+          data.push({ video: video.title, method, alpha, psnr_db: await gapPsnr(gaps, fill), bpp });
+        const psnr_db = meanPsnr(
+          decoded.map((frame) => frame.data),
+          kept.map((frame) => frame.data),
+        );
         return { data: [...data, { video: video.title, method: KEPT, alpha, psnr_db, bpp }] };
       } finally {
         await decoder.release();
@@ -114,18 +177,38 @@ function oursCell(video: VideoInput, alpha: number, context: StudyContext): Cell
 }
 
 function peerCell(video: VideoInput, alpha: number, method: string, context: StudyContext): Cell {
-  const { models, settings: { size, seconds } } = context;
+  const {
+    models,
+    settings: { size, seconds },
+  } = context;
   return {
     id: `${video.title}, alpha ${alpha}, ${method}`,
     depends: [video.identity, seconds, SCORED],
     async run(work) {
       const { kept, gaps } = leaveOut(await clipOf(video, context, work), alpha);
       const codec = (PEERS[method] as (typeof PEERS)[string])({ ...size, frames: kept.length });
-      const { file } = await trainCodec({ frames: kept.map(({ data }) => data) }, codec, seconds, work.scratch, models.runtime, training(work, seconds));
+      const { file } = await trainCodec(
+        { frames: kept.map(({ data }) => data) },
+        codec,
+        seconds,
+        work.scratch,
+        models.runtime,
+        training(work, seconds),
+      );
       const decoder = await codec.open(file, models.runtime);
       try {
         const psnr_db = await gapPsnr(gaps, async ({ before, beta }) => ({ data: await decoder.frame(before + beta) }));
-        return { data: [{ video: video.title, method, alpha, psnr_db, bpp: bitsPerPixel(file.length, kept.length, size.width, size.height) }] };
+        return {
+          data: [
+            {
+              video: video.title,
+              method,
+              alpha,
+              psnr_db,
+              bpp: bitsPerPixel(file.length, kept.length, size.width, size.height),
+            },
+          ],
+        };
       } finally {
         await decoder.release();
       }
