@@ -5,7 +5,7 @@ import { pickFrames } from '../../model/frames/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
 import { encodeVideo } from '../../model/inr/encode.node.js';
 import type { PlanOptions } from '../../model/inr/plan.js';
-import { ModelPack } from '../../model/pack/open.node.js';
+import { openPack } from '../../model/pack/open.node.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 
 export interface EncodedOptions extends PlanOptions {
@@ -24,7 +24,7 @@ export interface Encoded {
 
 /** Encodes a video; its `seconds` are counted in processor time over threads. */
 export async function encoded(file: string, { threads, step, frames, ...plan }: EncodedOptions): Promise<Encoded> {
-  const [opened, pack] = await Promise.all([openFrames(file), ModelPack.open()]);
+  const [opened, pack] = await Promise.all([openFrames(file), openPack()]);
   const source = pickFrames(opened, {
     ...(step === undefined ? {} : { step }),
     ...(frames === undefined ? {} : { end: frames }),
