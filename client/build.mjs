@@ -1,5 +1,6 @@
 // Builds everything that runs: every TypeScript file to dist/<same path>.js, and the page to dist/client/web/public.
 // Types are checked apart from this (npm test).
+import { spawnSync } from 'node:child_process';
 import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -112,7 +113,15 @@ function newestSource() {
   return newest;
 }
 
+/** The types of what programs import, beside the code: for the package. */
+function buildDeclarations() {
+  const typescript = path.join(root, 'node_modules/typescript/bin/tsc');
+  const { status } = spawnSync(process.execPath, [typescript, '-p', path.join(root, 'tsconfig.declarations.json')], { stdio: 'inherit' });
+  if (status !== 0) throw new Error('The declarations could not be made; the compiler says why above.');
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (process.argv.includes('--clean')) await rm(dist, { recursive: true, force: true });
   await buildAll();
+  if (process.argv.includes('--declarations')) buildDeclarations();
 }

@@ -1,4 +1,5 @@
 /** Answers about videos: latents and words in, words out. */
+import pLimit, { type LimitFunction } from 'p-limit';
 import {
   beamSearch,
   checkSampling,
@@ -18,7 +19,6 @@ import type { Runtime } from '../model/runtime/types.js';
 import { Concepts, type Concept } from './concepts.js';
 import { fitConversation, joinNeighbors } from './conversation.js';
 import { promptEmbeddings } from './embeddings.js';
-import { Line } from './line.js';
 import { checkVideo, type ChatMessage, type VideoPart } from './messages.js';
 import { Projector } from './network.js';
 import { PrefixCache } from './prefix-cache.js';
@@ -72,7 +72,8 @@ export class ChatModel {
   /** Answers that are being written. */
   private readonly batch: DecoderBatch;
   private readonly prompts = new ShortestFirst();
-  private readonly searches: Line | null;
+  /** Runs one search after the other; null: all at once. */
+  private readonly searches: LimitFunction | null;
   /** By latents: a prompt is built several times for a long conversation. */
   private readonly recognitions = new WeakMap<Float32Array, readonly Concept[]>();
 
@@ -85,7 +86,7 @@ export class ChatModel {
     { cacheBytes = defaultCacheBytes(language.decoder), independent = false, searchesInTurn = false }: ChatModelOptions,
   ) {
     this.counts = new TokenCounts(language.tokenizer);
-    this.searches = searchesInTurn ? new Line() : null;
+    this.searches = searchesInTurn ? pLimit(1) : null;
     this.prefixes = new PrefixCache(cacheBytes);
     this.batch = new DecoderBatch(language.decoder, { leastRows: independent ? 2 : 1 });
   }
@@ -152,7 +153,7 @@ export class ChatModel {
     const { cache } = held;
     if (beams > 1 && (options.temperature ?? 0) === 0) {
       const search = (): ReturnType<typeof beamSearch> => beamSearch(this.batch, cache, logits, { ...options, beams, maxTokens, noRepeatNgram });
-      const { texts, finish } = await (this.searches?.run(search) ?? search());
+      const { texts, finish } = await (this.searches?.(search) ?? search());
       const wholes = texts.map(({ tokens }) => cutAt(tokenizer.decode(tokens), options.stop));
       const added = finish === 'cancelled' ? undefined : await options.rank?.(wholes, messages);
       const scores = texts.map(({ score }, i) => score + (added?.[i] ?? 0));

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
-// The command `latentchat`: installs and builds what is missing or older than its sources, then runs the compiled command line.
-import path from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { buildIfStale } from '../build.mjs';
-import { ensureInstalled, root } from '../install.mjs';
+// The command `latentchat`. In a clone of the repository: installs and builds what is missing or older than its sources first.
+import { existsSync } from 'node:fs';
 
-ensureInstalled({ dev: false });
-await buildIfStale();
+if (existsSync(new URL('main.ts', import.meta.url))) {
+  const { ensureInstalled } = await import('../install.mjs');
+  ensureInstalled({ dev: false });
+  await (await import('../build.mjs')).buildIfStale();
+}
 if (process.argv.includes('--debug')) process.setSourceMapsEnabled(true);
-await import(pathToFileURL(path.join(root, 'dist/client/cli/main.js')).href);
+await import('../../dist/client/cli/main.js');

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { ContainerInfo, DecodedFrame, DecoderAnswer, DecoderRequest, DecoderResults } from './decoder-protocol.js';
 
 /** What is decoded first when several wait: what the viewer looks at now before what they may look at next. */
@@ -32,8 +33,7 @@ const frameBudget = 128 * 1024 * 1024;
 export class Decoder {
   readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
   readonly #open = new Map<string, { readonly group: string; readonly info: Promise<ContainerInfo> }>();
-  readonly #frames = new Map<string, DecodedFrame>();
-  #frameBytes = 0;
+  readonly #frames = new LRUCache<string, DecodedFrame>({ maxSize: frameBudget, sizeCalculation: bytesOf, dispose: ({ bitmap }) => bitmap.close() });
   #jobs: Job[] = [];
   #busy = false;
   /** The container being decoded from now: it must stay open until its frame is there. */
@@ -74,7 +74,7 @@ export class Decoder {
         try {
           await this.info(source);
           const frame = await this.#ask('frame', { op: 'frame', key: source.key, index, width });
-          this.#keep(frameKey(source, index, width), frame);
+          this.#frames.set(frameKey(source, index, width), frame);
           resolve(frame);
         } catch (error) {
           reject(error as Error);
@@ -122,17 +122,6 @@ export class Decoder {
       this.#jobs = this.#jobs.filter((job) => job !== first);
       if (first.wanted()) return first;
       first.drop();
-    }
-  }
-
-  #keep(key: string, frame: DecodedFrame): void {
-    this.#frames.set(key, frame);
-    this.#frameBytes += bytesOf(frame);
-    for (const [oldKey, old] of this.#frames) {
-      if (this.#frameBytes <= frameBudget || oldKey === key) break;
-      this.#frames.delete(oldKey);
-      this.#frameBytes -= bytesOf(old);
-      old.bitmap.close();
     }
   }
 

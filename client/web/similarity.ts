@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { LatentChatError } from '../sdk/index.js';
 import type { Backend } from './backend.js';
 
@@ -10,11 +11,13 @@ export interface Likeness {
 
 /** Frames the server compares a question with at most. */
 const mostHits = 1000;
+/** Answers that are remembered: those of the last questions. */
+const mostKnown = 50;
 
 /** Compares questions with frames by the server's search; remembers the last answers. */
 export class Similarity {
   readonly #backend: Backend;
-  readonly #known = new Map<string, Promise<Likeness | null>>();
+  readonly #known = new LRUCache<string, Promise<Likeness | null>>({ max: mostKnown });
   /** The server's model pack has no towers for it. */
   #impossible = false;
 
@@ -27,12 +30,7 @@ export class Similarity {
     if (this.#impossible) return Promise.resolve(null);
     const key = `${videoId}/${frames}/${question}`;
     const known = this.#known.get(key) ?? this.#ask(videoId, frames, question);
-    this.#known.delete(key);
     this.#known.set(key, known);
-    for (const oldest of this.#known.keys()) {
-      if (this.#known.size <= 50) break;
-      this.#known.delete(oldest);
-    }
     return known;
   }
 

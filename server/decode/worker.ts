@@ -1,6 +1,8 @@
 /** The worker that decodes frames for scripts and export, and finds shots; the page does both itself. One thing at a time. */
 import { open, type FileHandle } from 'node:fs/promises';
 import { parentPort } from 'node:worker_threads';
+import { LRUCache } from 'lru-cache';
+import pLimit from 'p-limit';
 import sharp from 'sharp';
 import { fileSource } from '../../model/container/source.node.js';
 import { LinrDecodeError } from '../../model/inr/decode-error.js';
@@ -24,33 +26,27 @@ interface Opened {
 const keptDecoders = 2;
 const { data: { threads, containerBytes }, onNative } = hosted<DecoderWorkerData>();
 const runtime = nodeRuntime({ threads, onNative });
-const opened = new Map<string, Opened>();
+const opened = new LRUCache<string, Opened>({ max: keptDecoders, dispose: (entry) => void release(entry) });
+/** Work is done one after the other. */
+const turns = pLimit(1);
 
 sharp.concurrency(1);
 sharp.cache(false);
 
 async function openDecoder(file: string): Promise<Opened> {
   const handle = await open(file, 'r');
-  const kept = opened.get(file);
-  opened.delete(file);
   try {
     const stats = await handle.stat({ bigint: true });
     const version = versionOf(stats);
+    const kept = opened.get(file);
     if (kept?.version === version) {
-      opened.set(file, kept);
       await handle.close();
       return kept;
     }
-    if (kept) await release(kept);
     if (stats.size > BigInt(containerBytes)) throw new ApiError('decode_failed');
     const entry = { version, handle, decoder: new LinrDecoder(await fileSource(handle), runtime) };
     await entry.decoder.file();
     opened.set(file, entry);
-    for (const [name, oldest] of opened) {
-      if (opened.size <= keptDecoders) break;
-      opened.delete(name);
-      await release(oldest);
-    }
     return entry;
   } catch (error) {
     await handle.close();
@@ -58,6 +54,7 @@ async function openDecoder(file: string): Promise<Opened> {
   }
 }
 
+/** A decoder does what it was asked before it lets go. */
 async function release({ decoder, handle }: Opened): Promise<void> {
   await decoder.release();
   await handle.close();
@@ -111,8 +108,7 @@ async function answer(asked: ToDecoder): Promise<void> {
   parentPort?.postMessage(message, message.type === 'frame' ? [message.picture.bytes.buffer as ArrayBuffer] : []);
 }
 
-let last = Promise.resolve();
 parentPort?.on('message', (message: ToDecoder | typeof endMessage) => {
   if (message === endMessage) process.exit();
-  last = last.then(() => answer(message));
+  void turns(() => answer(message));
 });

@@ -1,4 +1,5 @@
 /** Search over the videos of the library, in the inference worker: a step at a time, so that answers being written go on beside it. */
+import { LRUCache } from 'lru-cache';
 import { ContainerError } from '../../model/container/index.js';
 import type { ModelPack, PackManifest } from '../../model/pack/index.js';
 import { BestHits, hitsOf, meanVector, MomentSearch, vectorOf, type IndexedVideo } from '../../model/retrieval/index.js';
@@ -16,9 +17,7 @@ export class Searcher {
   readonly #pack: ModelPack;
   readonly #latents: LatentReader;
   readonly moments: MomentSearch;
-  /** Least recently used first. */
-  readonly #kept = new Map<string, { readonly version: string; readonly video: IndexedVideo; readonly bytes: number }>();
-  #bytes = 0;
+  readonly #kept = new LRUCache<string, { readonly version: string; readonly video: IndexedVideo }>({ maxSize: KEPT_BYTES, sizeCalculation: ({ video }) => bytesOf(video) });
 
   private constructor(pack: ModelPack, latents: LatentReader, moments: MomentSearch) {
     this.#pack = pack;
@@ -75,11 +74,7 @@ export class Searcher {
   async #indexed(video: SearchedVideo): Promise<IndexedVideo> {
     const version = await this.#latents.version(video.file);
     const kept = this.#kept.get(video.id);
-    if (kept?.version === version) {
-      this.#kept.delete(video.id);
-      this.#kept.set(video.id, kept);
-      return kept.video;
-    }
+    if (kept?.version === version) return kept.video;
     const towers = towersOf(this.#pack.manifest);
     const stored = await readVectors(video.vectorsFile, { version, towers });
     if (stored !== null) return this.#keep(video.id, version, stored);
@@ -92,18 +87,13 @@ export class Searcher {
   }
 
   #keep(id: string, version: string, video: IndexedVideo): IndexedVideo {
-    this.#bytes -= this.#kept.get(id)?.bytes ?? 0;
-    this.#kept.delete(id);
-    const bytes = video.vectors.numbers.byteLength + video.vectors.scales.byteLength + 8 * video.times_s.length;
-    this.#kept.set(id, { version, video, bytes });
-    this.#bytes += bytes;
-    for (const [oldest, entry] of this.#kept) {
-      if (this.#bytes <= KEPT_BYTES || oldest === id) break;
-      this.#kept.delete(oldest);
-      this.#bytes -= entry.bytes;
-    }
+    this.#kept.set(id, { version, video });
     return video;
   }
+}
+
+function bytesOf({ vectors: { numbers, scales }, times_s }: IndexedVideo): number {
+  return numbers.byteLength + scales.byteLength + Float64Array.BYTES_PER_ELEMENT * times_s.length;
 }
 
 /** Names the towers that vectors were made with. */

@@ -117,10 +117,7 @@ describe('latentchat evaluate', () => {
       const { id } = await client.upload(await readFile(at('photo.linr')), { name: 'photo.linr' });
       const data = await folder.write('served.jsonl', lines({ id: 'a', source: `video://${id}`, references: REFERENCES }, { id: 'b', source: 'photo.linr', references: REFERENCES }));
       const args = ['evaluate', 'captions', data, '--out', at('served-said.jsonl')];
-      for (let look = 0; !(await client.videos.get(id)).askable; look++) {
-        assert.ok(look < 300);
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
+      await client.videos.untilAskable(id);
       const { code, stdout, stderr } = await run([...args, '--server', server.url]);
       assert.equal(code, 0, stderr);
       assert.match(stdout, /latents, read back from \.linr +2 .*\nno video at all +2 /);

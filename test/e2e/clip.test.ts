@@ -9,7 +9,7 @@ import { runCli } from '../helpers/cli.js';
 import { DemoServer, demoDir } from '../helpers/demo-server.js';
 import { upload } from '../helpers/tus.js';
 import { grey, makeVideo } from '../helpers/videos.js';
-import { until } from './page-harness.js';
+import { until } from '../helpers/eventually.js';
 
 const bunny = path.join(demoDir, 'bunny.linr');
 /** Frames of the made videos. Frame i is a grey that tells i, up to multiples of `SHADES`; encoding changes it by less than half a step. */

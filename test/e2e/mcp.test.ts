@@ -15,7 +15,7 @@ import { cliMain, withoutTestRunner } from '../helpers/cli.js';
 import { DemoServer, demoDir } from '../helpers/demo-server.js';
 import { TestFolder } from '../helpers/folder.js';
 import { ServerProcess } from '../helpers/server-process.js';
-import { until } from './page-harness.js';
+import { until } from '../helpers/eventually.js';
 
 const bunny = path.join(demoDir, 'bunny.linr');
 /** Seconds of the demo video. */

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { demoDir } from '../helpers/demo-server.js';
-import { answered, behaved, coloursOf, dropFile, painted, screenshot, Site, until } from './page-harness.js';
+import { answered, behaved, coloursOf, dropFile, painted, screenshot, Site } from './page-harness.js';
+import { until } from '../helpers/eventually.js';
 
 const question = 'Describe what you see in one sentence.';
 

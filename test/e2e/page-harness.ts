@@ -153,15 +153,6 @@ export async function behaved(page: Page, conduct: Conduct): Promise<void> {
   await page.context().close();
 }
 
-/** Waits until something holds. */
-export async function until(holds: () => boolean | Promise<boolean>, what: string, timeout_ms = 30_000): Promise<void> {
-  const end = Date.now() + timeout_ms;
-  while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`waited ${timeout_ms / 1000} s in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-}
-
 /** Drops a file on the page, as a hand would. */
 export async function dropFile(page: Page, name: string, type: string, bytes: Uint8Array): Promise<void> {
   const transfer = await page.evaluateHandle(

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Page } from 'playwright-core';
-import { answered, behaved, painted, screenshot, Site, until } from './page-harness.js';
+import { answered, behaved, painted, screenshot, Site } from './page-harness.js';
+import { until } from '../helpers/eventually.js';
 
 const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
 const question = 'What is happening?';

@@ -10,6 +10,7 @@ import { TestSocket } from '../helpers/realtime.js';
 import { isRunning, nicenessOf, ServerProcess } from '../helpers/server-process.js';
 import { createUpload, sendAndCut, sendBytes, upload, uploadOffset } from '../helpers/tus.js';
 import { makeVideo } from '../helpers/videos.js';
+import { until } from '../helpers/eventually.js';
 
 let clip: Uint8Array;
 let folder: TestFolder;
@@ -57,8 +58,7 @@ test('a video whose server is killed again and again while it is encoded becomes
   assert.ok(isRunning(encoder));
   await restart();
   await untilVideo(server.url, vid, ({ progress }) => progress?.stage === 'training');
-  for (let tries = 0; tries < 100 && isRunning(encoder); tries++) await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.ok(!isRunning(encoder), 'the encoder of the killed server has ended by itself');
+  await until(() => !isRunning(encoder), 'the encoder of the killed server to end by itself', { limit_s: 20 });
   assert.ok((await getVideo(server.url, vid)).askable);
   const [trainer = 0] = server.children();
   assert.deepEqual([...new Set(nicenessOf(trainer))], [19], 'every thread of a training stands back behind answers');

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { errorOf } from '../helpers/api.js';
 import { TestFolder } from '../helpers/folder.js';
 import { TestSocket } from '../helpers/realtime.js';
+import { eventually } from '../helpers/eventually.js';
 
 const main = fileURLToPath(new URL('../../client/cli/main.js', import.meta.url));
 const secretWord = 'xylophonist';
@@ -52,7 +53,7 @@ test('a server that still loads its model is up but not ready, and then it is', 
     assert.equal((await errorOf(first)).code, 'model_loading');
   }
   assert.equal((await fetch(`${url}/health`)).status, 200);
-  for (let tries = 0; tries < 600 && (await fetch(`${url}/ready`)).status !== 200; tries++) await new Promise((resolve) => setTimeout(resolve, 100));
+  await eventually(async () => (await fetch(`${url}/ready`)).status, (status) => status === 200, 'the model', { every_ms: 100 });
   assert.deepEqual(await (await fetch(`${url}/ready`)).json(), { status: 'ready' });
 });
 

@@ -8,7 +8,7 @@ import type { ClientEvent, ServerEvent } from '../../server/realtime/protocol.js
 import { DemoServer } from '../helpers/demo-server.js';
 import { randomNumbers, type RandomNumbers } from '../helpers/random.js';
 import { TestSocket } from '../helpers/realtime.js';
-import { until } from './page-harness.js';
+import { until } from '../helpers/eventually.js';
 
 /** Sequences, and events in each. */
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -133,11 +133,11 @@ for (const seed of SEEDS) {
 async function settle(socket: TestSocket): Promise<void> {
   const mark = `mark_${socket.events.length}_${Math.floor(performance.now())}`;
   socket.send({ type: 'conversation.retrieve', event_id: mark, conversation: 'conv_nowhere' } as ClientEvent);
-  await until(() => socket.events.some((event) => event.type === 'error' && event.error.event_id === mark), 'the server has read everything', 60_000);
+  await until(() => socket.events.some((event) => event.type === 'error' && event.error.event_id === mark), 'the server has read everything');
   const open = (): number => {
     const ids = new Set(socket.events.flatMap((event) => (event.type === 'response.created' ? [event.response.id] : [])));
     for (const event of socket.events) if (event.type === 'response.done') ids.delete(event.response.id);
     return ids.size;
   };
-  await until(() => open() === 0, 'every response has ended', 60_000);
+  await until(() => open() === 0, 'every response has ended');
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Video } from '../../server/api/schemas.js';
 import type { ErrorBody } from '../../server/errors.js';
+import { eventually } from './eventually.js';
 
 /** The error of an answer: checks the one shape and gives code and status. */
 export async function errorOf(answer: Response): Promise<{ status: number; code: string; message: string; param: string | null }> {
@@ -16,12 +17,6 @@ export async function getVideo(url: string, id: string): Promise<Video> {
 }
 
 /** Waits until the video fits; fails after `limit_s` seconds, showing it. */
-export async function untilVideo(url: string, id: string, fits: (video: Video) => boolean, limit_s = 150): Promise<Video> {
-  const deadline = performance.now() + limit_s * 1000;
-  for (;;) {
-    const video = await getVideo(url, id);
-    if (fits(video)) return video;
-    assert.ok(performance.now() < deadline, `the video did not come to fit within ${limit_s} s: ${JSON.stringify(video)}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+export function untilVideo(url: string, id: string, fits: (video: Video) => boolean, limit_s = 150): Promise<Video> {
+  return eventually(() => getVideo(url, id), fits, 'the video', { limit_s, every_ms: 50 });
 }

@@ -13,6 +13,7 @@ import { startServer, type RunningServer } from '../../server/index.js';
 import { errorOf } from '../helpers/api.js';
 import { TestFolder } from '../helpers/folder.js';
 import { createUpload } from '../helpers/tus.js';
+import { eventually } from '../helpers/eventually.js';
 
 const origin = 'https://app.example';
 let folder: TestFolder;
@@ -103,10 +104,7 @@ test('health, the page and the documents need none', async () => {
 test('a key that is added works within two seconds, one that is removed no longer, and its socket is closed with 4001', async () => {
   const added = await keys.add({ name: 'guest' });
   const status = async (): Promise<number> => (await get('/v1/videos', bearer(added.secret))).status;
-  const until = async (wanted: number): Promise<void> => {
-    for (let tries = 0; tries < 60 && (await status()) !== wanted; tries++) await new Promise((resolve) => setTimeout(resolve, 50));
-    assert.equal(await status(), wanted);
-  };
+  const until = (wanted: number): Promise<number> => eventually(status, (seen) => seen === wanted, `status ${wanted}`, { limit_s: 10, every_ms: 50 });
   await until(200);
   const socket = new WebSocket(socketUrl(), { headers: bearer(added.secret) });
   await once(socket, 'message');

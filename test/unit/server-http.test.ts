@@ -11,6 +11,7 @@ import { newId } from '../../server/ids.js';
 import { errorOf, getVideo, untilVideo } from '../helpers/api.js';
 import { TestFolder } from '../helpers/folder.js';
 import { createUpload, sendAndCut, sendBytes, upload, uploadOffset } from '../helpers/tus.js';
+import { eventually } from '../helpers/eventually.js';
 
 let folder: TestFolder;
 let server: RunningServer;
@@ -34,11 +35,7 @@ const post = (place: string, body: unknown): Promise<Response> =>
 test('the server answers at once, and says that its model could not be loaded', async () => {
   const health = (await (await get('/health')).json()) as { status: string; model: { status: string } };
   assert.equal(health.status, 'ok');
-  for (let tries = 0; tries < 200; tries++) {
-    const { model } = (await (await get('/health')).json()) as typeof health;
-    if (model.status === 'failed') break;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  await eventually(async () => ((await (await get('/health')).json()) as typeof health).model.status, (status) => status === 'failed', 'the model to fail');
   assert.deepEqual(await (await get('/v1/models')).json(), { object: 'list', data: [] });
   const answer = await errorOf(await post('/v1/chat/completions', { messages: [{ role: 'user', content: 'Hello?' }] }));
   assert.deepEqual([answer.status, answer.code], [503, 'model_unavailable']);
@@ -166,11 +163,7 @@ test('an upload that is cut goes on where it stopped, and bytes at a wrong offse
   const created = await createUpload(server.url, { length: bytes.length });
   const id = created.headers.get('location')?.split('/').pop() ?? '';
   await sendAndCut(server.url, id, 0, bytes.subarray(0, 120_000), bytes.length);
-  let offset = await uploadOffset(server.url, id);
-  for (let tries = 0; tries < 40 && offset === 0; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    offset = await uploadOffset(server.url, id);
-  }
+  const offset = await eventually(() => uploadOffset(server.url, id), (seen) => seen !== 0, 'the first bytes');
   assert.ok(typeof offset === 'number' && offset > 0 && offset <= 120_000, String(offset));
   assert.deepEqual((await errorOf(await sendBytes(server.url, id, offset + 1, bytes.subarray(0, 10)))).code, 'upload_conflict');
   assert.equal((await sendBytes(server.url, id, offset, bytes.subarray(offset))).status, 204);

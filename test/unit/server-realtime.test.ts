@@ -17,6 +17,7 @@ import { untilVideo } from '../helpers/api.js';
 import { TestFolder } from '../helpers/folder.js';
 import { TestSocket } from '../helpers/realtime.js';
 import { upload } from '../helpers/tus.js';
+import { eventually } from '../helpers/eventually.js';
 
 let folder: TestFolder;
 let server: RunningServer;
@@ -141,11 +142,8 @@ test('a message far above the limit closes the socket with 1009 and nobody else'
 
 test('without a model a response is refused in words', async () => {
   const socket = await TestSocket.open(server.url);
-  for (let tries = 0; tries < 100; tries++) {
-    const { model } = (await (await fetch(`${server.url}/health`)).json()) as { model: { status: string } };
-    if (model.status === 'failed') break;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  const status = async (): Promise<string> => ((await (await fetch(`${server.url}/health`)).json()) as { model: { status: string } }).model.status;
+  await eventually(status, (seen) => seen === 'failed', 'the model to fail');
   socket.send({ type: 'conversation.item.create', item: { role: 'user', content: [{ type: 'text', text: 'Hello?' }] } });
   await socket.next('conversation.item.added');
   socket.send({ type: 'response.create' });
@@ -267,7 +265,7 @@ test('for a slow reader text is joined and progress replaced, so memory stays sm
   assert.ok(serverSide.bufferedAmount < 4 * 64 * 1024, `${serverSide.bufferedAmount} bytes wait in the socket`);
   assert.ok(serverSide.isPaused, 'a client that does not read cannot ask for more');
   client.resume();
-  for (let tries = 0; tries < 400 && events.at(-1)?.type !== 'response.output_text.done'; tries++) await new Promise((resolve) => setTimeout(resolve, 25));
+  await eventually(() => events.at(-1)?.type, (type) => type === 'response.output_text.done', 'the last event');
   const text = events.reduce((length, event) => length + (event.type === 'response.output_text.delta' ? event.delta.length : 0), 0);
   assert.equal(text, pieces * piece.length);
   assert.equal(events.at(-1)?.type, 'response.output_text.done');

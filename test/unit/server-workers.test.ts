@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { WorkerHost } from '../../server/workers/host.js';
 import { silentLog } from '../helpers/log.js';
+import { eventually } from '../helpers/eventually.js';
 
 /** Answers with what it got and its thread's start count; ends itself on "crash" and throws on "throw". */
 const program = new URL(
@@ -31,10 +32,7 @@ function start(context: TestContext): Seen {
   return seen;
 }
 
-async function until(fits: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 400 && !fits(); tries++) await new Promise((resolve) => setTimeout(resolve, 25));
-  assert.ok(fits());
-}
+const until = (fits: () => boolean): Promise<void> => eventually(fits, (held) => held, 'the worker').then(() => undefined);
 
 test('what is posted before the worker runs reaches it', async (context) => {
   const seen = start(context);
