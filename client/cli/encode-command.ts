@@ -34,7 +34,7 @@ export function encodeCommand(): Command {
         .conflicts('size'),
     )
     .addOption(new Option('--size <WxH>', 'encoded size in pixels; the picture is stretched to it').argParser(pixelSize))
-    .addOption(new Option('--seconds <s>', "time the whole encoding may take (default: the preset's)").argParser(positiveSeconds))
+    .addOption(new Option('--seconds <s>', "time that a training may take, with the preset paper (default: more for long and large videos); the others take what they take").argParser(positiveSeconds))
     .addOption(new Option('--target-bpp <n>', 'bits per pixel the file should have').argParser(positiveNumber(24)).conflicts('targetPsnr'))
     .addOption(new Option('--target-psnr <dB>', 'quality the decoded frames should have, in as few bytes as the time allows').argParser(positiveNumber(60)))
     .addOption(packOption())

@@ -49,8 +49,8 @@ export const MAX_FRAMES = 18_000;
  * be trained on from memory and for its first picture to come soon.
  */
 const SEGMENT_FRAMES = { least: 32, most: 160 } as const;
-/** Pixels of one segment's frames. In closed form each takes 27 bytes of memory: its colors, its coefficients, and their levels. */
-const SEGMENT_PIXELS = 1 << 24;
+/** Pixels of one segment's frames. In closed form each takes some 16 bytes of memory, its colors and its coefficients: 400 MB in all. */
+const SEGMENT_PIXELS = 24 * 2 ** 20;
 /** A photo needs less time than a video: a quarter of the preset's seconds. */
 const PHOTO_SHARE = 0.25;
 /**
@@ -105,13 +105,11 @@ export function planEncoding(info: VideoInfo, options: PlanOptions): Plan {
   const enlarged = { width: size.width * FACTOR, height: size.height * FACTOR };
   const detailed = info.width * info.height > pixels && enlarged.width * enlarged.height <= MAX_FITTED_PIXELS;
   const shorter = Math.min(size.width, size.height);
+  const most = Math.max(1, Math.min(SEGMENT_FRAMES.most, Math.floor(SEGMENT_PIXELS / pixels)));
   return {
     size,
     enlarged: detailed ? enlarged : null,
-    segmentFrames: {
-      least: SEGMENT_FRAMES.least,
-      most: Math.max(SEGMENT_FRAMES.least, Math.min(SEGMENT_FRAMES.most, Math.floor(SEGMENT_PIXELS / pixels))),
-    },
+    segmentFrames: { least: Math.min(SEGMENT_FRAMES.least, most), most },
     method: goal === null ? trainingPlan(info, size, options) : { goal, patch: TRANSFORM_PATCHES.find((patch) => 4 * patch <= shorter) ?? 4 },
   };
 }

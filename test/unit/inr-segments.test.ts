@@ -43,7 +43,12 @@ test('segments cover every frame once, within their limits where shots allow', (
 test('a plan follows the video, and targets are checked by name', () => {
   const info = { width: 1280, height: 720, duration_s: 600, frames: 15_000, fps: 25, kind: 'video' } as const;
   const plan = planEncoding(info, { preset: 'standard' });
-  assert.ok(planEncoding(info, { preset: 'standard', width: 1280 }).segmentFrames.most < plan.segmentFrames.most);
+  assert.deepEqual(plan.segmentFrames, { least: 32, most: 160 });
+  // Memory is bounded whatever the size: some 16 bytes a pixel of a segment.
+  for (const width of [640, 1280, 1920]) {
+    const { size, segmentFrames } = planEncoding({ ...info, width: 1920, height: 1080 }, { preset: 'standard', width });
+    assert.ok(segmentFrames.least <= segmentFrames.most && segmentFrames.most * size.width * size.height < 2 ** 25, `${width}: ${segmentFrames.most} frames`);
+  }
   const goalOf = (options: PlanOptions): unknown => {
     const { method } = planEncoding(info, options);
     return 'goal' in method ? method.goal : null;
