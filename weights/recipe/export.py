@@ -33,7 +33,7 @@ def run(data, work, start=None):
     path = work / "training.json"
     if not path.exists():
         write_json(path, known()["training"])
-    told_of(path, told | losses(data, work))
+    told_of(path, told | losses(data, work, state))
     write_json(work / REFINEMENTS, refinements(work, start))
     finish(work, {})
 
@@ -45,8 +45,9 @@ def refinements(work, start):
     return earlier + [{"step": step} | json.loads(path.read_text()) for step, path in own.items() if path.exists()]
 
 
-def losses(data, work):
-    """The losses a caption token of the weights in the pack."""
+def losses(data, work, state):
+    """The losses a caption token of the trained weights."""
     trainer = Trainer(data, work, choose_setting(), 0.0)
-    trainer.start_from(PACK_FOLDER)
+    trainer.adapter.load_state_dict(state["adapter"])
+    trainer.projector.load_state_dict(state["projector"])
     return {"dev_loss": round(trainer.dev_loss(), 3), "dev_loss_with_other_photos": round(trainer.dev_loss(shift=17), 3)}

@@ -286,7 +286,7 @@ class Tuning:
         found = self.measure()
         log(f"end: dev {found}")
         write_json(self.work / "tower.json", {"minutes": round(self.seconds / 60, 1), "steps": self.steps, "batch": BATCH,
-                                              "sights": len(self.train), "words": self.vocabulary.words, "dev": found})
+                                              "sights": len(self.train), "words": len(self.vocabulary.words), "dev": found})
         weights = {name.replace("/", "."): value.detach() for name, value in self.averaged().weights.items()}
         save_torch(self.work / "tower.pt", weights)
 
