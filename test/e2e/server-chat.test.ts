@@ -24,7 +24,8 @@ let ready: Video;
 before(async () => {
   folder = await TestFolder.make();
   clip = await makeVideo({ width: 128, height: 96, times: Array.from({ length: 24 }, (_, index) => index / 8), picture: (frame, width, height) => grey(frame * 10, width, height) });
-  server = new ServerProcess(folder.path);
+  // The published preset trains, so that there is a time in which a video can be asked about and is not ready yet.
+  server = new ServerProcess(folder.path, { encode: { preset: 'paper', seconds: 4 } });
 });
 after(async () => {
   await server.stop();

@@ -12,7 +12,7 @@ import { makeVideo, movingPicture } from '../helpers/videos.js';
 
 const MB = 1024 * 1024;
 const options: Partial<ServerOptions> = {
-  encode: { preset: 'draft', seconds: 6 },
+  encode: { preset: 'paper', seconds: 6 },
   limits: { freeBytes: 8 * MB, diskRetry_s: 0.2 },
   logLevel: 'fatal',
 };

@@ -21,7 +21,7 @@ before(async () => {
 });
 beforeEach(async () => {
   folder = await TestFolder.make();
-  server = new ServerProcess(folder.path, { encode: { preset: 'draft', seconds: 4 } });
+  server = new ServerProcess(folder.path, { encode: { preset: 'paper', seconds: 4 } });
   await server.start();
 });
 afterEach(async () => {
@@ -87,7 +87,7 @@ test('a graceful stop in training writes a checkpoint, and the next start goes o
 
 test('a new video does not wait for the training of an older one, and the older one is finished too', async () => {
   await server.stop();
-  server = new ServerProcess(folder.path, { encode: { preset: 'draft', seconds: 8 } });
+  server = new ServerProcess(folder.path, { encode: { preset: 'paper', seconds: 8 } });
   await server.start();
   const older = await upload(server.url, clip, 'older.mp4');
   await untilVideo(server.url, older, ({ progress }) => progress?.stage === 'training');
