@@ -6,7 +6,7 @@
  */
 export { encode, encodeLatents, type EncodeLatentsOptions, type EncodeOptions } from './projector/library/encode.node.js';
 export type { EncodeFileReport } from './model/encoding/encode-file.node.js';
-export type { EncodeProgress } from './model/inr/encode.node.js';
+export type { EncodeProgress } from './model/inr/progress.js';
 export type { Preset } from './model/inr/plan.js';
 
 export { openLinr, type OpenLinrOptions } from './model/video/open.node.js';
@@ -32,6 +32,7 @@ export { nodeRuntime, type NodeRuntimeOptions } from './model/runtime/node.node.
 export type { Runtime } from './model/runtime/types.js';
 
 export { CodedError } from './model/runtime/coded-error.js';
+export { DeviceError } from './model/runtime/device.node.js';
 export { ContainerError, type ContainerErrorCode } from './model/container/index.js';
 export { LinrDecodeError, type LinrDecodeErrorCode } from './model/inr/decode-error.js';
 export { FrameSourceError, type FrameSourceErrorCode } from './model/frames/index.js';

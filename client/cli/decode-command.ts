@@ -9,6 +9,7 @@ import { frameRanges, positiveNumber, wholeNumber } from './arguments.js';
 import { deviceOption, threadsOption } from './common-options.js';
 import { UserError } from './failure.js';
 import { interruptible } from './interrupt.js';
+import { tellFallback } from './models.js';
 import { containerProblem } from './sources.js';
 import { Progress } from './terminal.js';
 
@@ -41,16 +42,16 @@ export function decodeCommand(): Command {
 }
 
 async function decode(name: string, { output, frames, threads, device, ...options }: DecodeOptions): Promise<void> {
-  const [{ decode: decodeFrames }, { openLinr }, { pictureRuntime }] = await Promise.all([
+  const [{ decode: decodeFrames }, { openLinr }, { deviceRuntime }] = await Promise.all([
     import('../../model/video/decode.node.js'),
     import('../../model/video/open.node.js'),
-    import('./picture-runtime.js'),
+    import('../../model/runtime/device.node.js'),
   ]);
   const raw = output === '-';
   const interrupt = interruptible(raw || isVideoName(output) ? 'Nothing was kept.' : `The frames written so far are in ${output}.`);
   const progress = new Progress();
   try {
-    const video = await openLinr(name, { runtime: await pictureRuntime(device, threads) });
+    const video = await openLinr(name, { runtime: await deviceRuntime(device, { threads, onFallback: tellFallback }) });
     const { count, width, height, timeline } = await decodeFrames(video, {
       ...options,
       output: raw ? process.stdout : output,

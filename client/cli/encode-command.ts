@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
-import type { EncodeProgress, EncodeReport } from '../../model/inr/encode.node.js';
+import type { EncodeReport } from '../../model/inr/encode.node.js';
+import type { EncodeProgress } from '../../model/inr/progress.js';
 import { DEFAULT_WIDTH, MAX_SIDE, type Preset, PRESETS } from '../../model/inr/plan.js';
 import type { DeviceChoice } from '../../model/runtime/device-choice.js';
 import { checkOutput } from '../../model/video/output.node.js';

@@ -1,6 +1,7 @@
 /** The models a command uses: its own, or those it is handed where several commands run in one process. */
 import type { DeviceChoice } from '../../model/runtime/device-choice.js';
 import type { Models } from '../../projector/library/models.js';
+import { oneLine } from './failure.js';
 import { errorStream, modelOpener } from './surroundings.js';
 
 export interface ModelOptions {
@@ -20,14 +21,20 @@ export function openModels(options: ModelOptions): Promise<Models> {
 
 /** Models of its own, wherever the command runs. */
 export async function ownModels({ pack, threads, device = 'cpu', independent = false }: ModelOptions): Promise<Models> {
-  const [{ loadModels }, { pictureRuntime }] = await Promise.all([import('../../projector/library/shared-models.node.js'), import('./picture-runtime.js')]);
+  const { loadModels } = await import('../../projector/library/shared-models.node.js');
   return loadModels({
     threads,
+    device,
+    onFallback: tellFallback,
     chat: { independent },
     onUntrained: tellUntrained,
     ...(pack === undefined ? {} : { pack }),
-    ...(device === 'cpu' ? {} : { pictureRuntime: await pictureRuntime(device, threads) }),
   });
+}
+
+/** Says that the processor runs a network which WebGPU refuses. */
+export function tellFallback(reason: string): void {
+  errorStream().write(`${oneLine(`WebGPU refuses a network, which the processor runs instead: ${reason}`)}\n`);
 }
 
 function tellUntrained(pack: string): void {

@@ -5,7 +5,7 @@ export type { SectionEntry } from './header.js';
 export type { JsonObject, JsonValue } from './json.js';
 export { DEFAULT_LATENT_BITS } from './latents.js';
 export { encodeImages } from './images/encode.js';
-export { imageSize, type ImageShape, type LevelImages } from './images/layout.js';
+export { CHANNELS, imageSize, type ImageShape, type LevelImages } from './images/layout.js';
 export { countedBits, countedCosts, firstCosts, roundImages, type RoundedImages } from './images/round.js';
 export { basisImages, decodeNetwork, DEFAULT_TENSOR_BITS, encodeNetwork, type NetworkOptions, type TensorCoding, type TensorLevels } from './network.js';
 export {

@@ -1,12 +1,12 @@
 /** Networks from files, held to what drawing a frame needs and to the container they stand in. */
 import {
-  basisImages, ContainerError, inspectContainer, imageSize, type Container, type ContainerMeta, type ContainerNetwork, type ContainerReport, type ContainerTensor, type LevelImages, type Mixing,
+  CHANNELS,  basisImages, ContainerError, inspectContainer, imageSize, type Container, type ContainerMeta, type ContainerNetwork, type ContainerReport, type ContainerTensor, type LevelImages, type Mixing,
 } from '../container/index.js';
 import { sizeOf } from '../runtime/tensor.js';
 import { featureGrids, gridSize, hasTransform, parseSegmentConfig, patchGrid, type InrConfig, type TransformConfig } from './config.js';
 import { enlargeFilters, type EnlargeFilters } from './enlarge.js';
 import { basisName, fixedSpecs, parameterSpecs } from './network.js';
-import { CHANNELS, COLOR } from './transform.js';
+import { COLOR } from './transform.js';
 import type { ParameterSpec } from '../graph/index.js';
 
 /**

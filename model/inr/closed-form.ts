@@ -3,11 +3,12 @@
  * eigenvectors of the frames' Gram matrix; row k of B is a basis image, column k of U how much each frame has of it. The basis images are then
  * transformed patch by patch (transform.ts), which keeps lengths: an error of a coefficient is an error of pixels of the same size.
  */
+import { CHANNELS } from '../container/index.js';
 import { Graph, ops } from '../graph/index.js';
 import { asFloat32, float32, type HostTensor } from '../runtime/tensor.js';
 import type { Runtime } from '../runtime/types.js';
 import { symmetricEigen } from '../vision/linear-algebra.js';
-import { CHANNELS, MIDDLE, toCoefficients } from './transform.js';
+import { MIDDLE, toCoefficients } from './transform.js';
 
 /** Sizes of a segment's frames in pixels, and of the patches they are cut into. */
 export interface FramesShape {

@@ -14,24 +14,12 @@ import { enlargeTensors, type EnlargeSamples } from './enlarge.js';
 import { fitFilters, LargeFrames } from './large-frames.node.js';
 import { PatchStore } from './patches.js';
 import { MAX_FRAMES, planEncoding, type Plan, type PlanOptions, type TrainingPlan } from './plan.js';
+import { paced, type EncodeProgress } from './progress.js';
 import { bitsPerPixel, psnr } from './quality.js';
 import { glance, scanVideo, type Scan } from './scan.node.js';
 import { planSegments } from './segments.js';
 import { codeSegment, segmentNetwork, STEPS, type RateGoal } from './segment-coder.js';
 import { SegmentTrainer, type TrainingHost } from './segment-trainer.node.js';
-
-export interface EncodeProgress {
-  readonly stage: 'frames' | 'features' | 'training' | 'writing';
-  readonly done: number;
-  readonly total: number;
-  readonly unit: 'frames' | 'seconds';
-  /** Of the pictures: PSNR in dB of what was encoded last. */
-  readonly psnr_db?: number;
-  /** Frames handled in a second at this stage. */
-  readonly frames_per_s?: number;
-  /** Seconds until the file is written. */
-  readonly eta_s?: number;
-}
 
 export type LatentStart = 'features' | 'random';
 
@@ -390,14 +378,3 @@ async function nextFrame(frames: AsyncIterator<Frame>, index: number): Promise<F
 }
 
 const rate = (done: number, started: number): number => done / ((performance.now() - started) / 1000);
-
-/** Passes on at most four reports a second, and always the last of a stage. */
-function paced(onProgress: ((progress: EncodeProgress) => void) | undefined): (progress: EncodeProgress) => void {
-  let last = -Infinity;
-  return (progress) => {
-    const now = performance.now();
-    if (now - last < 250 && progress.done < progress.total) return;
-    last = now;
-    onProgress?.(progress);
-  };
-}

@@ -1,11 +1,11 @@
 /** A segment in closed form as a network and free numbers: what step its coefficients are rounded to, and which basis images are worth their bytes. */
 import {
-  countedBits, countedCosts, encodeImages, encodeNetwork, firstCosts, roundImages, type CodedImages, type ContainerNetwork, type ContainerTensor, type ImageShape,
+  CHANNELS,  countedBits, countedCosts, encodeImages, encodeNetwork, firstCosts, roundImages, type CodedImages, type ContainerNetwork, type ContainerTensor, type ImageShape,
   type JsonObject, type Mixing, type RoundedImages,
 } from '../container/index.js';
 import type { ClosedForm } from './closed-form.js';
 import type { TransformConfig } from './config.js';
-import { CHANNELS, COLOR } from './transform.js';
+import { COLOR } from './transform.js';
 
 /** What a segment's file is to be like. */
 export type RateGoal =

@@ -1,5 +1,5 @@
 /** The decoder of one segment: its network, checked against the container, built as a graph and handed to a runtime. */
-import type { ContainerNetwork, LevelImages, LinrFile } from '../container/index.js';
+import { CHANNELS, type ContainerNetwork, type LevelImages, type LinrFile } from '../container/index.js';
 import { Graph, ops, type Value } from '../graph/index.js';
 import { float32, type HostTensor } from '../runtime/tensor.js';
 import type { Runtime, Session } from '../runtime/types.js';
@@ -8,7 +8,7 @@ import { patchGrid, type InrConfig } from './config.js';
 import { LinrDecodeError } from './decode-error.js';
 import type { EnlargeFilters } from './enlarge.js';
 import { fixedSpecs, inrNetwork, parameterSpecs } from './network.js';
-import { CHANNELS, MIDDLE, toPixels } from './transform.js';
+import { MIDDLE, toPixels } from './transform.js';
 
 /** What a frame is drawn from: its latent's aligned numbers (D) and, in a segment that mixes basis images, its free ones (K), else null. */
 export interface FrameLatent {

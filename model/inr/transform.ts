@@ -2,11 +2,10 @@
  * The fixed part of a segment's network: the orthonormal transform of a patch's pixels, a cosine transform (DCT-II) along rows and along columns and a
  * rotation of the colors. Coefficients lie where the pixels of their patch do: an image of coefficients has the layout of an image of pixels.
  */
+import { CHANNELS } from '../container/index.js';
 import { ops, type Graph, type Value } from '../graph/index.js';
 import { float32 } from '../runtime/tensor.js';
 
-/** Color channels of a pixel, and of a coefficient. */
-export const CHANNELS = 3;
 /** Name of the tensor (CHANNELS, CHANNELS) with the colors of the components, a column each. */
 export const COLOR = 'color';
 /** What is taken off every pixel before the transform: the middle of [0, 1]. */

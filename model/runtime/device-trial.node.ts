@@ -1,9 +1,10 @@
 /** A program: times the processor and WebGPU on convolutions and products like the networks', and prints what it found as JSON. */
 import { Graph, ops, type Value } from '../graph/index.js';
+import type { Device } from './device-choice.js';
 import type { DeviceTrial } from './device.node.js';
 import { nodeRuntime } from './node.node.js';
 import { seededRandom } from './random.js';
-import { float32 } from './tensor.js';
+import { float32, sizeOf } from './tensor.js';
 
 const SIDE = 48;
 const CHANNELS = 96;
@@ -14,21 +15,19 @@ function network(): Uint8Array {
   const random = seededRandom(1);
   const graph = new Graph('device-trial');
   const weight = (name: string, dims: readonly number[]): Value =>
-    graph.initializer(name, float32(Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, () => random() - 0.5), dims));
+    graph.initializer(name, float32(Float32Array.from({ length: sizeOf(dims) }, () => random() - 0.5), dims));
   let x = graph.input('x', 'float32', [1, CHANNELS, SIDE, SIDE]);
   for (let layer = 0; layer < 4; layer++) {
     const kernel = layer % 2 === 0 ? 1 : 3;
-    const pads = Array.from({ length: 4 }, () => (kernel - 1) / 2);
-    const dims = x.dims;
-    const attributes = { group: 1, strides: [1, 1], pads, kernel_shape: [kernel, kernel] };
-    const [next] = graph.op('Conv', [x, weight(`w${layer}`, [CHANNELS, CHANNELS, kernel, kernel])], attributes, { outputs: [{ dtype: 'float32', dims }] });
-    x = ops.relu(next as Value);
+    const margin = (kernel - 1) / 2;
+    const filters = weight(`w${layer}`, [CHANNELS, CHANNELS, kernel, kernel]);
+    x = ops.relu(ops.conv2d(x, filters, null, { pads: [margin, margin, margin, margin] }));
   }
   graph.output('y', ops.reduceMean(x, [2, 3], false));
   return graph.toOnnx();
 }
 
-async function median(device: 'cpu' | 'webgpu', model: Uint8Array): Promise<number> {
+async function median(device: Device, model: Uint8Array): Promise<number> {
   const session = await nodeRuntime({ device, fallback: false }).createSession(model);
   const x = float32(new Float32Array(CHANNELS * SIDE * SIDE).fill(0.5), [1, CHANNELS, SIDE, SIDE]);
   // The first run compiles.

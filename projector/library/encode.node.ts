@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { encodeFile, type EncodeFileReport, type EncodeToFileOptions } from '../../model/encoding/encode-file.node.js';
 import { openFrames } from '../../model/frames/open.node.js';
-import type { EncodeProgress } from '../../model/inr/encode.node.js';
+import type { EncodeProgress } from '../../model/inr/progress.js';
 import type { Preset } from '../../model/inr/plan.js';
 import { writeAtomically } from '../../model/runtime/durable.node.js';
 import { LinrVideo } from '../../model/video/linr-video.js';

@@ -2,8 +2,8 @@
 import path from 'node:path';
 import { defaultPackFolder, ModelPack, openPack } from '../../model/pack/open.node.js';
 import type { DeviceChoice } from '../../model/runtime/device-choice.js';
+import { deviceRuntime } from '../../model/runtime/device.node.js';
 import { DEFAULT_THREADS, nodeRuntime } from '../../model/runtime/node.node.js';
-import type { Runtime } from '../../model/runtime/types.js';
 import type { ChatModelOptions } from '../chat-model.js';
 import { Models } from './models.js';
 
@@ -26,20 +26,20 @@ interface Shared {
 
 let shared: readonly Shared[] = [];
 
-export interface LoadOptions extends Omit<ModelsOptions, 'device'> {
-  /** Of the networks that see and draw. Default: the language model's. */
-  readonly pictureRuntime?: Runtime;
+export interface LoadOptions extends ModelsOptions {
+  /** Told of each network that the device refuses, with ONNX Runtime's reason. */
+  readonly onFallback?: (reason: string) => void;
   readonly chat?: ChatModelOptions;
   /** Told the pack's id when a language model is asked for whose projector has learned nothing yet. */
   readonly onUntrained?: (pack: string) => void;
 }
 
-/** Models of their own, that nobody shares. @throws PackError */
-export async function loadModels({ pack, threads = DEFAULT_THREADS, pictureRuntime, chat, onUntrained }: LoadOptions): Promise<Models> {
+/** Models of their own, that nobody shares. @throws PackError; DeviceError where WebGPU is asked for and does not work */
+export async function loadModels({ pack, threads = DEFAULT_THREADS, device = 'cpu', onFallback, chat, onUntrained }: LoadOptions): Promise<Models> {
   const opened = pack instanceof ModelPack ? pack : await openPack(pack);
-  const runtime = nodeRuntime({ threads });
-  return new Models(opened, runtime, {
-    ...(pictureRuntime === undefined ? {} : { pictureRuntime }),
+  const fallback = onFallback === undefined ? {} : { onFallback };
+  return new Models(opened, nodeRuntime({ threads }), {
+    ...(device === 'cpu' ? {} : { pictureRuntime: await deviceRuntime(device, { threads, ...fallback }) }),
     ...(chat === undefined ? {} : { chat }),
     ...(onUntrained === undefined ? {} : { onUntrained }),
   });
@@ -47,13 +47,13 @@ export async function loadModels({ pack, threads = DEFAULT_THREADS, pictureRunti
 
 /**
  * The models that every call with the same options shares.
- * @throws PackError; Error where WebGPU is asked for and does not work
+ * @throws PackError; DeviceError where WebGPU is asked for and does not work
  */
 export function sharedModels({ pack, threads = DEFAULT_THREADS, device = 'cpu' }: ModelsOptions = {}): Promise<Models> {
   const wanted = pack instanceof ModelPack ? pack : path.resolve(pack ?? defaultPackFolder());
   const known = shared.find((one) => one.pack === wanted && one.threads === threads && one.device === device);
   if (known !== undefined) return known.models;
-  const models = loadOn(device, { pack: wanted, threads });
+  const models = loadModels({ pack: wanted, threads, device });
   const entry: Shared = { pack: wanted, threads, device, models };
   shared = [...shared, entry];
   // A pack that could not be opened may be mended and asked for again.
@@ -61,12 +61,6 @@ export function sharedModels({ pack, threads = DEFAULT_THREADS, device = 'cpu' }
     shared = shared.filter((one) => one !== entry);
   });
   return models;
-}
-
-async function loadOn(device: DeviceChoice, options: { readonly pack: string | ModelPack; readonly threads: number }): Promise<Models> {
-  if (device === 'cpu') return loadModels(options);
-  const { resolveDevice } = await import('../../model/runtime/device.node.js');
-  return loadModels({ ...options, pictureRuntime: nodeRuntime({ threads: options.threads, device: await resolveDevice(device) }) });
 }
 
 /**

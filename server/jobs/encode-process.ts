@@ -4,11 +4,11 @@ import os from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { readContainer } from '../../model/container/index.js';
 import { openFrames } from '../../model/frames/open.node.js';
-import { encodeVideo, type EncodeProgress } from '../../model/inr/encode.node.js';
+import { encodeVideo } from '../../model/inr/encode.node.js';
+import type { EncodeProgress } from '../../model/inr/progress.js';
 import { openPack } from '../../model/pack/open.node.js';
 import { writeAtomically } from '../../model/runtime/durable.node.js';
-import { resolveDevice } from '../../model/runtime/device.node.js';
-import { nodeRuntime } from '../../model/runtime/node.node.js';
+import { deviceRuntime } from '../../model/runtime/device.node.js';
 import type { VideoProgress } from '../api/schemas.js';
 import { versionOf } from '../store/files.js';
 import { behaveAsChild } from './child-side.js';
@@ -75,7 +75,7 @@ async function encode(task: EncodeTask): Promise<FromEncoder> {
   try {
     const report = await encodeVideo(source, {
       pack: await openPack(task.packDir),
-      runtime: nodeRuntime({ threads: task.threads, device: await resolveDevice(task.device) }),
+      runtime: await deviceRuntime(task.device, { threads: task.threads }),
       preset: task.preset,
       ...(task.seconds === null ? {} : { seconds: task.seconds }),
       signal: stop.signal,

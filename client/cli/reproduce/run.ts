@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { EncodeProgress } from '../../../model/inr/encode.node.js';
+import type { EncodeProgress } from '../../../model/inr/progress.js';
 import { processorClock } from '../../peers/clip.js';
 import { rounded, runMark } from '../batch.js';
 import { encodeOnce } from '../encode-once.js';

@@ -1,6 +1,6 @@
 /** What a table or figure of the paper is made of: cells of work that are done once, and a report of what they gave. */
 import type { FrameSize } from '../../../model/frames/index.js';
-import type { EncodeProgress } from '../../../model/inr/encode.node.js';
+import type { EncodeProgress } from '../../../model/inr/progress.js';
 import type { Preset } from '../../../model/inr/plan.js';
 import type { Models } from '../../../projector/library/models.js';
 import { ClassicError } from '../../peers/classic.js';

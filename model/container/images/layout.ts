@@ -9,6 +9,7 @@ import { checkLimit } from '../bytes.js';
 import { malformed } from '../errors.js';
 import { MAX_IMAGE_ELEMENTS, MAX_IMAGE_ELEMENTS_PER_BYTE, MAX_IMAGE_SIZE_PER_BYTE, MAX_IMAGES, MAX_PATCH } from '../limits.js';
 
+/** Color channels of a pixel, and of a coefficient. */
 export const CHANNELS = 3;
 export const GROUP = 4;
 export const GROUP_SIZE = GROUP * GROUP;
