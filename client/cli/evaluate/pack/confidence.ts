@@ -42,7 +42,7 @@ export const confidenceSection: PackSection = {
 
 async function judgedAnswers(context: SectionContext): Promise<Judged[]> {
   const items = (await questionItems(context)).filter(({ type }) => type === BALANCED_TYPE || WORD_TYPES.includes(type ?? ''));
-  const { rows, testimonies } = await said(context, 'qa', 'questions', items, ['latents', 'none']);
+  const { rows, testimonies } = await said(context, 'qa', 'questions', items, ['latents']);
   const texts = rows.get('latents');
   const right = ({ id, type, accepted }: Item): boolean => (type === BALANCED_TYPE ? firstWordMatch : exactMatch)(texts?.get(id) ?? '', accepted) === 1;
   return judgedOf(items, testimonies, right);
@@ -51,7 +51,7 @@ async function judgedAnswers(context: SectionContext): Promise<Judged[]> {
 async function judgedCaptions(context: SectionContext): Promise<Judged[]> {
   const { clips, limit } = context;
   const items = await readItems('captions', clips as string, limit === undefined ? {} : { limit });
-  const { rows, testimonies } = await said(context, 'captions', 'clip-captions', items, ['latents', 'none']);
+  const { rows, testimonies } = await said(context, 'captions', 'clip-captions', items, ['latents']);
   const texts = rows.get('latents');
   return judgedOf(items, testimonies, ({ id, accepted }) => tellsWhatIsThere(texts?.get(id) ?? '', accepted));
 }

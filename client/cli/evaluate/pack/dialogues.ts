@@ -1,6 +1,6 @@
 /** Section: conversations of a few turns, written by hand: whether the last answer fits. */
-import { momentFinder } from '../../../../projector/ask.js';
-import { type ChatMessage, replyWithMoments } from '../../../../projector/index.js';
+import { momentFinder, replyTo } from '../../../../projector/ask.js';
+import type { ChatMessage } from '../../../../projector/index.js';
 import type { Models } from '../../../../projector/library/models.js';
 import { type DialogueDatum, readDialogueData } from '../data.js';
 import { SourceViews } from '../views.js';
@@ -29,20 +29,13 @@ export const dialogueSection: PackSection = {
 async function lastAnswer(dialogue: DialogueDatum, models: Models, signal: AbortSignal): Promise<string> {
   const views = new SourceViews(dialogue, { decoded: false, moments: true }, models, { containers: '', preset: 'draft' });
   const video = await views.video('latents', signal);
-  const chat = await models.chat();
+  const finder = momentFinder(models);
   const messages: ChatMessage[] = [];
   let answer = '';
   for (const [i, turn] of dialogue.turns.entries()) {
     const shown = i === 0 && video !== null ? [video] : [];
     messages.push({ role: 'user', content: [...shown, { type: 'text', text: turn }] });
-    const reply = replyWithMoments(chat, momentFinder(models), messages, { maxTokens: ANSWER_TOKENS, signal });
-    for (;;) {
-      const next = await reply.next();
-      if (next.done !== true) continue;
-      answer = next.value.text;
-      break;
-    }
-    signal.throwIfAborted();
+    ({ text: answer } = await replyTo(models, messages, { maxTokens: ANSWER_TOKENS, signal }, finder));
     messages.push({ role: 'assistant', content: [{ type: 'text', text: answer }] });
   }
   return answer;
