@@ -10,7 +10,6 @@ import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import {
   listOf,
-  pixelSize,
   positiveNumber,
   positiveSeconds,
   wholeNumber,
@@ -33,6 +32,7 @@ import {
   type RowOptions,
   type Setting,
 } from './codec-rows.js';
+import { framesOption, sizeOption, threadsOption } from './options.js';
 import { machine, printTable } from './table.js';
 
 /** The preset that targets are asked of. */
@@ -75,12 +75,8 @@ await new Command('codec')
     '[videos...]',
     'the clips (default: bunny, dog, bikes, juggle and coffee in videos/ of LATENTCHAT_DATA; without it a made one)',
   )
-  .addOption(
-    new Option('--size <WxH>', 'size all of them encode; the picture is stretched to it')
-      .argParser(pixelSize)
-      .default({ width: 320, height: 160 }, '320x160'),
-  )
-  .addOption(new Option('--frames <n>', 'only the first n frames of each clip').argParser(wholeNumber(4, 18_000)))
+  .addOption(sizeOption('size all of them encode; the picture is stretched to it'))
+  .addOption(framesOption('only the first n frames of each clip', 4))
   .addOption(
     new Option(
       '--seconds <s>',
@@ -111,7 +107,7 @@ await new Command('codec')
       .default(NETWORKS, NETWORKS.join(',')),
   )
   .option('--enlarged', 'also compares our frames of the first clip drawn at four times the size')
-  .addOption(new Option('--threads <n>', 'threads of every codec').argParser(wholeNumber(1, 64)).default(2))
+  .addOption(threadsOption('threads of every codec'))
   .action(bench)
   .parseAsync();
 

@@ -13,10 +13,8 @@ import { Command, Option } from 'commander';
 import { build } from 'esbuild';
 import {
   listOf,
-  pixelSize,
   positiveNumber,
   positiveSeconds,
-  wholeNumber,
   type PixelSize,
 } from '../../client/cli/arguments.js';
 import { readContainerFile } from '../../client/cli/sources.js';
@@ -31,6 +29,7 @@ import { benchVideos } from './clip.js';
 import type { DecodeRequest } from './decode-worker.js';
 import { linrSpeeds, peerSpeed, type DecodeSpeeds } from './decode-speeds.js';
 import { encoded } from './encoded.js';
+import { framesOption, sizeOption, threadsOption } from './options.js';
 import { machine, printTable } from './table.js';
 
 /** Enlarged frames have this width, or four times the encoded one where that is less. */
@@ -69,19 +68,15 @@ await new Command('decode')
       'the clip (default: bunny in the folder videos/ of LATENTCHAT_DATA; without it one made on the spot)',
     ),
   )
-  .addOption(
-    new Option('--size <WxH>', 'encoded size of the clip')
-      .argParser(pixelSize)
-      .default({ width: 320, height: 160 }, '320x160'),
-  )
-  .addOption(new Option('--frames <n>', 'only the first n frames of the clip').argParser(wholeNumber(4, 18_000)))
+  .addOption(sizeOption('encoded size of the clip'))
+  .addOption(framesOption('only the first n frames of the clip', 4))
   .addOption(
     new Option('--seconds <s>', "most seconds of each encoding (default: the preset standard's own)").argParser(
       positiveSeconds,
     ),
   )
   .option('--no-browser', 'in Node only')
-  .addOption(new Option('--threads <n>', 'threads of both runtimes').argParser(wholeNumber(1, 64)).default(2))
+  .addOption(threadsOption('threads of both runtimes'))
   .action(bench)
   .parseAsync();
 

@@ -27,6 +27,7 @@ import { bitsPerPixel } from '../../model/inr/quality.js';
 import { nodeRuntime } from '../../model/runtime/node.node.js';
 import { benchVideos } from './clip.js';
 import { encoded } from './encoded.js';
+import { framesOption, threadsOption } from './options.js';
 import { machine, printTable } from './table.js';
 
 const DEFAULT_SIZES = [
@@ -61,7 +62,7 @@ await new Command('interpolation')
       .argParser(listOf(wholeNumber(2, 64)))
       .default(ALPHAS, ALPHAS.join(',')),
   )
-  .addOption(new Option('--frames <n>', 'only the first n frames').argParser(wholeNumber(3, 18_000)))
+  .addOption(framesOption('only the first n frames', 3))
   .addOption(
     new Option(
       '--seconds <s>',
@@ -69,7 +70,7 @@ await new Command('interpolation')
     ).argParser(positiveSeconds),
   )
   .addOption(new Option('--preset <name>', 'preset of the encoder').choices(PRESETS).default('standard'))
-  .addOption(new Option('--threads <n>', 'threads').argParser(wholeNumber(1, 64)).default(2))
+  .addOption(threadsOption('threads'))
   .action(bench)
   .parseAsync();
 
