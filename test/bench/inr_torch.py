@@ -15,7 +15,7 @@ torch.manual_seed(1)
 width, height, patch = config["width"], config["height"], config["patch"]
 frames, dim, rank, hidden, hyper = (config[k] for k in ("frames", "latentDim", "rank", "hidden", "hyperHidden"))
 rows, columns = -(-height // patch), -(-width // patch)
-grid, basis = config["grids"][0], config["basis"]
+grid, basis = config["grids"][0], {"count": config["basis"]["count"], **config["basis"]["grids"][0]}
 pixels = patch * patch * 3
 shapes = [(grid["channels"] + basis["channels"], hidden), *[(hidden, hidden)] * (config["layers"] - 2), (hidden, pixels)]
 
